@@ -1,0 +1,56 @@
+"""Handwritten digits, from MNIST to your own photo.
+
+    import inkdigits
+    inkdigits.predict_digit("seven.png")     # 7
+    inkdigits.predict("seven.png")           # a Reading: digits, boxes, confidence, probabilities
+    inkdigits.train("quick")                 # a Run: its folder holds model, curves and card
+    inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
+
+Each name is loaded when it is first used, so that reading a picture loads no training framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inkdigits.evaluation import evaluate
+    from inkdigits.recognition import Digit, Reading, Recognizer, predict, predict_digit
+    from inkdigits.training import export, resume, train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Digit": "recognition",
+    "Reading": "recognition",
+    "Recognizer": "recognition",
+    "predict": "recognition",
+    "predict_digit": "recognition",
+    "evaluate": "evaluation",
+    "export": "training",
+    "resume": "training",
+    "train": "training",
+}
+
+__all__ = [
+    "Digit",
+    "Reading",
+    "Recognizer",
+    "evaluate",
+    "export",
+    "predict",
+    "predict_digit",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"inkdigits.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,26 @@
+"""MNIST and own data in its format: fetched, verified, loaded, split."""
+
+from inkdigits.data.folder import cache_directory
+from inkdigits.data.idx import parse_idx_images, parse_idx_labels
+from inkdigits.data.mnist import (
+    FileStatus,
+    LabelledImages,
+    Mnist,
+    check_mnist,
+    fetch_mnist,
+    load_mnist,
+    split_validation,
+)
+
+__all__ = [
+    "FileStatus",
+    "LabelledImages",
+    "Mnist",
+    "cache_directory",
+    "check_mnist",
+    "fetch_mnist",
+    "load_mnist",
+    "parse_idx_images",
+    "parse_idx_labels",
+    "split_validation",
+]

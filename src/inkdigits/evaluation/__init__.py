@@ -1,0 +1,38 @@
+"""How good a network is: metrics and plots.
+
+matplotlib is loaded by the first plot, not by this import.
+"""
+
+from inkdigits.evaluation.metrics import (
+    DigitScore,
+    Evaluation,
+    Summary,
+    fit_temperature,
+    score,
+    summarise,
+)
+from inkdigits.evaluation.plots import (
+    plot_confusion_matrix,
+    plot_curves,
+    plot_mistakes,
+    plot_reliability,
+    plot_sample_predictions,
+    save_figure,
+)
+from inkdigits.evaluation.report import evaluate
+
+__all__ = [
+    "DigitScore",
+    "Evaluation",
+    "Summary",
+    "evaluate",
+    "fit_temperature",
+    "plot_confusion_matrix",
+    "plot_curves",
+    "plot_mistakes",
+    "plot_reliability",
+    "plot_sample_predictions",
+    "save_figure",
+    "score",
+    "summarise",
+]

@@ -1,0 +1,477 @@
+"""Figures: the curves of a training, the mistakes of a network, and how sure it should be.
+
+Each function returns a matplotlib `Figure` that belongs to nobody else: nothing here goes through
+pyplot, so figures can be drawn in a server or a thread, and no window opens. The colours are those
+of Okabe and Ito (2008), which people with colour-blindness can tell apart.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import DataFormatError, MissingExtraError, RunError, UsageError
+from inkdigits.evaluation.metrics import bin_confidences, check_predictions, compute_interval
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE: Final = "#0072B2"
+_RED: Final = "#D55E00"
+_GREY: Final = "#595959"
+_PALE: Final = "#CCE3F0"
+_HISTORY_KEYS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+_DPI: Final = 150
+
+
+def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | None = None) -> Figure:
+    """Draw accuracy and loss over the epochs of a run, for training and validation.
+
+    Args:
+        history: One row an epoch, with the keys `epoch`, `loss`, `accuracy`, `val_loss` and
+            `val_accuracy`; accuracies 0 to 1, losses in nats.
+        best_epoch: The epoch whose weights were kept, marked in both panels.
+
+    Returns:
+        A figure of two panels.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: There is no row, a row lacks a key, or `best_epoch` is in no row.
+    """
+    if not history:
+        raise UsageError("the history holds no epoch; train for at least one")
+    for row in history:
+        missing = [key for key in _HISTORY_KEYS if key not in row]
+        if missing:
+            raise UsageError(
+                f"a row of the history lacks {', '.join(missing)}; "
+                f"each needs {', '.join(_HISTORY_KEYS)}"
+            )
+    columns = {key: np.array([float(row[key]) for row in history]) for key in _HISTORY_KEYS}
+    epochs = columns["epoch"]
+    if best_epoch is not None and best_epoch not in epochs:
+        raise UsageError(
+            f"best_epoch is {best_epoch}, not one of the epochs {epochs[0]:g} to {epochs[-1]:g}"
+        )
+    shown = len(history) - 1 if best_epoch is None else int(np.argmax(epochs == best_epoch))
+    when = f"epoch {epochs[shown]:g}"
+    figure = _build_figure(12, 5)
+    accuracy_axes, loss_axes = figure.subplots(1, 2)
+
+    _draw_curves(accuracy_axes, epochs, 100 * columns["accuracy"], 100 * columns["val_accuracy"])
+    accuracy_axes.set_ylabel("Accuracy (%)", fontsize=13)
+    _set_title(
+        accuracy_axes,
+        f"Validation accuracy {100 * columns['val_accuracy'][shown]:.2f} % at {when}",
+    )
+    _zoom_accuracy(accuracy_axes, epochs, 100 * columns["accuracy"], 100 * columns["val_accuracy"])
+
+    _draw_curves(loss_axes, epochs, columns["loss"], columns["val_loss"])
+    loss_axes.set_ylabel("Loss (nats)", fontsize=13)
+    loss_axes.set_ylim(bottom=0)
+    _set_title(loss_axes, f"Validation loss {columns['val_loss'][shown]:.4f} at {when}")
+
+    for axes in (accuracy_axes, loss_axes):
+        axes.set_xlabel("Epoch", fontsize=13)
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
+        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=_GREY, linestyle=":", linewidth=2, label="weights kept")
+    _add_legend(figure, *accuracy_axes.get_legend_handles_labels())
+    return figure
+
+
+def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
+    """Draw which digits are taken for which; the more often, the darker the orange.
+
+    The diagonal would drown the errors on a common scale, so it has a hue of its own, and an
+    error's colour shows its share of the tiles of the true digit.
+
+    Args:
+        confusion_matrix: Shape (10, 10), counts by true digit (row) and predicted digit (column).
+
+    Returns:
+        A figure of one panel.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: The array is no such matrix, or holds no count.
+    """
+    if confusion_matrix.shape != (10, 10) or not np.issubdtype(confusion_matrix.dtype, np.integer):
+        raise UsageError(
+            f"the confusion matrix is {confusion_matrix.dtype} of shape {confusion_matrix.shape}, "
+            "not integers of shape (10, 10)"
+        )
+    if confusion_matrix.min() < 0 or not confusion_matrix.any():
+        raise UsageError(
+            "the confusion matrix holds a negative count or none at all; count at least one tile"
+        )
+    n = int(confusion_matrix.sum())
+    mistakes = n - int(np.trace(confusion_matrix))
+    support = confusion_matrix.sum(axis=1, keepdims=True)
+    off_diagonal = ~np.eye(10, dtype=bool)
+    shares = 100 * confusion_matrix / np.maximum(support, 1)
+    # A matrix without mistakes still needs a scale that runs upwards.
+    worst = float(shares[off_diagonal].max()) or 1.0
+
+    figure = _build_figure(9.5, 8)
+    axes = figure.subplots()
+    mesh = axes.imshow(np.where(off_diagonal, shares, np.nan), cmap="Oranges", vmin=0, vmax=worst)
+    axes.set_facecolor(_PALE)
+    for truth in range(10):
+        for predicted in range(10):
+            count = int(confusion_matrix[truth, predicted])
+            dark = truth != predicted and shares[truth, predicted] > 0.6 * worst
+            axes.text(
+                predicted,
+                truth,
+                f"{count:,}" if count else "·",
+                ha="center",
+                va="center",
+                fontsize=12,
+                color="white" if dark else "black" if count else _GREY,
+                fontweight="bold" if truth == predicted else "normal",
+            )
+    axes.set_xticks(range(10))
+    axes.set_yticks(range(10))
+    axes.tick_params(labelsize=13, length=0)
+    axes.set_xlabel("Predicted digit", fontsize=14)
+    axes.set_ylabel("True digit", fontsize=14)
+    _set_title(
+        axes, f"Accuracy {100 * (n - mistakes) / n:.2f} %: {_count_mistakes(mistakes)} in {n:,}"
+    )
+    colorbar = figure.colorbar(mesh, ax=axes, shrink=0.8, format="{x:g} %")
+    colorbar.set_label("Misread, as a share of the true digit's tiles", fontsize=12)
+    return figure
+
+
+def plot_sample_predictions(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]],
+    *,
+    n: int = 25,
+    seed: int = 0,
+) -> Figure:
+    """Draw tiles chosen at random, each with what was predicted and what is true.
+
+    Args:
+        images: Tiles, uint8, shape (m, 28, 28), 0 background, 255 full ink.
+        labels: Shape (m,), 0 to 9.
+        probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
+        n: How many tiles to draw; all where there are fewer.
+        seed: The same seed chooses the same tiles.
+
+    Returns:
+        A figure with a grid of tiles; misread ones have a frame and a cross.
+
+    Raises:
+        DataFormatError: Images and labels are none, or do not belong together.
+        MissingExtraError: matplotlib is not installed.
+        ModelError: The probabilities are none, or not one row for each label.
+        UsageError: `n` is less than 1.
+    """
+    _check_images(images, labels, probabilities, n)
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:n]
+    right = int((probabilities[chosen].argmax(axis=1) == labels[chosen]).sum())
+    return _draw_tiles(
+        images[chosen],
+        labels[chosen],
+        probabilities[chosen],
+        f"{len(chosen):,} of {len(labels):,} tiles at random: {right:,} read correctly",
+    )
+
+
+def plot_mistakes(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]],
+    *,
+    n: int = 25,
+) -> Figure:
+    """Draw the misread tiles of which the network was surest, surest first.
+
+    Args:
+        images: Tiles, uint8, shape (m, 28, 28), 0 background, 255 full ink.
+        labels: Shape (m,), 0 to 9.
+        probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
+        n: How many tiles to draw; all mistakes where there are fewer.
+
+    Returns:
+        A figure with a grid of tiles, or one that says that there is no mistake.
+
+    Raises:
+        DataFormatError: Images and labels are none, or do not belong together.
+        MissingExtraError: matplotlib is not installed.
+        ModelError: The probabilities are none, or not one row for each label.
+        UsageError: `n` is less than 1.
+    """
+    _check_images(images, labels, probabilities, n)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    confidences = probabilities[wrong].max(axis=1)
+    chosen = wrong[np.argsort(-confidences, kind="stable")][:n]
+    if not len(chosen):
+        figure = _build_figure(8, 3)
+        figure.text(
+            0.5,
+            0.5,
+            f"No mistakes\nall {len(labels):,} tiles were read correctly",
+            ha="center",
+            va="center",
+            fontsize=20,
+            color=_BLUE,
+        )
+        return figure
+    which = f": the {len(chosen):,} most confident" if len(chosen) < len(wrong) else ""
+    return _draw_tiles(
+        images[chosen],
+        labels[chosen],
+        probabilities[chosen],
+        f"{_count_mistakes(len(wrong))} in {len(labels):,} tiles{which}",
+    )
+
+
+def plot_reliability(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+) -> Figure:
+    """Draw how often the network is right when it says how sure it is (Guo et al. 2017).
+
+    Args:
+        probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
+        labels: Shape (n,), 0 to 9.
+
+    Returns:
+        A figure of two panels: accuracy by confidence, and the number of tiles by confidence.
+
+    Raises:
+        DataFormatError: There is no label, or the labels are no vector of digits.
+        MissingExtraError: matplotlib is not installed.
+        ModelError: The probabilities are none, or not one row for each label.
+    """
+    bins = bin_confidences(probabilities, labels)
+    n = len(labels)
+    accuracy = 1 - sum(bin_.mistakes for bin_ in bins) / n
+    confidence = sum(bin_.count * bin_.confidence for bin_ in bins) / n
+    error = sum(bin_.count / n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
+    figure = _build_figure(9, 8)
+    axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+
+    confidences = [100 * bin_.confidence for bin_ in bins]
+    accuracies = [100 * bin_.accuracy for bin_ in bins]
+    intervals = [compute_interval(bin_.count - bin_.mistakes, bin_.count) for bin_ in bins]
+    lefts = [100 * bin_.lower for bin_ in bins]
+    width = 100 * (bins[0].upper - bins[0].lower)
+    axes.plot(
+        [0, 100],
+        [0, 100],
+        color=_GREY,
+        linestyle="--",
+        linewidth=2,
+        label="perfect calibration (below: too sure)",
+    )
+    axes.bar(lefts, accuracies, width, align="edge", color=_PALE, edgecolor="white")
+    axes.errorbar(
+        confidences,
+        accuracies,
+        yerr=[
+            [value - 100 * low for value, (low, _) in zip(accuracies, intervals, strict=True)],
+            [100 * high - value for value, (_, high) in zip(accuracies, intervals, strict=True)],
+        ],
+        fmt="o",
+        color=_BLUE,
+        markersize=8,
+        capsize=4,
+        linewidth=2,
+        label="accuracy with its 95 % interval",
+    )
+    axes.set_ylim(0, 103)
+    axes.set_ylabel("Accuracy (%)", fontsize=14)
+    _add_legend(figure, *axes.get_legend_handles_labels())
+    _set_title(
+        axes,
+        f"Calibration error {100 * error:.2f} %\n"
+        f"{100 * confidence:.2f} % sure on average, {100 * accuracy:.2f} % right",
+    )
+
+    count_axes.bar(
+        lefts, [bin_.count for bin_ in bins], width, align="edge", color=_BLUE, edgecolor="white"
+    )
+    count_axes.set_yscale("log")
+    # A bar of one tile begins below 1, or it could not be seen.
+    count_axes.set_ylim(bottom=0.5)
+    count_axes.yaxis.set_major_formatter("{x:,.0f}")
+    count_axes.set_ylabel("Tiles", fontsize=14)
+    count_axes.set_xlabel("Confidence (%)", fontsize=14)
+    count_axes.set_xlim(0, 101)
+    for panel in (axes, count_axes):
+        panel.tick_params(labelsize=12)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG of 150 dots per inch; a file of that name is replaced.
+
+    Args:
+        figure: What to write.
+        path: Where to; the folder exists and the name ends in `.png`.
+
+    Raises:
+        RunError: The file cannot be written.
+        UsageError: The name does not end in `.png`.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target} is no name of a PNG; let it end in .png")
+    # Written beside and then moved, so that nobody ever sees half a picture.
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            figure.savefig(partial, format="png", dpi=_DPI)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{target} cannot be written: {error.strerror or error}; "
+            "choose a folder that exists and has room"
+        ) from error
+
+
+def _build_figure(width_in: float, height_in: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    except ImportError as error:
+        raise MissingExtraError(
+            'plots need matplotlib, which is not installed; run: pip install "inkdigits[plot]"'
+        ) from error
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width_in, height_in), layout=layout, facecolor="white")
+
+
+def _set_title(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=15, fontweight="bold", pad=12)
+
+
+def _add_legend(figure: Figure, handles: list[Artist], names: list[Any]) -> None:
+    # Below the panels, where it hides no data.
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=len(names), fontsize=13, frameon=False
+    )
+
+
+def _draw_curves(
+    axes: Axes,
+    epochs: NDArray[np.float64],
+    training: NDArray[np.float64],
+    validation: NDArray[np.float64],
+) -> None:
+    # Markers, so that a single epoch can be seen; small ones where they would touch.
+    size = 6 if len(epochs) <= 20 else 3
+    axes.plot(epochs, training, "o--", color=_RED, linewidth=2, markersize=size, label="training")
+    axes.plot(
+        epochs, validation, "s-", color=_BLUE, linewidth=2.5, markersize=size, label="validation"
+    )
+    axes.tick_params(labelsize=12)
+    axes.grid(color="#DDDDDD")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _zoom_accuracy(
+    axes: Axes,
+    epochs: NDArray[np.float64],
+    training: NDArray[np.float64],
+    validation: NDArray[np.float64],
+) -> None:
+    """Let the axis begin where most epochs lie, and note the points that fall below it."""
+    values = np.concatenate([training, validation])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    usual = 100 - float(np.median(values))
+    bottom = max(float(values.min()), 100 - 3 * usual)
+    top = float(values.max())
+    margin = 0.05 * (top - bottom) or 0.5
+    bottom, top = bottom - margin, top + margin
+    axes.set_ylim(bottom, top)
+    for line, (accuracies, colour) in enumerate(((training, _RED), (validation, _BLUE))):
+        # Only the lowest of each curve, so that the notes of a long run do not overlap.
+        lowest = int(np.where(np.isfinite(accuracies), accuracies, np.inf).argmin())
+        if accuracies[lowest] < bottom:
+            axes.annotate(
+                f"↓ {accuracies[lowest]:.1f} %",
+                (epochs[lowest], bottom),
+                xytext=(0, 6 + 16 * line),
+                textcoords="offset points",
+                fontsize=11,
+                color=colour,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+
+
+def _draw_tiles(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]],
+    title: str,
+) -> Figure:
+    column_count = min(len(images), max(5, math.ceil(math.sqrt(len(images)))))
+    row_count = math.ceil(len(images) / column_count)
+    figure = _build_figure(max(2 * column_count, 8), 2.35 * row_count + 0.7)
+    figure.suptitle(title, fontsize=17, fontweight="bold")
+    grid = figure.subplots(row_count, column_count, squeeze=False)
+    for axes in grid.flat[len(images) :]:
+        axes.set_axis_off()
+    predictions = probabilities.argmax(axis=1)
+    confidences = probabilities.max(axis=1)
+    for axes, image, label, prediction, confidence in zip(
+        grid.flat, images, labels, predictions, confidences, strict=False
+    ):
+        right = prediction == label
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(
+            f"{'' if right else '✗ '}Pred: {prediction} ({_format_share(float(confidence))})\n"
+            f"True: {label}",
+            fontsize=12,
+            color="black" if right else _RED,
+            fontweight="normal" if right else "bold",
+        )
+        axes.spines[:].set(color="#BBBBBB" if right else _RED, linewidth=1 if right else 3)
+    return figure
+
+
+def _check_images(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]],
+    n: int,
+) -> None:
+    check_predictions(probabilities, labels)
+    if images.dtype != np.uint8 or images.shape != (len(labels), 28, 28):
+        raise DataFormatError(
+            f"images are {images.dtype} of shape {images.shape}, "
+            f"not uint8 of shape {(len(labels), 28, 28)}"
+        )
+    if n < 1:
+        raise UsageError(f"n is {n}; draw at least 1 tile")
+
+
+def _format_share(share: float) -> str:
+    # Rounding up to 100.0 % would claim a certainty that is not there.
+    return f"{100 * share:.1f} %" if share < 0.9995 else ">99.9 %"
+
+
+def _count_mistakes(mistakes: int) -> str:
+    return f"{mistakes:,} {'mistake' if mistakes == 1 else 'mistakes'}"

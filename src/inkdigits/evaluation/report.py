@@ -1,0 +1,71 @@
+"""Evaluation of a model on MNIST's 10,000 test images, and the report that it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
+from inkdigits.evaluation.metrics import Evaluation, score
+from inkdigits.evaluation.plots import (
+    plot_confusion_matrix,
+    plot_mistakes,
+    plot_reliability,
+    plot_sample_predictions,
+    save_figure,
+)
+from inkdigits.files import write_text_whole
+from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+
+
+def evaluate(
+    model: Recognizer | Path | str = DEFAULT_MODEL,
+    *,
+    data: Path | str | None = None,
+    output: Path | str | None = None,
+) -> Evaluation:
+    """Measures a model on the test images, through the same recognizer that reads pictures.
+
+    Args:
+        model: A recognizer, a run folder, or an ONNX file; left out, the default model.
+        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
+        output: A folder for the report, `evaluation.json` and four plots, which replaces one that
+            is there; None writes nothing.
+
+    Returns:
+        Accuracy, loss, calibration and each digit's share.
+
+    Raises:
+        ModelError: No usable model.
+        DataFormatError, DataUnavailableError: No whole MNIST.
+        OutputError: The report cannot be written.
+        MissingExtraError: A report is asked for and matplotlib is not installed.
+    """
+    recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
+    test = (fetch_mnist() if data is None else load_mnist(data)).test
+    probabilities = recognizer.classify(test.images)
+    evaluation = score(probabilities, test.labels)
+    if output is not None:
+        _write_report(Path(output), evaluation, test, probabilities)
+    return evaluation
+
+
+def _write_report(
+    folder: Path,
+    evaluation: Evaluation,
+    test: LabelledImages,
+    probabilities: NDArray[np.float32],
+) -> None:
+    shown = test.images, test.labels, probabilities
+    figures = {
+        "confusion_matrix": plot_confusion_matrix(evaluation.confusion_matrix),
+        "sample_predictions": plot_sample_predictions(*shown),
+        "mistakes": plot_mistakes(*shown),
+        "reliability": plot_reliability(probabilities, test.labels),
+    }
+    for name, figure in figures.items():
+        save_figure(figure, folder / f"{name}.png")
+    write_text_whole(folder / "evaluation.json", json.dumps(evaluation.to_json(), indent=2) + "\n")

@@ -1,0 +1,96 @@
+"""The card beside a model: what its weights need to be used and judged rightly."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from inkdigits.errors import ModelError
+from inkdigits.files import write_text_whole
+from inkdigits.recognition.framing import FRAMING_VERSION
+
+CARD_FORMAT = "inkdigits-card-1"
+TILE_SHAPE = (28, 28)
+LABELS = tuple(range(10))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What travels with a model file.
+
+    Attributes:
+        recipe: The effective recipe, as plain JSON.
+        seed: Of the weights, the order of the images and dropout.
+        data_sha256: File name to hash of the raw IDX bytes that were trained on.
+        versions: Package name to version at training.
+        figures: Measured figures; accuracies are shares from 0 to 1, times in seconds.
+        temperature: Divides the logits before softmax (Guo et al. 2017), fitted on validation data.
+        framing_version: Version of the framing that the network was trained for.
+        input_shape: Height and width of a tile in pixels.
+        labels: What each output of the network stands for.
+        format: Of this card.
+    """
+
+    recipe: dict[str, Any]
+    seed: int
+    data_sha256: dict[str, str]
+    versions: dict[str, str]
+    figures: dict[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+    framing_version: int = FRAMING_VERSION
+    input_shape: tuple[int, int] = TILE_SHAPE
+    labels: tuple[int, ...] = LABELS
+    format: str = CARD_FORMAT
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Writes the card as JSON; errors as in `inkdigits.files.write_whole`."""
+        write_text_whole(path, json.dumps(asdict(self), indent=2) + "\n", overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: Path) -> Card:
+        """Reads a card and refuses one that this version cannot honour.
+
+        Raises:
+            ModelError: No card, no JSON, a field that is missing or unknown, or a framing, input
+                or labels other than this version's.
+        """
+        try:
+            values = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise ModelError(
+                f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
+                "'inkdigits export' write it"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
+        known = {f.name for f in fields(cls)}
+        if not isinstance(values, dict) or values.get("format") != CARD_FORMAT:
+            found = values.get("format") if isinstance(values, dict) else type(values).__name__
+            raise ModelError(f"{path} is a card of format {found!r}, not {CARD_FORMAT!r}")
+        if set(values) != known:
+            differing = ", ".join(sorted(set(values) ^ known))
+            raise ModelError(f"{path} lacks or does not know these fields: {differing}")
+        values["input_shape"] = tuple(values["input_shape"])
+        values["labels"] = tuple(values["labels"])
+        for name, expected in (
+            ("framing_version", FRAMING_VERSION),
+            ("input_shape", TILE_SHAPE),
+            ("labels", LABELS),
+        ):
+            if values[name] != expected:
+                raise ModelError(
+                    f"{path} asks for {name} {values[name]}, this version has {expected}: use the "
+                    "inkdigits version that made the model, or train it again"
+                )
+        temperature = values["temperature"]
+        if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
+            raise ModelError(f"{path} has temperature {temperature!r}, not a number above 0")
+        return cls(**values)
+
+
+def locate_card(model: Path) -> Path:
+    """Where the card of a model file lies: beside it, same stem, `.json`."""
+    return model.with_suffix(".json")

@@ -1,0 +1,450 @@
+"""Pictures as users have them: any file, size, mode and orientation becomes one grey array.
+
+The files are not trusted. Bytes are counted before they are read and pixels before they are
+decoded; the format is taken from the first bytes, and only the plugin of that format runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+import math
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFilter
+
+from inkdigits.errors import PictureError, PictureFormatError, PictureTooLargeError
+
+PictureSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
+
+ACCEPTED = "PNG, JPEG, GIF, BMP, WebP, TIFF or PPM"
+
+# The first bytes of each accepted format, and the Pillow class that reads it. The classes are
+# called directly: `Image.open` would warn of large pictures before their size could be refused,
+# and would read the later pictures of an MPO file, which is a JPEG followed by others.
+_READERS = (
+    ("PNG", rb"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
+    ("JPEG", rb"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
+    ("GIF", rb"GIF8[79]a", "GifImagePlugin", "GifImageFile"),
+    ("BMP", rb"BM.{8}", "BmpImagePlugin", "BmpImageFile"),
+    ("WebP", rb"RIFF.{4}WEBP", "WebPImagePlugin", "WebPImageFile"),
+    ("TIFF", rb"II[*+]\0|MM\0[*+]", "TiffImagePlugin", "TiffImageFile"),
+    ("PPM", rb"P[1-6]\s", "PpmImagePlugin", "PpmImageFile"),
+)
+_REFUSED = (
+    ("HEIC", rb".{4}ftyp(hei|hev|mif1|msf1)"),
+    ("AVIF", rb".{4}ftypavi"),
+    ("JPEG 2000", rb".{4}jP  |\xff\x4f\xff\x51"),
+    ("PDF", rb"%PDF"),
+    ("SVG", rb"\s*(<\?xml|<svg)"),
+)
+
+# Pillow decodes these in Python, at about a million pixels a second.
+_SLOW_CODECS = frozenset({"ppm", "ppm_plain", "bmp_rle"})
+_MAX_SLOW_PIXELS = 4_000_000
+
+# A progressive JPEG has about ten scans. Each costs a pass over the whole picture, whatever its
+# size in the file, so that a small file with thousands of them would keep a core busy for hours.
+_MAX_JPEG_SCANS = 50
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
+
+_TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
+
+# What brings a picture upright, by the EXIF orientation that says how it was stored.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow
+
+# Grey levels between the colour extremes below which they are taken for noise, as of JPEG.
+_MIN_COLOUR_CONTRAST = 24
+
+# Holds Python's filters of warnings, which belong to the whole process, while Pillow runs. It also
+# keeps the memory that decoding takes to one picture at a time.
+_DECODER = threading.Lock()
+
+
+@dataclass(frozen=True)
+class DecodingLimits:
+    """What is refused before it costs memory or time.
+
+    Attributes:
+        max_bytes: Length of a file.
+        max_pixels: Width times height.
+        max_side: Width or height, in pixels.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 50_000_000
+    max_side: int = 30_000
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8, shape (height, width), upright, 0 black to 255 white, as displayed.
+        notes: Remarks that a user should know of, such as "only the first frame was read".
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8 or not self.pixels.size:
+            raise ValueError(
+                "pixels are uint8 of shape (height, width), "
+                f"not {self.pixels.dtype} of {self.pixels.shape}"
+            )
+
+
+def decode_picture(source: PictureSource, limits: DecodingLimits = DecodingLimits()) -> Picture:
+    """Decode a picture of any kind into grey pixels.
+
+    Args:
+        source: A path, the bytes of a file, a file object opened in binary mode (read from its
+            start), a Pillow image, or an array: (height, width), (height, width, 1), or RGB or
+            RGBA as (height, width, 3 or 4); bool, integers from 0 to 65535, or floats from 0 to 1
+            or 0 to 255, where 0 is black.
+        limits: What is refused as too large.
+
+    Returns:
+        The picture as it is displayed: orientation applied, transparency laid on a background
+        from which the ink stands out, the first frame or page of several.
+
+    Raises:
+        PictureFormatError: The source is no picture, is damaged or missing, or is of a format
+            that is not accepted.
+        PictureTooLargeError: It has more bytes or pixels than the limits allow.
+    """
+    if isinstance(source, np.ndarray):
+        return _decode_array(source, limits)
+    if isinstance(source, Image.Image):
+        with _clean_errors("picture", "cannot be read"):
+            return _decode_image(source, "picture", limits)
+    name, content = _read_content(source, limits)
+    return _decode_content(name, content, limits)
+
+
+def _read_content(
+    source: str | os.PathLike[str] | bytes | BinaryIO, limits: DecodingLimits
+) -> tuple[str, bytes]:
+    """The name to use in messages, and the bytes, which are not longer than the limit."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        name, content = "picture", bytes(source[: limits.max_bytes + 1])
+    elif isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        name = path.name or str(path)
+        try:
+            if path.is_dir():
+                raise PictureFormatError(f"{name}: is a folder; expected one picture of it")
+            _check_bytes(name, path.stat().st_size, limits)
+            with path.open("rb") as file:
+                content = _read_at_most(name, file, limits.max_bytes + 1)
+        except FileNotFoundError as error:
+            raise PictureFormatError(f"{name}: no such file{_nearest(path)}") from error
+        except PictureError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            reason = getattr(error, "strerror", None) or error
+            raise PictureFormatError(f"{name}: cannot be read ({reason})") from error
+    elif hasattr(source, "read"):
+        file_name = getattr(source, "name", None)
+        name = Path(file_name).name if isinstance(file_name, str) and file_name else "picture"
+        try:
+            if source.seekable():
+                source.seek(0)
+            content = _read_at_most(name, source, limits.max_bytes + 1)
+        except (OSError, AttributeError) as error:
+            raise PictureFormatError(f"{name}: cannot be read ({error})") from error
+    else:
+        raise PictureFormatError(
+            f"picture: {type(source).__name__} is no picture; expected a path, bytes, a binary "
+            "file object, a Pillow image or a NumPy array"
+        )
+    _check_bytes(name, len(content), limits)
+    return name, content
+
+
+def _read_at_most(name: str, file: BinaryIO, max_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    left = max_bytes
+    while left and (part := file.read(left)):  # a pipe or socket gives less than asked for
+        if not isinstance(part, bytes):
+            raise PictureFormatError(f"{name}: opened as text; open it with mode 'rb'")
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _nearest(path: Path) -> str:
+    """The names in the same folder that a mistyped one may have meant, as the end of a sentence."""
+    if re.match(r"https?:", str(path)):
+        return "; an address must be downloaded first"
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f", nor the folder {path.parent}"
+    close = difflib.get_close_matches(path.name, beside)
+    return f"; did you mean {' or '.join(close)}?" if close else "; check the name and the folder"
+
+
+def _decode_content(name: str, content: bytes, limits: DecodingLimits) -> Picture:
+    form, reader = _find_reader(name, content)
+    with _clean_errors(name, f"damaged {form} file"):
+        if form == "WebP":  # whose reader makes room for the whole picture when it opens
+            _check_size(name, _webp_size(content), limits)
+        if form == "JPEG" and _count_scans(content) > _MAX_JPEG_SCANS:
+            raise PictureFormatError(
+                f"{name}: more than {_MAX_JPEG_SCANS} JPEG scans; save it again as a plain JPEG"
+            )
+        image: Image.Image = reader(io.BytesIO(content))
+        picture = _decode_image(image, name, limits)
+        if not getattr(image, "is_animated", False):
+            return picture
+    note = (
+        "TIFF of several pages: only the first was read"
+        if form == "TIFF"
+        else f"animated {form}: only the first frame was read"
+    )
+    return Picture(picture.pixels, (*picture.notes, note))
+
+
+def _find_reader(name: str, content: bytes) -> tuple[str, Any]:
+    """The format that the first bytes tell, and the Pillow class that reads it."""
+    if not content:
+        raise PictureFormatError(f"{name}: is empty (0 bytes); expected {ACCEPTED}")
+    for form, signature, plugin, reader in _READERS:
+        if re.match(signature, content, re.DOTALL):
+            return form, getattr(importlib.import_module(f"PIL.{plugin}"), reader)
+    for form, signature in _REFUSED:
+        if re.match(signature, content, re.DOTALL):
+            raise PictureFormatError(f"{name}: {form} is not supported; export it as JPEG or PNG")
+    start = content[:16]
+    text = all(32 <= byte < 127 or byte in b"\t\n\r" for byte in start)
+    what = f"text ({start.decode('ascii')!r} …)" if text else f"bytes {start[:8].hex(' ')} …"
+    raise PictureFormatError(f"{name}: is not a picture: begins with {what}; expected {ACCEPTED}")
+
+
+@contextmanager
+def _clean_errors(name: str, complaint: str) -> Iterator[None]:
+    """Run Pillow with its warnings kept in, and its exceptions turned into ours."""
+    with _DECODER, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            yield
+        except PictureError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise PictureTooLargeError(f"{name}: {error}; resize it") from error
+        except Exception as error:  # decoders of damaged files raise nearly every kind there is
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PictureFormatError(
+                f"{name}: {complaint} ({reason}); save or download it again"
+            ) from error
+
+
+def _check_bytes(name: str, size: int, limits: DecodingLimits) -> None:
+    if size > limits.max_bytes:
+        raise PictureTooLargeError(
+            f"{name}: at least {size:,} bytes; at most {limits.max_bytes:,} are read: resize it"
+        )
+
+
+def _check_size(name: str, size: tuple[int, int], limits: DecodingLimits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels or max(size) > limits.max_side:
+        raise PictureTooLargeError(
+            f"{name}: {width:,} × {height:,} pixels; at most {limits.max_pixels:,} in all and "
+            f"{limits.max_side:,} a side are read: resize it"
+        )
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    """Width and height from the header of a WebP file (RFC 9649)."""
+
+    def number(start: int, length: int) -> int:
+        return int.from_bytes(content[start : start + length], "little")
+
+    match content[12:16]:
+        case b"VP8X":
+            return number(24, 3) + 1, number(27, 3) + 1
+        case b"VP8L":
+            bits = number(21, 4)
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            return number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF
+        case kind:
+            raise ValueError(f"unknown kind of WebP {kind!r}")
+
+
+def _count_scans(content: bytes) -> int:
+    """Number of scans in a JPEG file, up to its end marker or one beyond the limit."""
+    scans, position = 0, 2
+    while scans <= _MAX_JPEG_SCANS and (marker := _JPEG_MARKER.search(content, position)):
+        if marker[1] == b"\xd9":  # end of the picture; videos and others may follow
+            break
+        scans += marker[1] == b"\xda"
+        length = int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+        position = marker.end() + length
+    return scans
+
+
+def _decode_image(image: Image.Image, name: str, limits: DecodingLimits) -> Picture:
+    """Decode an opened image, whose pixels are still in its file unless the user loaded them."""
+    _check_size(name, image.size, limits)
+    tiles = getattr(image, "tile", ())
+    if any(tile[0] in _SLOW_CODECS for tile in tiles):
+        _check_size(name, image.size, DecodingLimits(max_pixels=_MAX_SLOW_PIXELS))
+    tags = getattr(image, "tag_v2", {})  # one tile of a TIFF can be larger than its picture
+    _check_size(name, (tags.get(_TIFF_TILE_WIDTH, 1), tags.get(_TIFF_TILE_LENGTH, 1)), limits)
+    image.load()
+    grey = _to_grey(image)
+    notes: tuple[str, ...] = ()
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as many kinds as damage has
+        turn, notes = None, ("its EXIF data are damaged: taken as upright",)
+    return Picture(np.array(grey if turn is None else grey.transpose(turn)), notes)
+
+
+def _decode_array(values: NDArray[Any], limits: DecodingLimits) -> Picture:
+    shape = " × ".join(map(str, values.shape)) or "no extent"
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] in (3, 4)):
+        raise PictureFormatError(
+            f"picture: an array of shape {shape}; expected (height, width), or (height, width, "
+            "channels) with 1, 3 (RGB) or 4 (RGBA) channels"
+        )
+    if not values.size:
+        raise PictureFormatError(f"picture: an array of shape {shape} holds no pixels")
+    _check_size("picture", (values.shape[1], values.shape[0]), limits)
+    if values.dtype.kind not in "buif":
+        raise PictureFormatError(
+            f"picture: an array of {values.dtype}; expected bool, integers or floats"
+        )
+    floats = values.dtype.kind == "f"
+    slack = 1e-3 if floats else 0  # resampling overshoots by as much
+    full = 255 if floats else 65535
+    low, high = float(values.min()), float(values.max())  # NaN where any value is
+    if not (low >= -slack and high <= full + slack):
+        raise PictureFormatError(
+            f"picture: an array of {values.dtype} with values from {low:g} to {high:g}; expected "
+            "0 to 255, floats also 0 to 1, integers also 0 to 65535"
+        )
+    if floats:
+        values = values.clip(0, 1 if high <= 1 + slack else full)
+    image = Image.fromarray(np.ascontiguousarray(_to_bytes(values)))
+    return Picture(np.array(_to_grey(image)))
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    """An image of mode L, from one of any mode."""
+    if image.mode[0] in "IF":  # I, I;16 and its kin, F: numbers beyond 0 to 255
+        return Image.fromarray(_to_bytes(np.asarray(image)))
+    if image.has_transparency_data:
+        # The premultiplied modes convert to their plain counterparts only.
+        plain = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode))
+        image = _lay_on_background(plain.convert("RGBA"))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    return _colours_to_grey(image.convert("RGB"))
+
+
+def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale numbers to uint8, 0 to 255, by the narrowest usual range that holds them all."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("values that are not finite")
+    # Scanners keep 10, 12 or 14 bits in 16: read as 16 bits, they would be nearly black.
+    ranges = [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
+    if values.dtype.kind == "f":
+        ranges.insert(0, 1.0)
+    if low < 0 or high > ranges[-1]:
+        values, high = values - low, high - low
+        ranges = [high or 1.0]
+    full = next(full for full in ranges if high <= full)
+    return np.rint(values * np.float32(255 / full)).astype(np.uint8)
+
+
+def _lay_on_background(image: Image.Image) -> Image.Image:
+    """Lay an RGBA image on the grey on which what is visible of it stands out; mode RGB."""
+    alphas = image.getchannel("A")
+    if alphas.getextrema()[0] == 255:
+        return image.convert("RGB")
+    background = Image.new("RGB", image.size, (_choose_background(image),) * 3)
+    background.paste(image, mask=alphas)
+    return background
+
+
+def _choose_background(image: Image.Image) -> int:
+    """The grey, 0 to 255, to put behind an RGBA image that is transparent in places."""
+    sample = image.reduce(math.ceil(max(image.size) / 1024))
+    lumas = np.asarray(sample.convert("L"), dtype=np.float32)
+    alphas = np.asarray(sample.getchannel("A"), dtype=np.float32)
+    if not alphas.any():
+        return 255
+    visible = alphas > alphas.max() / 2
+    inner = visible.copy()
+    inner[1:] &= visible[:-1]
+    inner[:-1] &= visible[1:]
+    inner[:, 1:] &= visible[:, :-1]
+    inner[:, :-1] &= visible[:, 1:]
+    rim = lumas[visible & ~inner]
+    # A picture cut out with its paper, such as a screenshot with round corners, has one tone along
+    # the transparency and another inside: its paper goes on. Anything else is bare ink.
+    if rim.size and rim.std() < 32:
+        paper = float(np.median(rim))
+        if np.mean(np.abs(lumas[visible] - paper) > 80) > 0.02:
+            return round(paper)
+    return 0 if np.average(lumas, weights=alphas) > 127 else 255
+
+
+def _colours_to_grey(image: Image.Image) -> Image.Image:
+    """Turn an RGB image grey: its luma, unless ink and paper differ in colour alone.
+
+    Red ink on green paper of the same luma would vanish. There the first principal component of
+    the colours is taken, of what remains when slow changes of lighting are removed. The choice
+    rests on the range between the extremes, not on the variance: a little black ink keeps the
+    luma even beside large coloured things.
+    """
+    sample = image.reduce(math.ceil(max(image.size) / 512))
+    slow = sample.filter(ImageFilter.BoxBlur(max(1, max(sample.size) // 4)))
+    details = (np.asarray(sample, dtype=np.float32) - np.asarray(slow)).reshape(-1, 3)
+    main = np.linalg.eigh(details.T @ details)[1][:, -1]
+    # Weights whose absolute values sum to 1 keep every colour within 0 to 255, once those that
+    # are negative are made up for.
+    weights = main * (1 if main @ _LUMA >= 0 else -1) / np.abs(main).sum()
+    contrast, luma_contrast = (
+        float(np.diff(np.percentile(details @ direction, (0.1, 99.9)))[0])
+        for direction in (weights, _LUMA)
+    )
+    if contrast < max(_MIN_COLOUR_CONTRAST, 2 * luma_contrast):
+        return image.convert("L")
+    red, green, blue = map(float, weights)
+    offset = -255 * float(weights[weights < 0].sum())
+    return image.convert("L", (red, green, blue, offset))

@@ -1,0 +1,72 @@
+"""Networks as the recognizer sees them: tiles in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import ModelError
+from inkdigits.recognition.card import LABELS, TILE_SHAPE
+
+BATCH = 512  # tiles at a time: large enough to fill the cores, small enough for their caches
+
+
+class Network(Protocol):
+    """A trained network in whichever form."""
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classifies tiles.
+
+        Args:
+            tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+
+        Returns:
+            float32, shape (n, 10): probabilities of the digits 0 to 9, each row summing to 1.
+        """
+        ...
+
+
+class OnnxNetwork:
+    """A network in an ONNX file, run by ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the file.
+
+        Raises:
+            ModelError: No such file, no ONNX, or other inputs and outputs than tiles and ten
+                probabilities.
+        """
+        import onnxruntime
+
+        if not path.is_file():
+            raise ModelError(f"{path} is not there: expected a model file such as model.onnx")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # its own warnings would mix with ours
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            reason = str(error).splitlines()[0][:200]
+            raise ModelError(f"{path} is not a readable ONNX model: {reason}") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        signature = [(i.type, *i.shape[1:]) for i in (*inputs, *outputs)]
+        expected = [("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", len(LABELS))]
+        if len(inputs) != 1 or len(outputs) != 1 or signature != expected:
+            raise ModelError(
+                f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
+                f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "
+                "float probabilities (n, 10), as 'inkdigits export --format onnx' writes them"
+            )
+        self._input = inputs[0].name
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Network.__call__`."""
+        parts = [
+            self._session.run(None, {self._input: tiles[start : start + BATCH]})[0]
+            for start in range(0, len(tiles), BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, len(LABELS)), np.float32)

@@ -1,0 +1,136 @@
+"""Models as files: Keras, HDF5, ONNX, SavedModel and LiteRT."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inkdigits.errors import ModelError, OutputExistsError, UsageError
+from inkdigits.files import write_whole
+from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
+from inkdigits.training.frameworks import load_keras, load_tensorflow
+from inkdigits.training.loading import load_keras_model
+from inkdigits.training.runs import Run
+
+# What `--format` calls a form: the suffix of its file or folder.
+FORMATS = {
+    "keras": ".keras",
+    "h5": ".h5",
+    "onnx": ".onnx",
+    "savedmodel": ".savedmodel",
+    "litert": ".tflite",
+}
+
+
+def export(
+    source: Run | Path | str, format: str, *, output: Path | str | None = None
+) -> Path:
+    """Writes the model of a run in another form, with its card beside it.
+
+    Args:
+        source: A run, its folder, or a `.keras` or `.h5` file with its card.
+        format: One of `FORMATS`.
+        output: The file or folder to write; None: beside the source, under the same stem.
+
+    Returns:
+        What was written. `evaluate` and `predict` take it as it is.
+
+    Raises:
+        UsageError: An unknown format, or an output of another suffix.
+        ModelError: A source that is not a finished run or readable model.
+        OutputExistsError, OutputError: The output is there already or cannot be written.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"{format!r} is no format: expected one of {', '.join(FORMATS)}")
+    model = _locate_keras_model(source)
+    card = Card.load(locate_card(model))
+    path = model.with_suffix(FORMATS[format]) if output is None else Path(output)
+    if path.suffix != FORMATS[format]:
+        raise UsageError(f"{path} should end in {FORMATS[format]} for the format {format}")
+    if path.exists():
+        raise OutputExistsError(f"{path} exists already: name another one with --output")
+    if locate_card(path) != locate_card(model):
+        card.save(locate_card(path))
+    export_model(model, format, path)
+    return path
+
+
+def export_model(model: Path, format: str, path: Path) -> None:
+    """Converts a `.keras` or `.h5` file; replaces `path`, which is whole or not there at all.
+
+    Converters exist for TensorFlow's graphs alone, so on another backend a process of its own
+    loads the file on TensorFlow.
+    """
+    if format in ("keras", "h5"):
+        save_keras(load_keras_model(model), path)
+    elif load_keras().backend.backend() == "tensorflow":
+        _convert(load_keras_model(model), format, path)
+    else:
+        ended = subprocess.run(
+            [sys.executable, "-m", "inkdigits.training.export", str(model), format, str(path)],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            reason = (ended.stderr.strip() or "no message").splitlines()[-1]
+            raise ModelError(f"{model} could not be converted to {format}: {reason}")
+
+
+def save_keras(network: Any, path: Path) -> None:
+    """Saves a Keras network as `.keras` or `.h5`, without the state of its optimizer.
+
+    It is compiled first, so that `keras.models.load_model` gives one that `evaluate` works on.
+    """
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.optimizer.built = False
+    with write_whole(path) as temporary:
+        network.save(temporary)
+
+
+def _convert(network: Any, format: str, path: Path) -> None:
+    network(np.zeros((1, *TILE_SHAPE), np.uint8))  # Keras exports only what has been called once
+    if format == "savedmodel":
+        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+            whole = Path(folder) / "model"
+            network.export(whole, format="tf_saved_model", verbose=False)
+            if path.exists():
+                shutil.rmtree(path)
+            whole.rename(path)
+    elif format == "onnx":
+        with write_whole(path) as temporary:
+            network.export(temporary, format="onnx", verbose=False)
+    else:
+        with write_whole(path) as temporary:
+            converter = load_tensorflow().lite.TFLiteConverter.from_keras_model(network)
+            temporary.write_bytes(converter.convert())
+
+
+def _locate_keras_model(source: Run | Path | str) -> Path:
+    if isinstance(source, Run) or Path(source).is_dir():
+        run = source if isinstance(source, Run) else Run.open(source)
+        if not run.is_finished:
+            raise ModelError(
+                f"{run.folder} is not finished: continue it with "
+                f"'inkdigits train --resume {run.folder}'"
+            )
+        return run.keras_model
+    path = Path(source)
+    if path.suffix not in (".keras", ".h5"):
+        raise ModelError(
+            f"{path} cannot be converted: expected a run folder or a .keras or .h5 file"
+        )
+    return path
+
+
+if __name__ == "__main__":
+    export_model(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,319 @@
+"""Training: a recipe and MNIST in, a finished run out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from inkdigits.data import LabelledImages, Mnist, fetch_mnist, load_mnist, split_validation
+from inkdigits.errors import RunError, TrainingInterrupted
+from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
+from inkdigits.recognition.card import Card
+from inkdigits.recognition.network import OnnxNetwork
+from inkdigits.training.export import export_model, save_keras
+from inkdigits.training.frameworks import load_keras, make_deterministic
+from inkdigits.training.networks import build_network, build_optimizer
+from inkdigits.training.recipes import Recipe, get_recipe
+from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
+
+
+def train(
+    recipe: str | Recipe = "quick",
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    seed: int = 0,
+    data: Path | str | None = None,
+    output: Path | str | None = None,
+    progress: bool = True,
+) -> Run:
+    """Trains a recipe on MNIST in a new run folder.
+
+    On one machine with the same threads the same settings give the same weights: each epoch's
+    order and dropout follow from the seed and the epoch's number alone.
+
+    Args:
+        recipe: A recipe, or the name of one.
+        overrides: Fields to replace, field to value or texts `field=value`; for a name only.
+        seed: Of weights, validation split, order and dropout; 0 to 2**32 - 1.
+        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
+        output: The run folder, which must not exist; None: the first free `runs/<recipe>-…`.
+        progress: Whether to report to stderr while training.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RecipeError: An unknown recipe, field or value, or a network that cannot be built.
+        DataFormatError, DataUnavailableError: No whole MNIST.
+        OutputExistsError, RunError, OutputError: The run folder is taken or cannot be written.
+        TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
+        MissingExtraError: Keras is not installed.
+    """
+    if isinstance(recipe, str):
+        recipe = get_recipe(recipe, overrides)
+    mnist = _load_data(data, progress=progress)
+    build_network(recipe)  # a recipe that cannot be built must not leave a folder behind
+    run = Run.create(None if output is None else Path(output), recipe)
+    with run.locked():
+        settings = Settings(
+            recipe=recipe,
+            seed=seed,
+            data_sha256=mnist.sha256,
+            data=None if data is None else str(data),
+            backend=load_keras().backend.backend(),
+            versions=dict(list_versions()),
+        )
+        run.save_settings(settings)
+        return _fit(run, settings, mnist, progress=progress)
+
+
+def resume(folder: Path | str, *, progress: bool = True) -> Run:
+    """Continues an interrupted run in its folder, from its last whole epoch.
+
+    A run that has finished is returned as it is.
+
+    Args:
+        folder: The run's folder.
+        progress: Whether to report to stderr while training.
+
+    Raises:
+        RunError: No run there, a damaged one, one in use, or one of another backend or data.
+        TrainingInterrupted: As in `train`, as the other errors are.
+    """
+    run = Run.open(folder)
+    settings = run.load_settings()
+    if run.is_finished:
+        return run
+    with run.locked():
+        backend = load_keras().backend.backend()
+        if backend != settings.backend:
+            raise RunError(
+                f"{folder} was started on the {settings.backend} backend and this is {backend}: "
+                f"set KERAS_BACKEND={settings.backend}"
+            )
+        mnist = _load_data(settings.data, progress=progress)
+        if mnist.sha256 != settings.data_sha256:
+            raise RunError(
+                f"{folder} was started on other images than those in "
+                f"{settings.data or 'the cache'} now: bring them back or start a new run"
+            )
+        return _fit(run, settings, mnist, progress=progress)
+
+
+def _load_data(data: Path | str | None, *, progress: bool) -> Mnist:
+    return fetch_mnist(progress=progress) if data is None else load_mnist(data)
+
+
+def _fit(run: Run, settings: Settings, mnist: Mnist, *, progress: bool) -> Run:
+    recipe, seed = settings.recipe, settings.seed
+    make_deterministic(seed)
+    training, validation = split_validation(mnist.train, recipe.validation_images, seed)
+    if recipe.training_images is not None:
+        training = training.take(np.arange(min(recipe.training_images, len(training))))
+    report = _Report(run, recipe, enabled=progress)
+    try:
+        with _sigterm_as_interrupt():
+            fit = _Fit.start(recipe, seed, len(training), run.load_checkpoint())
+            while not fit.is_over:
+                fit.run_epoch(training, validation, report)
+                run.save_checkpoint(fit.take_checkpoint())
+            fit.restore_best()
+            _finish(run, settings, fit, training, validation)
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(
+            f"stopped after {len(fit.history)} of at most {recipe.epochs} whole epochs; nothing of "
+            f"them is lost: continue with 'inkdigits train --resume {run.folder}'"
+        ) from None
+    finally:
+        report.close()
+    return run
+
+
+@dataclass(eq=False)
+class _Fit:
+    """A fit under way, epoch by epoch, so that each epoch can be the last one before a crash."""
+
+    recipe: Recipe
+    seed: int
+    network: Any
+    history: list[dict[str, float]]
+    best_weights: list[Any] | None
+
+    @classmethod
+    def start(
+        cls, recipe: Recipe, seed: int, n_training: int, checkpoint: Checkpoint | None
+    ) -> _Fit:
+        network = build_network(recipe)
+        n_steps = recipe.epochs * -(-n_training // recipe.batch_size)
+        optimizer = build_optimizer(recipe, n_steps)
+        network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        if checkpoint is None:
+            return cls(recipe, seed, network, [], None)
+        optimizer.build(network.trainable_variables)
+        network.set_weights(checkpoint.weights)
+        for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+            variable.assign(value)
+        return cls(recipe, seed, network, checkpoint.history, checkpoint.best_weights)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch of the lowest validation loss, from 1."""
+        return 1 + int(np.argmin([row["val_loss"] for row in self.history]))
+
+    @property
+    def is_over(self) -> bool:
+        n_epochs, patience = len(self.history), self.recipe.patience
+        if not n_epochs:
+            return False
+        waited_enough = patience is not None and n_epochs - self.best_epoch >= patience
+        return n_epochs >= self.recipe.epochs or waited_enough
+
+    def run_epoch(
+        self, training: LabelledImages, validation: LabelledImages, report: _Report
+    ) -> None:
+        epoch = len(self.history)
+        started = time.perf_counter()
+        random = np.random.default_rng([self.seed, epoch])
+        for layer in self.network.layers:
+            if hasattr(layer, "seed_generator"):  # dropout and its like draw their noise from it
+                layer.seed_generator.state.assign([random.integers(2**31), 0])
+        order = random.permutation(len(training))
+        fitted = self.network.fit(
+            training.images[order],
+            training.labels[order].astype(np.int32),
+            batch_size=self.recipe.batch_size,
+            shuffle=False,
+            verbose=0,
+            callbacks=[report.follow_epoch(epoch + 1, -(-len(training) // self.recipe.batch_size))],
+        )
+        val_loss, val_accuracy = self.network.evaluate(
+            validation.images, validation.labels.astype(np.int32), batch_size=1_000, verbose=0
+        )
+        row = {
+            "epoch": epoch + 1,
+            "loss": fitted.history["loss"][0],
+            "accuracy": fitted.history["accuracy"][0],
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        self.history.append(row)
+        if self.recipe.patience is not None and self.best_epoch == epoch + 1:
+            self.best_weights = self.network.get_weights()
+        report.end_epoch(row)
+
+    def restore_best(self) -> None:
+        if self.best_weights is not None:
+            self.network.set_weights(self.best_weights)
+
+    def take_checkpoint(self) -> Checkpoint:
+        optimizer = [np.asarray(variable.numpy()) for variable in self.network.optimizer.variables]
+        return Checkpoint(self.history, self.network.get_weights(), optimizer, self.best_weights)
+
+
+def _finish(
+    run: Run,
+    settings: Settings,
+    fit: _Fit,
+    training: LabelledImages,
+    validation: LabelledImages,
+) -> None:
+    """Writes model, curves and, last of all, the card."""
+    best_epoch = None if fit.best_weights is None else fit.best_epoch
+    save_figure(plot_curves(fit.history, best_epoch=best_epoch), run.folder / "curves.png")
+    save_keras(fit.network, run.keras_model)
+    export_model(run.keras_model, "onnx", run.onnx_model)
+    network = OnnxNetwork(run.onnx_model)
+    trained = score(network(training.images), training.labels)
+    probabilities = network(validation.images)
+    held_out = score(probabilities, validation.labels)
+    card = Card(
+        recipe=settings.recipe.to_json(),
+        seed=settings.seed,
+        data_sha256=settings.data_sha256,
+        versions=settings.versions,
+        figures={
+            "training_accuracy": trained.accuracy,
+            "validation_accuracy": held_out.accuracy,
+            "validation_loss": held_out.loss,
+            "epochs": len(fit.history),
+            "fit_seconds": round(sum(row["seconds"] for row in fit.history), 3),
+            "cores": os.cpu_count() or 1,
+            "parameters": fit.network.count_params(),
+        },
+        temperature=fit_temperature(probabilities, validation.labels),
+    )
+    card.save(run.card)
+
+
+class _Report:
+    """What a user sees of a fit on stderr: a live bar within the epoch, a line after it."""
+
+    def __init__(self, run: Run, recipe: Recipe, *, enabled: bool) -> None:
+        self._n_epochs = recipe.epochs
+        self._console = Console(stderr=True, quiet=not enabled, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not (enabled and self._console.is_terminal),
+        )
+        self._progress.start()
+        self._console.print(f"training {recipe.name} in {run.folder}", soft_wrap=True)
+
+    def follow_epoch(self, epoch: int, n_steps: int) -> Any:
+        """A Keras callback that moves the bar of this epoch."""
+        progress, label = self._progress, f"epoch {epoch}/{self._n_epochs}"
+        task = progress.add_task(label, total=n_steps, figures="")
+
+        class FollowSteps(load_keras().callbacks.Callback):  # type: ignore[misc]
+            def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+                if not progress.disable:
+                    figures = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.2%}"
+                    progress.update(task, completed=batch + 1, figures=figures)
+
+            def on_train_end(self, logs: dict[str, float]) -> None:
+                progress.remove_task(task)
+
+        return FollowSteps()
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """The line of a whole epoch."""
+        self._console.print(
+            f"epoch {row['epoch']}/{self._n_epochs}  "
+            f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}  "
+            f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.2%}  "
+            f"{row['seconds']:.1f} s",
+            soft_wrap=True,
+        )
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Has SIGTERM end the fit as Ctrl-C does; only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

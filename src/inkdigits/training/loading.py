@@ -1,0 +1,163 @@
+"""Models of every form as a recognizer."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import ModelError
+from inkdigits.recognition import Recognizer
+from inkdigits.recognition.card import LABELS, TILE_SHAPE, Card, locate_card
+from inkdigits.recognition.network import BATCH, Network
+from inkdigits.training.frameworks import load_keras, load_tensorflow
+
+
+def load_recognizer(path: Path | str) -> Recognizer:
+    """A recognizer from a model file of any form, with the card beside it.
+
+    Args:
+        path: `.onnx`, `.keras`, `.h5`, `.tflite`, or the folder of a SavedModel.
+
+    Raises:
+        ModelError: No such model, a damaged one, one with code in it, with other inputs and
+            outputs than tiles and ten probabilities, or without a card.
+        MissingExtraError: The framework it needs is not installed.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        return Recognizer.load(path)
+    return Recognizer(_load_network(path), Card.load(locate_card(path)))
+
+
+def load_keras_model(path: Path) -> Any:
+    """A Keras model from a `.keras` or `.h5` file.
+
+    Nothing in the file is executed: one that holds a Lambda layer, or any class that is not
+    Keras' own, is refused before Keras sees it.
+
+    Raises:
+        ModelError: No such file, a damaged one, one with code in it, or of another shape.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path} is not there: expected a .keras or .h5 file")
+    try:
+        config = _read_config(path)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path} is not a readable Keras model ({error})") from error
+    for module, name in _list_classes(config):
+        if name == "Lambda" or not (module == "keras" or module.startswith("keras.")):
+            raise ModelError(
+                f"{path} holds {module}.{name}, which could run code of its author's: refused; "
+                "expected layers of Keras' own without Lambda"
+            )
+    try:
+        network = load_keras().saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parts do
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelError(f"{path} is not a readable Keras model: {reason}") from error
+    _check_shapes(path, network.input_shape, network.output_shape)
+    return network
+
+
+def _load_network(path: Path) -> Network:
+    if path.suffix in (".keras", ".h5"):
+        network = load_keras_model(path)
+
+        def run_keras(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.asarray(network.predict(tiles, batch_size=BATCH, verbose=0), np.float32)
+
+        return run_keras
+    if path.suffix == ".tflite" and path.is_file():
+        return _load_litert(path)
+    if (path / "saved_model.pb").is_file():
+        return _load_saved_model(path)
+    raise ModelError(
+        f"{path} is no model: expected a run folder, a .onnx, .keras, .h5 or .tflite file, or the "
+        "folder of a SavedModel"
+    )
+
+
+def _load_saved_model(path: Path) -> Network:
+    try:
+        module = load_tensorflow().saved_model.load(str(path))
+        serve = module.signatures["serving_default"]
+        ((_, inputs),) = serve.structured_input_signature[1].items()
+        ((name, outputs),) = serve.structured_outputs.items()
+    except Exception as error:  # TensorFlow's errors share no base class with Python's
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelError(f"{path} is not a SavedModel of ours: {reason}") from error
+    _check_shapes(path, tuple(inputs.shape), tuple(outputs.shape))
+
+    def run_saved_model(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = [
+            # the function keeps no hold of the module, whose variables it needs
+            module.signatures["serving_default"](load_tensorflow().constant(part))[name].numpy()
+            for part in _batch(tiles)
+        ]
+        return np.concatenate(parts)
+
+    return run_saved_model
+
+
+def _load_litert(path: Path) -> Network:
+    try:
+        interpreter = load_tensorflow().lite.Interpreter(str(path))
+        (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelError(f"{path} is not a readable LiteRT model: {reason}") from error
+    _check_shapes(path, tuple(inputs["shape_signature"]), tuple(outputs["shape_signature"]))
+
+    def run_litert(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = []
+        for part in _batch(tiles):
+            interpreter.resize_tensor_input(inputs["index"], part.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(inputs["index"], part)
+            interpreter.invoke()
+            parts.append(interpreter.get_tensor(outputs["index"]).copy())
+        return np.concatenate(parts)
+
+    return run_litert
+
+
+def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, max(1, len(tiles)), BATCH):
+        yield tiles[start : start + BATCH]
+
+
+def _check_shapes(path: Path, inputs: Any, outputs: Any) -> None:
+    found = tuple(inputs or ())[1:], tuple(outputs or ())[1:]
+    if found != (TILE_SHAPE, (len(LABELS),)):
+        raise ModelError(
+            f"{path} maps inputs of shape {inputs} to outputs of shape {outputs}; expected tiles "
+            f"{(None, *TILE_SHAPE)} to probabilities {(None, len(LABELS))}"
+        )
+
+
+def _read_config(path: Path) -> Any:
+    """The architecture in a Keras file, as plain JSON."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    import h5py
+
+    with h5py.File(path) as file:
+        return json.loads(file.attrs["model_config"])
+
+
+def _list_classes(config: Any) -> Iterator[tuple[str, str]]:
+    """Module and name of every class in a Keras configuration."""
+    if isinstance(config, dict):
+        if isinstance(config.get("class_name"), str):
+            yield str(config.get("module") or "keras"), config["class_name"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _list_classes(value)

@@ -1,0 +1,276 @@
+"""The recipes: each a frozen set of network and hyper-parameters, with its network as one list.
+
+A layer is written as Keras names it, `Layer("Conv2D", 32, 3, activation="relu")`, so that this
+file can be read, listed and overridden without loading a training framework.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from inkdigits.errors import RecipeError
+
+Schedule = Literal["constant", "one-cycle", "cosine"]
+
+
+class Layer:
+    """One layer: the name of a class in `keras.layers` and its arguments."""
+
+    def __init__(self, kind: str, *arguments: Any, **settings: Any) -> None:
+        self.kind = kind
+        self.arguments = arguments
+        self.settings = settings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layer) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        words = [repr(self.kind), *map(repr, self.arguments)]
+        words += [f"{name}={value!r}" for name, value in self.settings.items()]
+        return f"Layer({', '.join(words)})"
+
+    def to_json(self) -> list[Any]:
+        """`[kind, [arguments], {settings}]`."""
+        return [self.kind, list(self.arguments), dict(self.settings)]
+
+
+# The tile as it comes, uint8 (28, 28); scaling to [0, 1] lies inside the network's graph.
+TILE = (
+    Layer("Input", [28, 28], dtype="uint8"),
+    Layer("Rescaling", 1 / 255),
+    Layer("Reshape", [28, 28, 1]),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is built and fitted.
+
+    Attributes:
+        name: What `inkdigits train` calls it.
+        summary: One line for `inkdigits recipes`.
+        network: The layers, input first.
+        epochs: At most so many passes over the training images.
+        batch_size: Images per step.
+        learning_rate: Of Adam; the highest one where the schedule moves it.
+        schedule: "constant"; "one-cycle" rises linearly over the first fifth and falls to 0 along
+            a cosine (Smith and Topin, 2017); "cosine" only falls (Loshchilov and Hutter, 2017).
+        beta_1: Adam's decay of the mean gradient (Kingma and Ba, 2015).
+        beta_2: Adam's decay of the mean squared gradient.
+        validation_images: Held out of the training images, at random by the seed.
+        training_images: Use only so many of the remaining ones; None: all.
+        patience: Stop once the validation loss has not fallen for so many epochs, and restore the
+            weights of its lowest; None: never stop early, keep the last weights.
+    """
+
+    name: str
+    summary: str
+    network: tuple[Layer, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    validation_images: int = 5_000
+    training_images: int | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validation_images", "training_images", "patience"):
+            value = getattr(self, name)
+            if value is None and name in ("training_images", "patience"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise RecipeError(f"{name} is {value!r}; expected a whole number of at least 1")
+        for name, highest in (("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0)):
+            value = getattr(self, name)
+            if (
+                not isinstance(value, int | float)
+                or isinstance(value, bool)
+                or not 0 < value < highest
+            ):
+                raise RecipeError(
+                    f"{name} is {value!r}; expected a number between 0 and {highest:g}"
+                )
+        if self.schedule not in get_args(Schedule):
+            raise RecipeError(
+                f"schedule is {self.schedule!r}; expected one of {', '.join(get_args(Schedule))}"
+            )
+        if not self.network or not all(isinstance(layer, Layer) for layer in self.network):
+            raise RecipeError(
+                "network is empty or holds something else than layers; expected a list such as "
+                '[["Conv2D", [32, 3], {"activation": "relu"}], …]'
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain JSON; `from_json` gives it back."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**values, "network": [layer.to_json() for layer in self.network]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """Rebuilds a recipe from `to_json`; RecipeError where fields are missing or unknown."""
+        try:
+            return cls(**{**values, "network": _parse_network(values["network"])})
+        except (KeyError, TypeError) as error:
+            raise RecipeError(f"this is no recipe of this version ({error})") from error
+
+
+CLASSIC = Recipe(
+    name="classic",
+    summary="the CNN of the classic tutorials: two convolutions, Dense 128, Adam, 10 epochs",
+    network=(
+        *TILE,
+        Layer("Conv2D", 32, 3, activation="relu"),  # (28, 28, 1) -> (26, 26, 32)
+        Layer("MaxPooling2D", 2),  # -> (13, 13, 32)
+        Layer("Conv2D", 64, 3, activation="relu"),  # -> (11, 11, 64)
+        Layer("MaxPooling2D", 2),  # -> (5, 5, 64)
+        Layer("Flatten"),  # -> (1600,)
+        Layer("Dense", 128, activation="relu"),
+        Layer("Dense", 10, activation="softmax"),
+    ),
+    epochs=10,
+    batch_size=128,
+)
+
+CLASSIC_SMALL_BATCH = replace(
+    CLASSIC,
+    name="classic-small-batch",
+    summary="the same at batch size 8: sixteen times the steps",
+    batch_size=8,
+)
+
+DROPOUT = Recipe(
+    name="dropout",
+    summary="batch normalisation, Dense 256 and 64, 30 % dropout, 90/10 split, early stopping",
+    network=(
+        *TILE,
+        Layer("Conv2D", 32, 3, activation="relu"),  # (28, 28, 1) -> (26, 26, 32)
+        Layer("BatchNormalization"),
+        Layer("MaxPooling2D", 2),  # -> (13, 13, 32)
+        Layer("Conv2D", 64, 3, activation="relu"),  # -> (11, 11, 64)
+        Layer("BatchNormalization"),
+        Layer("MaxPooling2D", 2),  # -> (5, 5, 64)
+        Layer("Flatten"),  # -> (1600,)
+        Layer("Dense", 256, activation="relu"),
+        Layer("BatchNormalization"),
+        Layer("Dropout", 0.3),
+        Layer("Dense", 64, activation="relu"),
+        Layer("BatchNormalization"),
+        Layer("Dropout", 0.3),
+        Layer("Dense", 10, activation="softmax"),
+    ),
+    epochs=10,
+    batch_size=128,
+    validation_images=6_000,
+    patience=3,
+)
+
+QUICK = Recipe(
+    name="quick",
+    summary="one epoch under a one-cycle schedule: seconds",
+    network=(
+        *TILE,
+        Layer("Conv2D", 24, 5, activation="relu"),  # (28, 28, 1) -> (24, 24, 24)
+        Layer("MaxPooling2D", 2),  # -> (12, 12, 24)
+        Layer("Conv2D", 48, 3, activation="relu"),  # -> (10, 10, 48)
+        Layer("MaxPooling2D", 2),  # -> (5, 5, 48)
+        Layer("Flatten"),  # -> (1200,)
+        Layer("Dense", 128, activation="relu"),
+        Layer("Dense", 10, activation="softmax"),
+    ),
+    epochs=1,
+    batch_size=256,
+    learning_rate=1e-2,
+    schedule="one-cycle",
+    beta_1=0.7,
+    beta_2=0.9,
+    validation_images=2_000,
+)
+
+SMOKE = Recipe(
+    name="smoke",
+    summary="a tiny network on a slice of the images: for trying the machinery, not for reading",
+    network=(
+        *TILE,
+        Layer("Conv2D", 8, 5, strides=2, activation="relu"),  # (28, 28, 1) -> (12, 12, 8)
+        Layer("MaxPooling2D", 2),  # -> (6, 6, 8)
+        Layer("Flatten"),  # -> (288,)
+        Layer("Dense", 32, activation="relu"),
+        Layer("Dropout", 0.1),
+        Layer("Dense", 10, activation="softmax"),
+    ),
+    epochs=3,
+    batch_size=64,
+    learning_rate=5e-3,
+    schedule="one-cycle",
+    validation_images=1_000,
+    training_images=8_000,
+)
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe for recipe in (CLASSIC, CLASSIC_SMALL_BATCH, DROPOUT, QUICK, SMOKE)
+}
+
+
+def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Recipe:
+    """A recipe by its name, with some fields replaced.
+
+    Args:
+        name: One of `RECIPES`.
+        overrides: Field to value; or texts `field=value`, as from a command line.
+
+    Raises:
+        RecipeError: An unknown recipe or field, naming its nearest neighbours, or a value that
+            does not fit.
+    """
+    if name not in RECIPES:
+        raise RecipeError(_describe_unknown("recipe", name, list(RECIPES)))
+    if not isinstance(overrides, Mapping):
+        overrides = dict(_parse_override(text) for text in overrides)
+    known = [f.name for f in fields(Recipe) if f.name != "name"]
+    for field in overrides:
+        if field not in known:
+            raise RecipeError(_describe_unknown("field of a recipe", field, known))
+    values = dict(overrides)
+    if "network" in values:
+        values["network"] = _parse_network(values["network"])
+    return replace(RECIPES[name], **values)
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {text!r} has no '='; expected field=value, such as epochs=3")
+    try:
+        return field.strip(), ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError):
+        return field.strip(), value.strip()  # a plain word, such as schedule=cosine
+
+
+def _parse_network(layers: Any) -> tuple[Layer, ...]:
+    """Layers from themselves or from their JSON form."""
+    try:
+        return tuple(
+            layer if isinstance(layer, Layer) else Layer(layer[0], *layer[1], **layer[2])
+            for layer in layers
+        )
+    except (TypeError, IndexError, KeyError) as error:
+        raise RecipeError(
+            f"network is {str(layers)[:60]!r}; expected a list such as "
+            '[["Conv2D", [32, 3], {"activation": "relu"}], …]'
+        ) from error
+
+
+def _describe_unknown(what: str, name: str, known: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {', '.join(known)}"
+    return f"{name!r} is no {what}: {hint}"

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inkdigits.data.folder import (
+    cache_directory,
+    compute_sha256,
+    decompress,
+    find_file,
+    read_raw,
+    write_raw,
+)
+from inkdigits.errors import DataFormatError, DataUnavailableError
+
+NAME = "train-labels-idx1-ubyte"
+
+
+def test_cache_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKDIGITS_CACHE", "/somewhere/else")
+    assert cache_directory() == Path("/somewhere/else")
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("USERPROFILE", "/home/someone")
+    monkeypatch.setenv("INKDIGITS_CACHE", "~/kept")
+    assert cache_directory() == Path("/home/someone/kept")
+    for unset in ("", None):
+        if unset is None:
+            monkeypatch.delenv("INKDIGITS_CACHE")
+        else:
+            monkeypatch.setenv("INKDIGITS_CACHE", unset)
+        assert cache_directory().is_absolute()
+        assert "inkdigits" in cache_directory().parts
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ([], None),
+        ([f"{NAME}.zip"], None),
+        ([NAME], NAME),
+        (["train-labels.idx1-ubyte"], "train-labels.idx1-ubyte"),
+        (["train-labels.idx1-ubyte.gz"], "train-labels.idx1-ubyte.gz"),
+        ([f"{NAME}.gz", "train-labels.idx1-ubyte"], "train-labels.idx1-ubyte"),
+        ([f"{NAME}.gz", "train-labels.idx1-ubyte", NAME], NAME),
+    ],
+)
+def test_find_file(tmp_path: Path, present: list[str], expected: str | None) -> None:
+    for name in present:
+        (tmp_path / name).touch()
+    assert find_file(tmp_path, NAME) == (tmp_path / expected if expected else None)
+
+
+def test_find_file_takes_no_folder_for_a_file(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    assert find_file(tmp_path, NAME) is None
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_read_raw_goes_by_the_content(tmp_path: Path, compressed: bool) -> None:
+    raw = b"\0\0\x08\x01" + bytes(5000)
+    for name in (NAME, f"{NAME}.gz"):  # servers and browsers compress and unpack as they like
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(raw) if compressed else raw)
+        assert read_raw(path) == raw
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content[:12],
+        lambda content: content[:2],
+        lambda content: content[:-8] + b"\0\0\0\0" + content[-4:],
+        lambda content: content[:10] + b"\xff" * 20 + content[30:],
+    ],
+    ids=["last byte gone", "nearly all gone", "magic only", "checksum", "stream"],
+)
+def test_damaged_gzip(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / f"{NAME}.gz"
+    path.write_bytes(damage(gzip.compress(bytes(range(256)) * 20)))
+    with pytest.raises(DataFormatError, match=f"{NAME}.gz is a damaged gzip file .*copy it again"):
+        read_raw(path)
+
+
+def test_decompress_stops_at_its_limit() -> None:
+    bomb = gzip.compress(bytes(10**6))
+    assert len(decompress(bomb, "f", 10**6)) == 10**6
+    with pytest.raises(DataFormatError, match="f holds more than 999999 bytes"):
+        decompress(bomb, "f", 10**6 - 1)
+
+
+def test_read_raw_of_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match="cannot be read: No such file"):
+        read_raw(tmp_path / NAME)
+
+
+def test_write_raw_replaces_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / NAME
+    for raw in (b"first", b"second, longer", b""):
+        write_raw(path, raw)
+        assert path.read_bytes() == raw
+        assert os.listdir(path.parent) == [NAME]  # noqa: PTH208 - hidden files count
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_write_raw_obeys_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write_raw(tmp_path / NAME, b"raw")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o640
+
+
+def test_write_raw_into_what_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataUnavailableError, match=r"cannot be written into .*file"):
+        write_raw(tmp_path / "file" / NAME, b"raw")
+
+
+WRITE_TOO_MUCH = """
+import sys
+from pathlib import Path
+from inkdigits.data.folder import write_raw
+from inkdigits.errors import DataUnavailableError
+folder = Path(sys.argv[1])
+write_raw(folder / "whole", b"old")
+try:
+    write_raw(folder / "whole", bytes(3_000_000))
+except DataUnavailableError as error:
+    print(error)
+print(sorted(path.name for path in folder.iterdir()), (folder / "whole").read_bytes())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_full_disk(tmp_path: Path) -> None:
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mounted = 'mount -t tmpfs -o size=1m none "$1" && shift && exec "$@"'
+    command = [*mount, mounted, "sh", str(tmp_path)]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*command, "true"], capture_output=True).returncode
+    ):
+        pytest.skip("this system lets no user mount a file system of their own")
+    process = subprocess.run(
+        [*command, sys.executable, "-c", WRITE_TOO_MUCH, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message, left = process.stdout.splitlines()
+    assert f"cannot be written into {tmp_path}: No space left on device; make room" in message
+    assert left == "['whole'] b'old'"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_file_size_limit(tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
+    process = subprocess.run(
+        [sys.executable, "-c", limit + WRITE_TOO_MUCH, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message, left = process.stdout.splitlines()
+    assert f"cannot be written into {tmp_path}: File too large; make room" in message
+    assert left == "['whole'] b'old'"
+
+
+def test_sha256_of_a_known_text() -> None:
+    # The example "abc" of FIPS 180-2.
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert compute_sha256(b"abc") == expected
