@@ -7,6 +7,7 @@ a picture holds no digit, 2 on an error, 130 after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import difflib
 import json
@@ -48,26 +49,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("inkdigits: stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has closed it, as `head` does; keep Python's exit quiet too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has closed it, as `head` does.
+        _discard_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:  # a full disk under our output, a name longer than a name may be
+        _discard_output()
+        print(f"inkdigits: {error}", file=sys.stderr)
+        return EXIT_ERROR
+
+
+def _discard_output() -> None:
+    """Leaves Python's exit nothing to flush where stdout cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run_train(options: argparse.Namespace) -> int:
     from inkdigits.training import resume, train
 
     if options.resume is not None:
-        if options.recipe is not None or options.set or options.output or options.data:
+        started_with = (options.recipe, options.seed, options.data, options.output)
+        if options.set or any(value is not None for value in started_with):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --set, --data and --output out"
+                "recipe, --seed, --set, --data and --output out"
             )
         run = resume(options.resume, progress=not options.quiet)
     else:
         run = train(
             options.recipe or "quick",
             overrides=options.set,
-            seed=options.seed,
+            seed=options.seed or 0,
             data=options.data,
             output=options.output,
             progress=not options.quiet,
@@ -249,7 +263,7 @@ def _parse(parser: _Parser, arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"{given!r} is no verb: {_suggest(given, list(verbs))}")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        known = (verbs[given] if given in verbs else parser)._option_string_actions
+        known = verbs.get(str(given), parser)._option_string_actions
         name = unknown[0].partition("=")[0]
         raise UsageError(f"{name!r} is no option here: {_suggest(name, list(known))}")
     if not hasattr(options, "run"):
@@ -298,7 +312,7 @@ def _build_parser() -> _Parser:
         "train --resume runs/classic",
     )
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: quick")
-    train.add_argument("--seed", type=_seed, default=0, help="default: 0")
+    train.add_argument("--seed", type=_seed, help="default: 0")
     train.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="override a field"
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inkdigits.errors import OutputError, OutputExistsError
+from inkdigits.errors import InkdigitsError, OutputError, OutputExistsError
 
 
 @contextmanager
@@ -31,28 +31,26 @@ def write_whole(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
     path = Path(path)
     if not overwrite and path.exists():
         raise OutputExistsError(f"{path} exists already: choose another name or remove it first")
-    temporary: Path | None = None
+    # Beside its target, because a move is atomic only within one file system. Not by `tempfile`,
+    # which would close a shared cache or result to everybody else.
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
-        temporary.chmod(0o644)  # mkstemp gives 0600, which would hide results from colleagues
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, OutputError):
+        if isinstance(error, InkdigitsError):
             raise
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}): free some space or choose "
             "another folder; nothing half-written is left"
         ) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text_whole(path: Path | str, text: str, *, overwrite: bool = True) -> None:

@@ -98,8 +98,12 @@ class MirrorHandler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def mirror() -> Iterator[tuple[str, dict[str, list[Answer]], list[str]]]:
+def mirror(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[tuple[str, dict[str, list[Answer]], list[str]]]:
     """A web server: its address, its answers by path (status 299 breaks off), paths requested."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
     answers: dict[str, list[Answer]] = {}
     requested: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(MirrorHandler, answers, requested))

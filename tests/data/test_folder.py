@@ -1,11 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-import shutil
-import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +12,6 @@ from inkdigits.data.folder import (
     decompress,
     find_file,
     read_raw,
-    write_raw,
 )
 from inkdigits.errors import DataFormatError, DataUnavailableError
 
@@ -100,80 +94,6 @@ def test_decompress_stops_at_its_limit() -> None:
 def test_read_raw_of_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match="cannot be read: No such file"):
         read_raw(tmp_path / NAME)
-
-
-def test_write_raw_replaces_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / NAME
-    for raw in (b"first", b"second, longer", b""):
-        write_raw(path, raw)
-        assert path.read_bytes() == raw
-        assert os.listdir(path.parent) == [NAME]  # noqa: PTH208 - hidden files count
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_write_raw_obeys_the_umask(tmp_path: Path) -> None:
-    old = os.umask(0o027)
-    try:
-        write_raw(tmp_path / NAME, b"raw")
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o640
-
-
-def test_write_raw_into_what_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(DataUnavailableError, match=r"cannot be written into .*file"):
-        write_raw(tmp_path / "file" / NAME, b"raw")
-
-
-WRITE_TOO_MUCH = """
-import sys
-from pathlib import Path
-from inkdigits.data.folder import write_raw
-from inkdigits.errors import DataUnavailableError
-folder = Path(sys.argv[1])
-write_raw(folder / "whole", b"old")
-try:
-    write_raw(folder / "whole", bytes(3_000_000))
-except DataUnavailableError as error:
-    print(error)
-print(sorted(path.name for path in folder.iterdir()), (folder / "whole").read_bytes())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
-def test_full_disk(tmp_path: Path) -> None:
-    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    mounted = 'mount -t tmpfs -o size=1m none "$1" && shift && exec "$@"'
-    command = [*mount, mounted, "sh", str(tmp_path)]
-    if (
-        not shutil.which("unshare")
-        or subprocess.run([*command, "true"], capture_output=True).returncode
-    ):
-        pytest.skip("this system lets no user mount a file system of their own")
-    process = subprocess.run(
-        [*command, sys.executable, "-c", WRITE_TOO_MUCH, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    message, left = process.stdout.splitlines()
-    assert f"cannot be written into {tmp_path}: No space left on device; make room" in message
-    assert left == "['whole'] b'old'"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
-def test_file_size_limit(tmp_path: Path) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
-    process = subprocess.run(
-        [sys.executable, "-c", limit + WRITE_TOO_MUCH, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    message, left = process.stdout.splitlines()
-    assert f"cannot be written into {tmp_path}: File too large; make room" in message
-    assert left == "['whole'] b'old'"
 
 
 def test_sha256_of_a_known_text() -> None:

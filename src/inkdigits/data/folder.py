@@ -6,11 +6,10 @@ import gzip
 import hashlib
 import io
 import os
-import uuid
 import zlib
 from pathlib import Path
 
-import pooch  # type: ignore[import-untyped]
+import pooch
 
 from inkdigits.errors import DataFormatError, DataUnavailableError
 
@@ -98,29 +97,3 @@ def decompress(content: bytes, name: str, max_bytes: int = _MAX_RAW_BYTES) -> by
 def compute_sha256(raw: bytes) -> str:
     """The SHA-256 of raw IDX bytes as 64 hexadecimal digits."""
     return hashlib.sha256(raw).hexdigest()
-
-
-def write_raw(path: Path, raw: bytes) -> None:
-    """Write a file whole or not at all, even when another process writes the same one.
-
-    Raises:
-        DataUnavailableError: The folder cannot be made or written, or its disk is full.
-    """
-    # Beside its target, because a move is atomic only within one file system. The mode "xb"
-    # leaves the permissions to the umask; tempfile would close a shared cache to all others.
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("xb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataUnavailableError(
-            f"{path.name} ({len(raw)} bytes) cannot be written into {path.parent}: "
-            f"{error.strerror}; make room there, or choose another folder (INKDIGITS_CACHE)"
-        ) from error

@@ -74,12 +74,7 @@ def _parse_header(raw: bytes, name: str, magic: int, layout: str) -> tuple[int, 
         raise DataFormatError(
             f"{name} is empty, expected an IDX file of {_CONTENT[magic]}: copy it again"
         )
-    size = struct.calcsize(layout)
-    if len(raw) < size:
-        raise DataFormatError(
-            f"{name} ends after {len(raw)} bytes, expected a header of {size}: copy it again"
-        )
-    found, count, *rest = struct.unpack_from(layout, raw)
+    found = int.from_bytes(raw[:4], "big")
     if found in _CONTENT and found != magic:
         raise DataFormatError(
             f"{name} holds {_CONTENT[found]}, expected {_CONTENT[magic]}: "
@@ -90,6 +85,12 @@ def _parse_header(raw: bytes, name: str, magic: int, layout: str) -> tuple[int, 
             f"{name} starts with the magic number {found}, expected {magic}: "
             f"it is no IDX file of {_CONTENT[magic]}, bring the right one"
         )
+    size = struct.calcsize(layout)
+    if len(raw) < size:
+        raise DataFormatError(
+            f"{name} ends after {len(raw)} bytes, expected a header of {size}: copy it again"
+        )
+    _, count, *rest = struct.unpack_from(layout, raw)
     if count == 0:
         raise DataFormatError(
             f"{name} holds no {_CONTENT[magic]}, expected at least one: bring a file that does"

@@ -30,11 +30,11 @@ from inkdigits.data.folder import (
     data_folder,
     find_file,
     read_raw,
-    write_raw,
 )
 from inkdigits.data.idx import SIDE, parse_idx_images, parse_idx_labels
 from inkdigits.data.sources import Source, SourceFailedError, list_sources
 from inkdigits.errors import DataFormatError, DataUnavailableError, UsageError
+from inkdigits.files import write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +279,8 @@ def _fetch_files(
                         if compute_sha256(raw) != PUBLISHED_SHA256[name]:
                             rejected.append(name)
                         elif name in missing:
-                            write_raw(folder / name, raw)
+                            with write_whole(folder / name) as temporary:
+                                temporary.write_bytes(raw)
                             missing.remove(name)
                 reason = (
                     f"its {', '.join(rejected)} has another SHA-256 than the published file"

@@ -20,13 +20,13 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch  # type: ignore[import-untyped]
+import pooch
 import requests
 from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
@@ -287,10 +287,17 @@ def _download(address: str, progress: Progress) -> bytes:
     Only what may pass is tried again: a server's own fault and a broken connection. A host that
     does not answer is given up at once, since other ways are left.
     """
-    with _show_task(progress, address.rpartition("/")[2]) as task:
+    with ExitStack() as responses, _show_task(progress, address.rpartition("/")[2]) as task:
+
+        def close_at_end(response: requests.Response, **_: Any) -> None:
+            responses.callback(response.close)  # pooch leaves a failed one open
+
         bar = _Bar(progress, task)
         download = pooch.HTTPDownloader(
-            progressbar=bar, chunk_size=2**16, timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
+            progressbar=bar,
+            chunk_size=2**16,
+            timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+            hooks={"response": close_at_end},
         )
         failure = ""
         for attempt in range(_ATTEMPTS):

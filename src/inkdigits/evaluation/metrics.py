@@ -118,15 +118,15 @@ class Evaluation:
         }
 
     def to_table(self) -> str:
-        """The evaluation as text for a terminal, 60 columns wide."""
+        """The evaluation as text for a terminal, at most 70 columns wide."""
         lower, upper = self.accuracy_interval
         rule = "─" * 60
         lines = [
-            f"Accuracy           {100 * self.accuracy:8.2f} %     "
+            f"Accuracy           {100 * self.accuracy:8.2f} %   "
             f"95 % interval {100 * lower:.2f} to {100 * upper:.2f} %",
-            f"Mistakes           {self.mistakes:8,}       of {self.n:,}",
+            f"Mistakes           {self.mistakes:8,}     of {self.n:,}",
             f"Loss               {self.loss:8.4f} nats",
-            f"Calibration error  {100 * self.expected_calibration_error:8.2f} %     0 is best",
+            f"Calibration error  {100 * self.expected_calibration_error:8.2f} %   0 is best",
             "",
             "Digit    Precision       Recall           F1       Tiles",
             rule,
@@ -217,8 +217,8 @@ def compute_interval(right: int, n: int) -> tuple[float, float]:
     shrink = 1 + _Z**2 / n
     centre = (share + _Z**2 / (2 * n)) / shrink
     half = _Z / shrink * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    # At 0 and at n the ends are exactly 0 and 1, but for rounding.
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # With none or all right, one end is exactly 0 or 1, which rounding would miss.
+    return centre - half if right else 0.0, centre + half if right < n else 1.0
 
 
 def bin_confidences(

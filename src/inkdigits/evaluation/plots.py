@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import DataFormatError, MissingExtraError, RunError, UsageError
+from inkdigits.errors import DataFormatError, MissingExtraError, UsageError
 from inkdigits.evaluation.metrics import bin_confidences, check_predictions, compute_interval
+from inkdigits.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -64,26 +65,25 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
         )
     shown = len(history) - 1 if best_epoch is None else int(np.argmax(epochs == best_epoch))
     when = f"epoch {epochs[shown]:g}"
-    figure = _build_figure(12, 5)
+    training, validation = 100 * columns["accuracy"], 100 * columns["val_accuracy"]
+    figure = _build_figure(12, 5.4)
     accuracy_axes, loss_axes = figure.subplots(1, 2)
 
-    _draw_curves(accuracy_axes, epochs, 100 * columns["accuracy"], 100 * columns["val_accuracy"])
+    _draw_curves(accuracy_axes, epochs, training, validation)
+    _zoom_accuracy(accuracy_axes, epochs, training, validation)
     accuracy_axes.set_ylabel("Accuracy (%)", fontsize=13)
-    _set_title(
-        accuracy_axes,
-        f"Validation accuracy {100 * columns['val_accuracy'][shown]:.2f} % at {when}",
-    )
-    _zoom_accuracy(accuracy_axes, epochs, 100 * columns["accuracy"], 100 * columns["val_accuracy"])
+    _set_title(accuracy_axes, f"Validation accuracy {validation[shown]:.2f} % at {when}")
 
     _draw_curves(loss_axes, epochs, columns["loss"], columns["val_loss"])
     loss_axes.set_ylabel("Loss (nats)", fontsize=13)
     loss_axes.set_ylim(bottom=0)
     _set_title(loss_axes, f"Validation loss {columns['val_loss'][shown]:.4f} at {when}")
 
+    margin = max(0.5, 0.06 * len(history))
     for axes in (accuracy_axes, loss_axes):
         axes.set_xlabel("Epoch", fontsize=13)
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+        axes.set_xlim(epochs.min() - margin, epochs.max() + margin)
         if best_epoch is not None:
             axes.axvline(best_epoch, color=_GREY, linestyle=":", linewidth=2, label="weights kept")
     _add_legend(figure, *accuracy_axes.get_legend_handles_labels())
@@ -323,28 +323,17 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
     Args:
         figure: What to write.
-        path: Where to; the folder exists and the name ends in `.png`.
+        path: Where to, a name that ends in `.png`; its folder is made where it is missing.
 
     Raises:
-        RunError: The file cannot be written.
+        OutputError: The file cannot be written.
         UsageError: The name does not end in `.png`.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".png":
-        raise UsageError(f"{target} is no name of a PNG; let it end in .png")
-    # Written beside and then moved, so that nobody ever sees half a picture.
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            figure.savefig(partial, format="png", dpi=_DPI)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{target} cannot be written: {error.strerror or error}; "
-            "choose a folder that exists and has room"
-        ) from error
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path} is no name of a PNG; let it end in .png")
+    with write_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI)
 
 
 def _build_figure(width_in: float, height_in: float) -> Figure:
@@ -411,7 +400,7 @@ def _zoom_accuracy(
             axes.annotate(
                 f"↓ {accuracies[lowest]:.1f} %",
                 (epochs[lowest], bottom),
-                xytext=(0, 6 + 16 * line),
+                xytext=(-18, 6 + 16 * line),
                 textcoords="offset points",
                 fontsize=11,
                 color=colour,

@@ -64,7 +64,7 @@ class Card:
                 f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
                 "'inkdigits export' write it"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
         known = {f.name for f in fields(cls)}
         if not isinstance(values, dict) or values.get("format") != CARD_FORMAT:
@@ -73,12 +73,10 @@ class Card:
         if set(values) != known:
             differing = ", ".join(sorted(set(values) ^ known))
             raise ModelError(f"{path} lacks or does not know these fields: {differing}")
-        values["input_shape"] = tuple(values["input_shape"])
-        values["labels"] = tuple(values["labels"])
         for name, expected in (
             ("framing_version", FRAMING_VERSION),
-            ("input_shape", TILE_SHAPE),
-            ("labels", LABELS),
+            ("input_shape", list(TILE_SHAPE)),
+            ("labels", list(LABELS)),
         ):
             if values[name] != expected:
                 raise ModelError(
@@ -88,7 +86,7 @@ class Card:
         temperature = values["temperature"]
         if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
             raise ModelError(f"{path} has temperature {temperature!r}, not a number above 0")
-        return cls(**values)
+        return cls(**{**values, "input_shape": TILE_SHAPE, "labels": LABELS})
 
 
 def locate_card(model: Path) -> Path:

@@ -53,9 +53,10 @@ class OnnxNetwork:
             reason = str(error).splitlines()[0][:200]
             raise ModelError(f"{path} is not a readable ONNX model: {reason}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        signature = [(i.type, *i.shape[1:]) for i in (*inputs, *outputs)]
+        signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]
         expected = [("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", len(LABELS))]
-        if len(inputs) != 1 or len(outputs) != 1 or signature != expected:
+        has_any_batch = not any(isinstance(i.shape[0], int) for i in inputs if i.shape)
+        if len(inputs) != 1 or signature != expected or not has_any_batch:
             raise ModelError(
                 f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
                 f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "

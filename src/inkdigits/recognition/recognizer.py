@@ -19,13 +19,14 @@ from inkdigits.recognition.network import Network, OnnxNetwork
 from inkdigits.recognition.reading import Box, Digit, Reading
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
+DEFAULT_LIMITS = DecodingLimits()
 
 
 class Recognizer:
     """Reads pictures with one network, loaded once."""
 
     def __init__(
-        self, network: Network, card: Card, *, limits: DecodingLimits = DecodingLimits()
+        self, network: Network, card: Card, *, limits: DecodingLimits = DEFAULT_LIMITS
     ) -> None:
         """Makes a recognizer of a network and its card; `load` does so from a file."""
         self.network = network
@@ -34,7 +35,7 @@ class Recognizer:
 
     @classmethod
     def load(
-        cls, model: Path | str = DEFAULT_MODEL, *, limits: DecodingLimits = DecodingLimits()
+        cls, model: Path | str = DEFAULT_MODEL, *, limits: DecodingLimits = DEFAULT_LIMITS
     ) -> Recognizer:
         """Loads an ONNX model and the card beside it.
 

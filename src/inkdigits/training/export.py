@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import numpy as np
 from inkdigits.errors import ModelError, OutputExistsError, UsageError
 from inkdigits.files import write_whole
 from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
-from inkdigits.training.frameworks import load_keras, load_tensorflow
+from inkdigits.training.frameworks import load_keras
 from inkdigits.training.loading import load_keras_model
 from inkdigits.training.runs import Run
 
@@ -29,9 +33,7 @@ FORMATS = {
 }
 
 
-def export(
-    source: Run | Path | str, format: str, *, output: Path | str | None = None
-) -> Path:
+def export(source: Run | Path | str, format: str, *, output: Path | str | None = None) -> Path:
     """Writes the model of a run in another form, with its card beside it.
 
     Args:
@@ -56,7 +58,7 @@ def export(
         raise UsageError(f"{path} should end in {FORMATS[format]} for the format {format}")
     if path.exists():
         raise OutputExistsError(f"{path} exists already: name another one with --output")
-    if locate_card(path) != locate_card(model):
+    if not (locate_card(path).exists() and Card.load(locate_card(path)) == card):
         card.save(locate_card(path))
     export_model(model, format, path)
     return path
@@ -69,7 +71,7 @@ def export_model(model: Path, format: str, path: Path) -> None:
     loads the file on TensorFlow.
     """
     if format in ("keras", "h5"):
-        save_keras(load_keras_model(model), path)
+        save_keras(load_keras_model(model, compile=True), path)
     elif load_keras().backend.backend() == "tensorflow":
         _convert(load_keras_model(model), format, path)
     else:
@@ -87,32 +89,38 @@ def export_model(model: Path, format: str, path: Path) -> None:
 
 
 def save_keras(network: Any, path: Path) -> None:
-    """Saves a Keras network as `.keras` or `.h5`, without the state of its optimizer.
-
-    It is compiled first, so that `keras.models.load_model` gives one that `evaluate` works on.
-    """
-    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    network.optimizer.built = False
-    with write_whole(path) as temporary:
+    """Saves a compiled Keras network as `.keras` or `.h5`; replaces `path`."""
+    with write_whole(path) as temporary, _quietened():
         network.save(temporary)
 
 
 def _convert(network: Any, format: str, path: Path) -> None:
     network(np.zeros((1, *TILE_SHAPE), np.uint8))  # Keras exports only what has been called once
-    if format == "savedmodel":
-        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-            whole = Path(folder) / "model"
-            network.export(whole, format="tf_saved_model", verbose=False)
-            if path.exists():
-                shutil.rmtree(path)
-            whole.rename(path)
-    elif format == "onnx":
-        with write_whole(path) as temporary:
-            network.export(temporary, format="onnx", verbose=False)
-    else:
-        with write_whole(path) as temporary:
-            converter = load_tensorflow().lite.TFLiteConverter.from_keras_model(network)
-            temporary.write_bytes(converter.convert())
+    with _quietened():
+        if format == "savedmodel":
+            with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+                whole = Path(folder) / "model"
+                network.export(whole, format="tf_saved_model", verbose=False)
+                if path.exists():
+                    shutil.rmtree(path)
+                whole.rename(path)
+        else:
+            with write_whole(path) as temporary:
+                network.export(temporary, format=format, verbose=False)
+
+
+@contextmanager
+def _quietened() -> Iterator[None]:
+    """Keeps converters' remarks on their own insides from the user."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _locate_keras_model(source: Run | Path | str) -> Path:

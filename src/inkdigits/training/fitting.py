@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inkdigits.data import LabelledImages, Mnist, fetch_mnist, load_mnist, split_validation
-from inkdigits.errors import RunError, TrainingInterrupted
+from inkdigits.errors import RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
 from inkdigits.recognition.card import Card
 from inkdigits.recognition.network import OnnxNetwork
@@ -55,6 +55,7 @@ def train(
 
     Raises:
         RecipeError: An unknown recipe, field or value, or a network that cannot be built.
+        UsageError: Overrides for a recipe that is no name, or more validation images than images.
         DataFormatError, DataUnavailableError: No whole MNIST.
         OutputExistsError, RunError, OutputError: The run folder is taken or cannot be written.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
@@ -62,8 +63,12 @@ def train(
     """
     if isinstance(recipe, str):
         recipe = get_recipe(recipe, overrides)
+    elif overrides:
+        raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
     mnist = _load_data(data, progress=progress)
-    build_network(recipe)  # a recipe that cannot be built must not leave a folder behind
+    # What cannot be built or split must not leave a folder behind.
+    build_network(recipe)
+    sets = _split(mnist, recipe, seed)
     run = Run.create(None if output is None else Path(output), recipe)
     with run.locked():
         settings = Settings(
@@ -75,7 +80,7 @@ def train(
             versions=dict(list_versions()),
         )
         run.save_settings(settings)
-        return _fit(run, settings, mnist, progress=progress)
+        return _fit(run, settings, sets, progress=progress)
 
 
 def resume(folder: Path | str, *, progress: bool = True) -> Run:
@@ -95,8 +100,8 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
     settings = run.load_settings()
     if run.is_finished:
         return run
+    backend = load_keras().backend.backend()
     with run.locked():
-        backend = load_keras().backend.backend()
         if backend != settings.backend:
             raise RunError(
                 f"{folder} was started on the {settings.backend} backend and this is {backend}: "
@@ -108,22 +113,35 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
                 f"{folder} was started on other images than those in "
                 f"{settings.data or 'the cache'} now: bring them back or start a new run"
             )
-        return _fit(run, settings, mnist, progress=progress)
+        sets = _split(mnist, settings.recipe, settings.seed)
+        return _fit(run, settings, sets, progress=progress)
 
 
 def _load_data(data: Path | str | None, *, progress: bool) -> Mnist:
     return fetch_mnist(progress=progress) if data is None else load_mnist(data)
 
 
-def _fit(run: Run, settings: Settings, mnist: Mnist, *, progress: bool) -> Run:
-    recipe, seed = settings.recipe, settings.seed
-    make_deterministic(seed)
+def _split(mnist: Mnist, recipe: Recipe, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """The images to train on and those to validate on."""
     training, validation = split_validation(mnist.train, recipe.validation_images, seed)
     if recipe.training_images is not None:
         training = training.take(np.arange(min(recipe.training_images, len(training))))
+    return training, validation
+
+
+def _fit(
+    run: Run,
+    settings: Settings,
+    sets: tuple[LabelledImages, LabelledImages],
+    *,
+    progress: bool,
+) -> Run:
+    recipe, seed = settings.recipe, settings.seed
+    training, validation = sets
     report = _Report(run, recipe, enabled=progress)
     try:
         with _sigterm_as_interrupt():
+            make_deterministic(seed)
             fit = _Fit.start(recipe, seed, len(training), run.load_checkpoint())
             while not fit.is_over:
                 fit.run_epoch(training, validation, report)
@@ -131,9 +149,11 @@ def _fit(run: Run, settings: Settings, mnist: Mnist, *, progress: bool) -> Run:
             fit.restore_best()
             _finish(run, settings, fit, training, validation)
     except KeyboardInterrupt:
+        checkpoint = run.load_checkpoint()
+        n_epochs = len(checkpoint.history) if checkpoint is not None else 0
         raise TrainingInterrupted(
-            f"stopped after {len(fit.history)} of at most {recipe.epochs} whole epochs; nothing of "
-            f"them is lost: continue with 'inkdigits train --resume {run.folder}'"
+            f"stopped after {n_epochs} of at most {recipe.epochs} whole epochs; nothing of them is "
+            f"lost: continue with 'inkdigits train --resume {run.folder}'"
         ) from None
     finally:
         report.close()
@@ -161,9 +181,14 @@ class _Fit:
         if checkpoint is None:
             return cls(recipe, seed, network, [], None)
         optimizer.build(network.trainable_variables)
-        network.set_weights(checkpoint.weights)
-        for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
-            variable.assign(value)
+        try:
+            network.set_weights(checkpoint.weights)
+            for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+                variable.assign(value)
+        except ValueError as error:
+            raise RunError(
+                "the run's checkpoint is of another network than its settings: start a new run"
+            ) from error
         return cls(recipe, seed, network, checkpoint.history, checkpoint.best_weights)
 
     @property
@@ -262,7 +287,7 @@ class _Report:
 
     def __init__(self, run: Run, recipe: Recipe, *, enabled: bool) -> None:
         self._n_epochs = recipe.epochs
-        self._console = Console(stderr=True, quiet=not enabled, highlight=False)
+        self._console = Console(stderr=True, quiet=not enabled, highlight=False, markup=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

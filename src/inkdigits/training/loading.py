@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import ModelError
+from inkdigits.errors import MissingExtraError, ModelError
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.card import LABELS, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.network import BATCH, Network
 from inkdigits.training.frameworks import load_keras, load_tensorflow
+
+# Layers of Keras' own that hold or load code of whoever wrote the file.
+CODE_LAYERS = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 
 
 def load_recognizer(path: Path | str) -> Recognizer:
@@ -35,29 +38,30 @@ def load_recognizer(path: Path | str) -> Recognizer:
     return Recognizer(_load_network(path), Card.load(locate_card(path)))
 
 
-def load_keras_model(path: Path) -> Any:
-    """A Keras model from a `.keras` or `.h5` file.
+def load_keras_model(path: Path, *, compile: bool = False) -> Any:
+    """A Keras model from a `.keras` or `.h5` file, with its optimizer if `compile`.
 
-    Nothing in the file is executed: one that holds a Lambda layer, or any class that is not
-    Keras' own, is refused before Keras sees it.
+    Nothing in the file is executed: one that holds a Lambda layer or its like, or any class that
+    is not Keras' own, is refused before Keras sees it.
 
     Raises:
         ModelError: No such file, a damaged one, one with code in it, or of another shape.
     """
     if not path.is_file():
         raise ModelError(f"{path} is not there: expected a .keras or .h5 file")
+    keras = load_keras()
     try:
-        config = _read_config(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        classes = list(_list_classes(_read_config(path)))
+    except Exception as error:  # zipfile, JSON and HDF5 each have their own
         raise ModelError(f"{path} is not a readable Keras model ({error})") from error
-    for module, name in _list_classes(config):
-        if name == "Lambda" or not (module == "keras" or module.startswith("keras.")):
+    for module, name in classes:
+        if name in CODE_LAYERS or not (module == "keras" or module.startswith("keras.")):
             raise ModelError(
                 f"{path} holds {module}.{name}, which could run code of its author's: refused; "
                 "expected layers of Keras' own without Lambda"
             )
     try:
-        network = load_keras().saving.load_model(path, compile=False, safe_mode=True)
+        network = keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts do
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(f"{path} is not a readable Keras model: {reason}") from error
@@ -93,6 +97,7 @@ def _load_saved_model(path: Path) -> Network:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(f"{path} is not a SavedModel of ours: {reason}") from error
     _check_shapes(path, tuple(inputs.shape), tuple(outputs.shape))
+    _check_bytes(path, inputs.dtype.as_numpy_dtype)
 
     def run_saved_model(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = [
@@ -107,12 +112,20 @@ def _load_saved_model(path: Path) -> Network:
 
 def _load_litert(path: Path) -> Network:
     try:
-        interpreter = load_tensorflow().lite.Interpreter(str(path))
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingExtraError(
+            "ai-edge-litert is not installed, and LiteRT models need it: "
+            'pip install "inkdigits[train]"'
+        ) from error
+    try:
+        interpreter = Interpreter(str(path))
         (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(f"{path} is not a readable LiteRT model: {reason}") from error
     _check_shapes(path, tuple(inputs["shape_signature"]), tuple(outputs["shape_signature"]))
+    _check_bytes(path, inputs["dtype"])
 
     def run_litert(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = []
@@ -141,6 +154,13 @@ def _check_shapes(path: Path, inputs: Any, outputs: Any) -> None:
         )
 
 
+def _check_bytes(path: Path, dtype: Any) -> None:
+    if dtype != np.uint8:
+        raise ModelError(
+            f"{path} takes {np.dtype(dtype)}; expected uint8 tiles, 0 background, 255 full ink"
+        )
+
+
 def _read_config(path: Path) -> Any:
     """The architecture in a Keras file, as plain JSON."""
     if path.suffix == ".keras":
@@ -149,7 +169,8 @@ def _read_config(path: Path) -> Any:
     import h5py
 
     with h5py.File(path) as file:
-        return json.loads(file.attrs["model_config"])
+        names = {"model_config", "training_config"} & set(file.attrs)
+        return [json.loads(file.attrs[name]) for name in names]
 
 
 def _list_classes(config: Any) -> Iterator[tuple[str, str]]:

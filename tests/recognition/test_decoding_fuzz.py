@@ -1,0 +1,170 @@
+"""Damaged pictures: each gives a clean error or a picture, in bounded time and memory."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkdigits.errors import PictureError
+from inkdigits.recognition.decoding import DecodingLimits, decode_picture
+
+LIMITS = DecodingLimits(max_pixels=1_000_000)
+MUTANTS = 300
+MAX_CPU_S = 2.0
+MAX_GROWTH_KIB = 150 * 1024
+
+
+def encode(form: str, mode: str = "RGB", frames: int = 1, **options: Any) -> bytes:
+    """A picture of coloured noise, in which every byte of the file matters."""
+    noise = np.random.default_rng(11).integers(0, 256, (frames, 37, 53, 3), dtype=np.uint8)
+    first, *others = (Image.fromarray(pixels).convert(mode) for pixels in noise)
+    if others:
+        options |= {"save_all": True, "append_images": others}
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a description"
+    if form not in ("GIF", "BMP", "PPM"):
+        options["exif"] = exif
+    first.save(file, form, **options)
+    return file.getvalue()
+
+
+SEEDS = {
+    "png": encode("PNG"),
+    "png-palette": encode("PNG", "P", transparency=bytes(range(256))),
+    "png-animated": encode("PNG", "RGBA", frames=3),
+    "jpeg": encode("JPEG"),
+    "jpeg-progressive": encode("JPEG", "CMYK", progressive=True),
+    "mpo": encode("MPO", frames=2),
+    "gif": encode("GIF", "P", transparency=3),
+    "gif-animated": encode("GIF", "L", frames=3),
+    "bmp": encode("BMP"),
+    "bmp-palette": encode("BMP", "P"),
+    "webp": encode("WEBP", "RGBA"),
+    "webp-lossless": encode("WEBP", lossless=True),
+    "webp-animated": encode("WEBP", frames=3),
+    "tiff": encode("TIFF", "RGBA"),
+    "tiff-lzw": encode("TIFF", compression="tiff_lzw"),
+    "tiff-deflate": encode("TIFF", "LAB", compression="tiff_adobe_deflate"),
+    "tiff-jpeg": encode("TIFF", compression="jpeg"),
+    "tiff-fax": encode("TIFF", "1", compression="group4"),
+    "tiff-pages": encode("TIFF", "I;16", frames=3),
+    "ppm": encode("PPM"),
+}
+
+
+def with_valid_sums(content: bytes) -> bytes:
+    """The PNG with the checksum of each chunk made right, so that damage gets past it."""
+    parts, position = [content[:8]], 8
+    while position + 12 <= len(content):
+        end = position + 8 + int.from_bytes(content[position : position + 4], "big")
+        body = content[position + 4 : end]
+        parts += [content[position : position + 4], body, zlib.crc32(body).to_bytes(4, "big")]
+        position = end + 4
+    return b"".join(parts)
+
+
+def mutate(content: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """Files with bytes flipped, pieces cut out, doubled or swapped, and the end cut off."""
+    rng = random.Random(seed)
+    for number in range(count):
+        mutant = bytearray(content)
+        # Half of the damage goes to the first bytes, where the headers lie.
+        reach = len(mutant) if number % 2 else min(200, len(mutant))
+        for _ in range(rng.choice((1, 1, 2, 5, 20))):
+            start = rng.randrange(reach)
+            piece = slice(start, start + rng.choice((1, 4, 12, 40)))
+            match rng.randrange(6):
+                case 0 | 1:
+                    mutant[start % len(mutant)] ^= 1 << rng.randrange(8)
+                case 2:
+                    mutant[piece] = rng.choice((b"\0", b"\xff", b"\x7f")) * rng.choice((1, 2, 4))
+                case 3:
+                    del mutant[piece]
+                case 4:
+                    mutant[piece] = mutant[piece] * 2
+                case _:
+                    other = rng.randrange(reach)
+                    other_piece = slice(other, other + piece.stop - piece.start)
+                    mutant[piece], mutant[other_piece] = mutant[other_piece], mutant[piece]
+            mutant = mutant or bytearray(b"\0")
+            reach = min(reach, len(mutant))
+        if not rng.randrange(5):
+            del mutant[rng.randrange(len(mutant)) :]
+        yield bytes(mutant)
+        if content.startswith(b"\x89PNG"):
+            yield with_valid_sums(bytes(mutant))
+
+
+def high_water_kib() -> int:
+    """The most memory this process has held since `reset_high_water`."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) if found else 0
+
+
+def reset_high_water() -> bool:
+    """Start counting anew; False where the system cannot, so that only time is bounded."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("form", SEEDS)
+def test_damage_gives_a_clean_error_or_a_picture(form: str) -> None:
+    assert decode_picture(SEEDS[form], LIMITS).pixels.shape in ((37, 53), (53, 37))
+    counted = reset_high_water()
+    before_kib = high_water_kib() if counted else 0
+    refusals: list[str] = []
+    for mutant in mutate(SEEDS[form], MUTANTS, seed=len(SEEDS[form])):
+        start_s = time.process_time()
+        try:
+            pixels = decode_picture(mutant, LIMITS).pixels
+        except PictureError as error:
+            refusals.append(str(error))
+        else:
+            assert pixels.dtype == np.uint8
+            assert pixels.ndim == 2
+            assert 0 < pixels.size <= LIMITS.max_pixels
+        assert time.process_time() - start_s < MAX_CPU_S
+    assert len(refusals) > MUTANTS // 20, "the damage is too slight to test anything"
+    assert all(re.fullmatch(r"picture: [^\n]+", refusal) for refusal in refusals)
+    if counted:
+        assert high_water_kib() - before_kib < MAX_GROWTH_KIB
+
+
+@pytest.mark.parametrize("form", SEEDS)
+def test_a_file_cut_short_is_whole_or_refused(form: str) -> None:
+    content = SEEDS[form]
+    whole = decode_picture(content).pixels
+    refused = 0
+    for length in range(0, len(content), max(1, len(content) // 200)):
+        try:
+            pixels = decode_picture(content[:length]).pixels
+        except PictureError:
+            refused += 1
+        else:
+            # All that was cut off is what no pixel needs, such as the frames that follow. The
+            # orientation of a WebP or TIFF file lies behind its pixels, and may be lost with it.
+            assert np.array_equal(pixels, whole) or np.array_equal(np.rot90(pixels, -1), whole)
+    assert refused > 10
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_behind_a_signature_is_refused(seed: int) -> None:
+    rng = random.Random(seed)
+    for content in SEEDS.values():
+        for kept in (4, 12, 30):
+            with pytest.raises(PictureError):
+                decode_picture(content[:kept] + rng.randbytes(2000), LIMITS)
