@@ -102,32 +102,34 @@ def _run_train(options: argparse.Namespace) -> int:
 def _run_evaluate(options: argparse.Namespace) -> int:
     from inkdigits.evaluation import evaluate, summarise
 
-    evaluations = {}
+    rows = []
     for model in options.models or [None]:
         output = options.output
         if output is not None and len(options.models) > 1:
             output = output / Path(model).name
         elif output is None and model is not None and _is_run(model):
             output = model / "evaluation"
-        evaluation = evaluate(_load_recognizer(model), data=options.data, output=output)
-        evaluations[str(model or "default model")] = evaluation
+        recognizer = _load_recognizer(model)
+        evaluation = evaluate(recognizer, data=options.data, output=output)
+        name, card = str(model or "default model"), recognizer.card
+        rows.append(
+            {
+                "model": name,
+                "recipe": card.recipe["name"],
+                "seed": card.seed,
+                "figures": card.figures,
+                "evaluation": evaluation.to_json(),
+            }
+        )
         if not options.json:
-            print(f"{model or 'default model'} on MNIST's test images\n{evaluation.to_table()}\n")
+            print(f"{name} on MNIST's test images\n{evaluation.to_table()}\n")
         if output is not None:
             _log(f"report in {output}")
-    accuracies = summarise([evaluation.accuracy for evaluation in evaluations.values()])
+    accuracies = summarise([row["evaluation"]["accuracy"] for row in rows])
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "models": {name: e.to_json() for name, e in evaluations.items()},
-                    "accuracy_mean": accuracies.mean,
-                    "accuracy_sd": accuracies.sd,
-                },
-                indent=2,
-            )
-        )
-    elif len(evaluations) > 1:
+        summary = {"accuracy_mean": accuracies.mean, "accuracy_sd": accuracies.sd, "models": rows}
+        print(json.dumps(summary, indent=2))
+    elif len(rows) > 1:
         print(f"Accuracy over all: {accuracies}")
     return EXIT_OK
 
