@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 import requests
 from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
@@ -287,6 +286,8 @@ def _download(address: str, progress: Progress) -> bytes:
     Only what may pass is tried again: a server's own fault and a broken connection. A host that
     does not answer is given up at once, since other ways are left.
     """
+    import pooch  # takes a while, and warns in notebooks; MNIST in the cache needs none of it
+
     with ExitStack() as responses, _show_task(progress, address.rpartition("/")[2]) as task:
 
         def close_at_end(response: requests.Response, **_: Any) -> None:

@@ -1,0 +1,79 @@
+"""What the README shows is tried: every command, the Python, every figure."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from inkdigits.cli import main
+from inkdigits.evaluation import summarise
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Whole trainings take minutes; the same commands on fewer images take seconds.
+SHORT = ["--set", "epochs=1", "--set", "training_images=2000", "--quiet"]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the sample pictures and a picture of one's own, as the README assumes it."""
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    shutil.copy(ROOT / "samples" / "7-canvas.png", tmp_path / "seven.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def list_commands() -> list[str]:
+    """Every `inkdigits …` of the README, in its order, without what follows a #."""
+    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    inline = re.findall(r"`(inkdigits [a-z]+ [^`\n]+)`", README)
+    shown = [line for line in [*lines, *inline] if line.startswith("inkdigits ")]
+    return [line.partition("#")[0].strip() for line in shown if "VERB" not in line]
+
+
+@pytest.mark.slow
+def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = list_commands()
+    assert {shlex.split(command)[1] for command in commands} == {
+        "predict", "train", "evaluate", "export", "data", "recipes",
+    }  # fmt: skip
+    # The README trains the recipe before it goes on with the run of that name.
+    commands.sort(key=lambda command: "train" not in command or "--resume" in command)
+    for command in dict.fromkeys(commands):
+        arguments = shlex.split(command)[1:]
+        if arguments[0] == "train" and "--resume" not in arguments:
+            arguments += SHORT
+        assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
+    assert (workplace / "runs" / "quick" / "evaluation" / "confusion_matrix.png").is_file()
+
+    import keras
+
+    network = keras.models.load_model(workplace / "mnist_model.h5")
+    assert network.output_shape == (None, 10)
+
+
+@pytest.mark.slow
+def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 0.9")
+    assert "Accuracy" in printed
+    assert (workplace / "runs" / "readme" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_figures_are_those_of_the_results(path: Path) -> None:
+    result = json.loads(path.read_bytes())
+    accuracy = summarise([row["evaluation"]["accuracy"] for row in result["models"]])
+    training = summarise([row["figures"]["training_accuracy"] for row in result["models"]])
+    (row,) = re.findall(rf"^\| `{path.stem}` \|(.*)\|$", README, re.MULTILINE)
+    shown = [cell.strip() for cell in row.split("|")]
+    assert str(accuracy) in shown
+    assert str(training) in shown
