@@ -100,6 +100,14 @@ def _run_train(options: argparse.Namespace) -> int:
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
+    if options.pictures is not None or options.suite is not None:
+        if options.pictures is not None and options.suite is not None:
+            raise UsageError("--pictures and --suite are two evaluations: give one of them")
+        if len(options.models) > 1:
+            raise UsageError("--pictures and --suite measure one model at a time")
+        model = options.models[0] if options.models else None
+        evaluated = _run_pictures if options.suite is None else _run_suite
+        return evaluated(options, _load_recognizer(model))
     from inkdigits.evaluation import evaluate, summarise
 
     rows = []
@@ -134,17 +142,46 @@ def _run_evaluate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _run_pictures(options: argparse.Namespace, recognizer: Recognizer) -> int:
+    from inkdigits.evaluation import draw_picture_mistakes, evaluate_pictures
+    from inkdigits.files import write_whole
+
+    evaluation = evaluate_pictures(options.pictures, recognizer, one_digit=options.digits == "one")
+    print(json.dumps(evaluation.to_json(), indent=2) if options.json else evaluation.to_table())
+    if options.output is not None:
+        sheet = options.output / "picture_mistakes.png"
+        with write_whole(sheet) as temporary:
+            draw_picture_mistakes(evaluation).save(temporary)
+        _log(f"all mistakes with their tiles in {sheet}")
+    return EXIT_OK
+
+
+def _run_suite(options: argparse.Namespace, recognizer: Recognizer) -> int:
+    from inkdigits.evaluation import SUITES
+
+    if options.suite not in SUITES:
+        raise UsageError(f"{options.suite!r} is no suite: {_suggest(options.suite, list(SUITES))}")
+    result = SUITES[options.suite](recognizer)
+    print(json.dumps(result.to_json(), indent=2) if options.json else result.to_table())
+    return EXIT_OK
+
+
 def _run_predict(options: argparse.Namespace) -> int:
     pictures = [*options.pictures, *options.image]
     if not pictures:
         raise UsageError("no picture given: name at least one, as in 'inkdigits predict seven.png'")
-    if options.csv is not None and options.csv.exists():
-        raise UsageError(f"{options.csv} exists already: choose another name for --csv")
+    written = {"--csv": options.csv, "--annotate": options.annotate, "--tiles": options.tiles}
+    for name, path in written.items():
+        if path is not None and path.exists():
+            raise UsageError(f"{path} exists already: choose another name for {name}")
+        if path is not None and name != "--csv" and len(pictures) > 1:
+            raise UsageError(f"{name} draws one picture, and {len(pictures)} are given")
     recognizer = _load_recognizer(options.model)
     rows: list[dict[str, Any]] = []
     for picture in pictures:
         try:
-            reading = recognizer.read(picture)
+            reading = recognizer.read(picture, one_digit=options.digits == "one")
+            _draw(recognizer, picture, reading, options)
         except PictureError as error:
             rows.append({"file": picture, "error": str(error)})
             if not options.json:
@@ -231,6 +268,28 @@ def _print_reading(name: str | None, reading: Reading, with_probabilities: bool)
                 print(f"  {label}  {share:7.2%}  {'█' * round(30 * float(share))}".rstrip())
     for note in reading.notes:
         _log(f"{prefix}{note}")
+
+
+def _draw(
+    recognizer: Recognizer, picture: str, reading: Reading, options: argparse.Namespace
+) -> None:
+    """Writes what --annotate and --tiles ask for."""
+    if options.annotate is None and options.tiles is None:
+        return
+    from inkdigits.files import write_whole
+    from inkdigits.recognition.decoding import decode_picture
+    from inkdigits.recognition.drawing import draw_boxes, draw_tiles
+
+    drawn = []
+    if options.annotate is not None:
+        pixels = decode_picture(picture, recognizer.limits).pixels
+        drawn.append((options.annotate, draw_boxes(pixels, reading)))
+    if options.tiles is not None:
+        drawn.append((options.tiles, draw_tiles(reading)))
+    for path, image in drawn:
+        with write_whole(path, overwrite=False) as temporary:
+            image.save(temporary)
+        _log(f"drawn in {path}")
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -332,6 +391,8 @@ def _build_parser() -> _Parser:
         "evaluate runs/quick",
         "evaluate runs/dropout runs/dropout-2 runs/dropout-3 --json",
         "evaluate model.h5 --output report",
+        "evaluate --pictures my-pictures --output report",
+        "evaluate --suite corruptions",
     )
     evaluate.add_argument(
         "models",
@@ -343,14 +404,26 @@ def _build_parser() -> _Parser:
     evaluate.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of the report; a run has its own"
     )
+    evaluate.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="read labelled pictures instead: a manifest.csv, or subfolders 0 to 9 and none",
+    )
+    _add_digits(evaluate)
+    evaluate.add_argument(
+        "--suite", metavar="NAME", help="another benchmark instead: corruptions or digits8x8"
+    )
     _add_data(evaluate)
     _add_json(evaluate)
 
     predict = add_verb(
         "predict",
         _run_predict,
-        "read the digit in pictures",
-        "predict seven.png",
+        "read the digits in pictures",
+        "predict photo.jpg",
+        "predict photo.jpg --annotate boxes.png --tiles tiles.png",
+        "predict seven.png --digits one",
         "predict --image seven.png --model runs/quick",
         "predict scans/*.jpg --csv readings.csv",
         "predict seven.png --json",
@@ -361,6 +434,13 @@ def _build_parser() -> _Parser:
     )
     predict.add_argument(
         "--model", type=Path, metavar="RUN or MODEL", help="default: the one inside inkdigits"
+    )
+    _add_digits(predict)
+    predict.add_argument(
+        "--annotate", type=_picture_name, metavar="FILE", help="draw boxes, digits, confidences"
+    )
+    predict.add_argument(
+        "--tiles", type=_picture_name, metavar="FILE", help="draw what the network saw"
     )
     predict.add_argument(
         "--probabilities", action="store_true", help="show all ten probabilities too"
@@ -419,6 +499,22 @@ def _add_data(verb: _Parser) -> None:
 
 def _add_json(verb: _Parser) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON for machines")
+
+
+def _add_digits(verb: _Parser) -> None:
+    verb.add_argument(
+        "--digits",
+        choices=("any", "one"),
+        default="any",
+        help="one: expect exactly one digit in each picture; default: any",
+    )
+
+
+def _picture_name(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tiff"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture, such as boxes.png")
+    return path
 
 
 def _seed(text: str) -> int:

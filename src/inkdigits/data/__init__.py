@@ -11,14 +11,17 @@ from inkdigits.data.mnist import (
     load_mnist,
     split_validation,
 )
+from inkdigits.data.pictures import LabelledPicture, load_labelled_pictures
 
 __all__ = [
     "FileStatus",
     "LabelledImages",
+    "LabelledPicture",
     "Mnist",
     "cache_directory",
     "check_mnist",
     "fetch_mnist",
+    "load_labelled_pictures",
     "load_mnist",
     "parse_idx_images",
     "parse_idx_labels",

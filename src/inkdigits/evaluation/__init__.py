@@ -11,6 +11,11 @@ from inkdigits.evaluation.metrics import (
     score,
     summarise,
 )
+from inkdigits.evaluation.pictures import (
+    PictureEvaluation,
+    draw_picture_mistakes,
+    evaluate_pictures,
+)
 from inkdigits.evaluation.plots import (
     plot_confusion_matrix,
     plot_curves,
@@ -24,8 +29,11 @@ from inkdigits.evaluation.report import evaluate
 __all__ = [
     "DigitScore",
     "Evaluation",
+    "PictureEvaluation",
     "Summary",
+    "draw_picture_mistakes",
     "evaluate",
+    "evaluate_pictures",
     "fit_temperature",
     "plot_confusion_matrix",
     "plot_curves",

@@ -52,3 +52,17 @@ def calibrate(probabilities: NDArray[np.floating[Any]], temperature: float) -> N
     weights: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     return weights.astype(np.float32)
+
+
+def keep_digits(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Probabilities of the ten digits, given that it is a digit.
+
+    Args:
+        probabilities: Shape (n, 10), or (n, 11) with that of none in the last column.
+
+    Returns:
+        Probabilities of shape (n, 10); each row sums to 1.
+    """
+    # Where none is certain beyond float32, the digits share nothing, and equally.
+    digits = probabilities[:, :10].astype(np.float64) + float(np.finfo(np.float32).tiny)
+    return (digits / digits.sum(axis=1, keepdims=True)).astype(np.float32)

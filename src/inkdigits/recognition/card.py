@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from inkdigits.errors import ModelError
 from inkdigits.files import write_text_whole
+from inkdigits.recognition.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from inkdigits.recognition.framing import FRAMING_VERSION
 
 CARD_FORMAT = "inkdigits-card-1"
 TILE_SHAPE = (28, 28)
 LABELS = tuple(range(10))
+N_OUTPUTS = (10, 11)
+NONE = 10  # label of the eleventh output, of networks that know what is no digit
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Card:
         temperature: Divides the logits before softmax (Guo et al. 2017), fitted on validation data.
         framing_version: Version of the framing that the network was trained for.
         input_shape: Height and width of a tile in pixels.
-        labels: What each output of the network stands for.
+        labels: What each output of the network stands for: the digits 0 to 9, and 10 for none.
+        refusal_threshold: A digit whose calibrated probability is less is refused, 0 to 1; fixed
+            on validation data.
         format: Of this card.
     """
 
@@ -43,6 +47,7 @@ class Card:
     framing_version: int = FRAMING_VERSION
     input_shape: tuple[int, int] = TILE_SHAPE
     labels: tuple[int, ...] = LABELS
+    refusal_threshold: float = 0.0
     format: str = CARD_FORMAT
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
@@ -73,20 +78,27 @@ class Card:
         if set(values) != known:
             differing = ", ".join(sorted(set(values) ^ known))
             raise ModelError(f"{path} lacks or does not know these fields: {differing}")
-        for name, expected in (
-            ("framing_version", FRAMING_VERSION),
-            ("input_shape", list(TILE_SHAPE)),
-            ("labels", list(LABELS)),
+        for name, known_values in (
+            ("framing_version", (FRAMING_VERSION,)),
+            ("input_shape", (list(TILE_SHAPE),)),
+            ("labels", (list(LABELS), [*LABELS, NONE])),
         ):
-            if values[name] != expected:
+            if values[name] not in known_values:
                 raise ModelError(
-                    f"{path} asks for {name} {values[name]}, this version has {expected}: use the "
-                    "inkdigits version that made the model, or train it again"
+                    f"{path} asks for {name} {values[name]}, this version has "
+                    f"{' or '.join(map(str, known_values))}: use the inkdigits version that made "
+                    "the model, or train it again"
                 )
-        temperature = values["temperature"]
-        if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
-            raise ModelError(f"{path} has temperature {temperature!r}, not a number above 0")
-        return cls(**{**values, "input_shape": TILE_SHAPE, "labels": LABELS})
+        for name, lowest, highest in (
+            ("temperature", MIN_TEMPERATURE, MAX_TEMPERATURE),
+            ("refusal_threshold", 0, 1),
+        ):
+            value = values[name]
+            if not isinstance(value, int | float) or not lowest <= value <= highest:
+                raise ModelError(
+                    f"{path} has {name} {value!r}, not a number from {lowest:g} to {highest:g}"
+                )
+        return cls(**{**values, "input_shape": TILE_SHAPE, "labels": tuple(values["labels"])})
 
 
 def locate_card(model: Path) -> Path:

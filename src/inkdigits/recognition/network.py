@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.card import LABELS, TILE_SHAPE
+from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
 
 BATCH = 512  # tiles at a time: large enough to fill the cores, small enough for their caches
 
@@ -24,7 +24,8 @@ class Network(Protocol):
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
 
         Returns:
-            float32, shape (n, 10): probabilities of the digits 0 to 9, each row summing to 1.
+            float32, shape (n, 10): probabilities of the digits 0 to 9, each row summing to 1; or
+            (n, 11), the last of them that it is none.
         """
         ...
 
@@ -54,15 +55,16 @@ class OnnxNetwork:
             raise ModelError(f"{path} is not a readable ONNX model: {reason}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]
-        expected = [("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", len(LABELS))]
+        expected = [[("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", n)] for n in N_OUTPUTS]
         has_any_batch = not any(isinstance(i.shape[0], int) for i in inputs if i.shape)
-        if len(inputs) != 1 or signature != expected or not has_any_batch:
+        if len(inputs) != 1 or signature not in expected or not has_any_batch:
             raise ModelError(
                 f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
                 f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "
-                "float probabilities (n, 10), as 'inkdigits export --format onnx' writes them"
+                "float probabilities (n, 10) or (n, 11), as 'inkdigits export --format onnx' writes them"
             )
         self._input = inputs[0].name
+        self._n_outputs = int(outputs[0].shape[1])
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Network.__call__`."""
@@ -70,4 +72,4 @@ class OnnxNetwork:
             self._session.run(None, {self._input: tiles[start : start + BATCH]})[0]
             for start in range(0, len(tiles), BATCH)
         ]
-        return np.concatenate(parts) if parts else np.zeros((0, len(LABELS)), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, self._n_outputs), np.float32)

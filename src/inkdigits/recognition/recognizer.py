@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import DigitCountError, NoInkError
-from inkdigits.recognition.calibration import calibrate
-from inkdigits.recognition.card import Card, locate_card
+from inkdigits.errors import DigitCountError, ModelError, NoInkError
+from inkdigits.recognition.calibration import calibrate, keep_digits
+from inkdigits.recognition.card import NONE, Card, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.framing import frame
 from inkdigits.recognition.ink import extract_ink
 from inkdigits.recognition.network import Network, OnnxNetwork
-from inkdigits.recognition.reading import Box, Digit, Reading
+from inkdigits.recognition.reading import Digit, Reading
+from inkdigits.recognition.segmentation import Region, find_digits, find_single_digit
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 DEFAULT_LIMITS = DecodingLimits()
@@ -54,7 +54,7 @@ class Recognizer:
         return cls(OnnxNetwork(path), Card.load(locate_card(path)), limits=limits)
 
     def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Calibrated probabilities of the ten digits.
+        """Calibrated probabilities of the ten digits, given that each tile holds one.
 
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
@@ -62,17 +62,18 @@ class Recognizer:
         Returns:
             float32, shape (n, 10), each row summing to 1.
         """
-        return calibrate(self.network(tiles), self.card.temperature)
+        return keep_digits(self._judge(tiles))
 
-    def read(self, picture: PictureSource) -> Reading:
-        """Reads the digit in a picture.
+    def read(self, picture: PictureSource, *, one_digit: bool = False) -> Reading:
+        """Reads the digits in a picture.
 
         Args:
             picture: A path, bytes, a file object, a Pillow image, or an array as
                 `inkdigits.recognition.decoding.decode_picture` takes it.
+            one_digit: Expect exactly one digit, and take all that is written to belong to it.
 
         Returns:
-            The reading; without digits, and with the reason, where nothing is written.
+            The reading; without text, and with the reason, where no digit is.
 
         Raises:
             PictureFormatError: Not a picture, or a damaged one.
@@ -80,19 +81,66 @@ class Recognizer:
         """
         decoded = decode_picture(picture, self.limits)
         ink = extract_ink(decoded.pixels)
-        column, row, width, height = cv2.boundingRect(ink)
-        if width == 0:
+        if one_digit:
+            single = find_single_digit(ink)
+            regions = [] if single is None else [single]
+        else:
+            regions = find_digits(ink, self._judge)
+        if not regions:
             return Reading((), decoded.notes, reason="no ink")
-        tile = frame(ink)
-        probabilities = self.classify(tile[np.newaxis])[0]
-        digit = int(probabilities.argmax())
-        box = Box(column, row, width, height)
-        found = Digit(digit, float(probabilities[digit]), probabilities, box, tile)
-        return Reading((found,), decoded.notes)
+        tiles = np.stack([frame(region.ink) for region in regions])
+        judged = self._judge(tiles)
+        digits = tuple(
+            self._decide(region, tile, shares)
+            for region, tile, shares in zip(regions, tiles, judged, strict=True)
+        )
+        read_any = any(digit.digit is not None for digit in digits)
+        return Reading(digits, decoded.notes, None if read_any else _find_main_reason(digits))
+
+    def _judge(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated probabilities of all that the network tells apart, (n, 10) or (n, 11)."""
+        probabilities = self.network(tiles)
+        if probabilities.shape[1] != len(self.card.labels):
+            raise ModelError(
+                f"the network gives {probabilities.shape[1]} probabilities and its card names "
+                f"{len(self.card.labels)} labels: bring the card that belongs to the model"
+            )
+        return calibrate(probabilities, self.card.temperature)
+
+    def _decide(
+        self, region: Region, tile: NDArray[np.uint8], shares: NDArray[np.float32]
+    ) -> Digit:
+        """Reads a region as a digit, or refuses it."""
+        probabilities = keep_digits(shares[np.newaxis])[0]
+        best, second = (int(digit) for digit in np.argsort(-probabilities)[:2])
+        certainty = float(shares[best])
+        reason = None
+        if certainty < self.card.refusal_threshold:
+            looks_like_none = int(shares.argmax()) == NONE
+            reason = (
+                "not a digit: looks like none"
+                if looks_like_none
+                else f"too uncertain: {best} or {second}"
+            )
+        return Digit(
+            digit=best if reason is None else None,
+            confidence=certainty,
+            probabilities=probabilities,
+            box=region.box,
+            tile=tile,
+            line=region.line,
+            reason=reason,
+        )
+
+
+def _find_main_reason(digits: tuple[Digit, ...]) -> str:
+    """Why nothing was read: the reason for the largest of what was refused."""
+    largest = max(digits, key=lambda digit: digit.box.width * digit.box.height)
+    return str(largest.reason)
 
 
 def predict(picture: PictureSource, *, model: Path | str = DEFAULT_MODEL) -> Reading:
-    """Reads the digit in a picture; arguments and errors as in `Recognizer.read` and `load`."""
+    """Reads the digits in a picture; arguments and errors as in `Recognizer.read` and `load`."""
     return _load_once(Path(model)).read(picture)
 
 
@@ -104,12 +152,13 @@ def predict_digit(picture: PictureSource, *, model: Path | str = DEFAULT_MODEL) 
         DigitCountError: It does not hold exactly one digit.
         PictureFormatError, PictureTooLargeError, ModelError: As in `predict`.
     """
-    reading = predict(picture, model=model)
+    reading = _load_once(Path(model)).read(picture, one_digit=True)
     if not reading.digits:
         raise NoInkError(f"the picture holds {reading.reason}: expected exactly one digit")
     if len(reading.text) != 1:
-        found = repr(reading.text) if reading.text else f"no digit ({reading.reason})"
-        raise DigitCountError(f"the picture holds {found}: expected exactly one digit")
+        raise DigitCountError(
+            f"the picture holds no digit ({reading.reason}): expected exactly one"
+        )
     return int(reading.text)
 
 

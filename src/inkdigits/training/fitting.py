@@ -13,19 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inkdigits.data import LabelledImages, Mnist, fetch_mnist, load_mnist, split_validation
 from inkdigits.errors import RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
-from inkdigits.recognition.card import Card
+from inkdigits.recognition.calibration import calibrate, keep_digits
+from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
+from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
 from inkdigits.training.frameworks import load_keras, make_deterministic
 from inkdigits.training.networks import build_network, build_optimizer
 from inkdigits.training.recipes import Recipe, get_recipe
 from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
+
+# Of the digits held out for validation, drawn harder than most pictures are, so many are refused.
+REFUSED_SHARE = 0.01
 
 
 def train(
@@ -139,15 +145,19 @@ def _fit(
     recipe, seed = settings.recipe, settings.seed
     training, validation = sets
     report = _Report(run, recipe, enabled=progress)
+    feed: EpochFeed | None = None
     try:
         with _sigterm_as_interrupt():
             make_deterministic(seed)
-            fit = _Fit.start(recipe, seed, len(training), run.load_checkpoint())
+            n_tiles = len(training) + round(recipe.outliers * len(training))
+            fit = _Fit.start(recipe, seed, n_tiles, run.load_checkpoint())
+            feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers))
+            judged = _draw_validation(recipe, validation, seed)
             while not fit.is_over:
-                fit.run_epoch(training, validation, report)
+                fit.run_epoch(feed, judged, report)
                 run.save_checkpoint(fit.take_checkpoint())
             fit.restore_best()
-            _finish(run, settings, fit, training, validation)
+            _finish(run, settings, fit, training, validation, judged)
     except KeyboardInterrupt:
         checkpoint = run.load_checkpoint()
         n_epochs = len(checkpoint.history) if checkpoint is not None else 0
@@ -157,7 +167,17 @@ def _fit(
         ) from None
     finally:
         report.close()
+        if feed is not None:
+            feed.close()
     return run
+
+
+def _draw_validation(
+    recipe: Recipe, validation: LabelledImages, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Tiles and labels to validate on: the same in each epoch, augmented as training is."""
+    random = np.random.default_rng([seed, 2**31])  # no epoch has this number
+    return draw_tiles(recipe, validation.images, validation.labels, random)
 
 
 @dataclass(eq=False)
@@ -197,6 +217,11 @@ class _Fit:
         return 1 + int(np.argmin([row["val_loss"] for row in self.history]))
 
     @property
+    def noisy_layers(self) -> list[Any]:
+        """The layers that draw noise, as dropout does."""
+        return [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
+
+    @property
     def is_over(self) -> bool:
         n_epochs, patience = len(self.history), self.recipe.patience
         if not n_epochs:
@@ -205,26 +230,23 @@ class _Fit:
         return n_epochs >= self.recipe.epochs or waited_enough
 
     def run_epoch(
-        self, training: LabelledImages, validation: LabelledImages, report: _Report
+        self, feed: EpochFeed, judged: tuple[NDArray[np.uint8], NDArray[Any]], report: _Report
     ) -> None:
         epoch = len(self.history)
         started = time.perf_counter()
-        random = np.random.default_rng([self.seed, epoch])
-        for layer in self.network.layers:
-            if hasattr(layer, "seed_generator"):  # dropout and its like draw their noise from it
-                layer.seed_generator.state.assign([random.integers(2**31), 0])
-        order = random.permutation(len(training))
+        drawn = feed.draw(epoch)
+        for layer, noise_seed in zip(self.noisy_layers, drawn.noise_seeds, strict=True):
+            layer.seed_generator.state.assign([noise_seed, 0])
+        n_steps = -(-len(drawn.images) // self.recipe.batch_size)
         fitted = self.network.fit(
-            training.images[order],
-            training.labels[order].astype(np.int32),
+            drawn.images,
+            drawn.labels,
             batch_size=self.recipe.batch_size,
             shuffle=False,
             verbose=0,
-            callbacks=[report.follow_epoch(epoch + 1, -(-len(training) // self.recipe.batch_size))],
+            callbacks=[report.follow_epoch(epoch + 1, n_steps)],
         )
-        val_loss, val_accuracy = self.network.evaluate(
-            validation.images, validation.labels.astype(np.int32), batch_size=1_000, verbose=0
-        )
+        val_loss, val_accuracy = self.network.evaluate(*judged, batch_size=1_000, verbose=0)
         row = {
             "epoch": epoch + 1,
             "loss": fitted.history["loss"][0],
@@ -253,6 +275,7 @@ def _finish(
     fit: _Fit,
     training: LabelledImages,
     validation: LabelledImages,
+    judged: tuple[NDArray[np.uint8], NDArray[Any]],
 ) -> None:
     """Writes model, curves and, last of all, the card."""
     best_epoch = None if fit.best_weights is None else fit.best_epoch
@@ -260,9 +283,10 @@ def _finish(
     save_keras(fit.network, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)
-    trained = score(network(training.images), training.labels)
+    trained = score(keep_digits(network(training.images)), training.labels)
     probabilities = network(validation.images)
-    held_out = score(probabilities, validation.labels)
+    held_out = score(keep_digits(probabilities), validation.labels)
+    temperature = fit_temperature(keep_digits(probabilities), validation.labels)
     card = Card(
         recipe=settings.recipe.to_json(),
         seed=settings.seed,
@@ -277,9 +301,25 @@ def _finish(
             "cores": os.cpu_count() or 1,
             "parameters": fit.network.count_params(),
         },
-        temperature=fit_temperature(probabilities, validation.labels),
+        temperature=temperature,
+        labels=LABELS if probabilities.shape[1] == len(LABELS) else (*LABELS, NONE),
+        refusal_threshold=_fix_threshold(settings.recipe, network, temperature, judged),
     )
     card.save(run.card)
+
+
+def _fix_threshold(
+    recipe: Recipe,
+    network: OnnxNetwork,
+    temperature: float,
+    judged: tuple[NDArray[np.uint8], NDArray[Any]],
+) -> float:
+    """The certainty below which the least certain of the validation digits are refused."""
+    if not recipe.outliers:
+        return 0.0
+    tiles, labels = judged
+    certainties = calibrate(network(tiles[labels != NONE]), temperature)[:, : len(LABELS)]
+    return float(np.quantile(certainties.max(axis=1), REFUSED_SHARE))
 
 
 class _Report:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import MissingExtraError, ModelError
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.card import LABELS, TILE_SHAPE, Card, locate_card
+from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.network import BATCH, Network
 from inkdigits.training.frameworks import load_keras, load_tensorflow
 
@@ -147,10 +147,10 @@ def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 
 def _check_shapes(path: Path, inputs: Any, outputs: Any) -> None:
     found = tuple(inputs or ())[1:], tuple(outputs or ())[1:]
-    if found != (TILE_SHAPE, (len(LABELS),)):
+    if found not in [(TILE_SHAPE, (n,)) for n in N_OUTPUTS]:
         raise ModelError(
             f"{path} maps inputs of shape {inputs} to outputs of shape {outputs}; expected tiles "
-            f"{(None, *TILE_SHAPE)} to probabilities {(None, len(LABELS))}"
+            f"{(None, *TILE_SHAPE)} to probabilities (None, 10) or (None, 11)"
         )
 
 

@@ -15,7 +15,7 @@ def build_network(recipe: Recipe) -> Any:
 
     Returns:
         A `keras.Sequential` from uint8 tiles, shape (n, 28, 28), to float32 probabilities,
-        shape (n, 10).
+        shape (n, 10), or (n, 11) for a recipe with outliers.
 
     Raises:
         RecipeError: A layer that Keras does not have or cannot build, or another input or output.
@@ -34,7 +34,8 @@ def build_network(recipe: Recipe) -> Any:
     except (TypeError, ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise RecipeError(f"recipe {recipe.name}: its layers do not fit: {reason}") from error
-    expected = (None, *TILE_SHAPE), (None, len(LABELS))
+    n_outputs = len(LABELS) + (1 if recipe.outliers else 0)
+    expected = (None, *TILE_SHAPE), (None, n_outputs)
     if shapes != expected:
         raise RecipeError(
             f"recipe {recipe.name} maps {shapes[0]} to {shapes[1]}; expected {expected[0]} to "

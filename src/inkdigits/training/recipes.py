@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from inkdigits.errors import RecipeError
 
 Schedule = Literal["constant", "one-cycle", "cosine"]
+Augmentation = Literal["none", "pictures"]
 
 
 class Layer:
@@ -68,6 +69,10 @@ class Recipe:
         training_images: Use only so many of the remaining ones; None: all.
         patience: Stop once the validation loss has not fallen for so many epochs, and restore the
             weights of its lowest; None: never stop early, keep the last weights.
+        augmentation: "none"; "pictures" draws each digit anew in each epoch, as real pictures show
+            digits, and validates on such digits too.
+        outliers: Tiles of no digit that each epoch adds, as a share of the training images; where
+            there are any, the network has an eleventh output for them.
     """
 
     name: str
@@ -82,6 +87,8 @@ class Recipe:
     validation_images: int = 5_000
     training_images: int | None = None
     patience: int | None = None
+    augmentation: Augmentation = "none"
+    outliers: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validation_images", "training_images", "patience"):
@@ -90,8 +97,12 @@ class Recipe:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise RecipeError(f"{name} is {value!r}; expected a whole number of at least 1")
-        for name, highest in (("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0)):
+        for name, highest in (
+            ("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0), ("outliers", 1.0)
+        ):  # fmt: skip
             value = getattr(self, name)
+            if value == 0 and name == "outliers":
+                continue
             if (
                 not isinstance(value, int | float)
                 or isinstance(value, bool)
@@ -100,10 +111,14 @@ class Recipe:
                 raise RecipeError(
                     f"{name} is {value!r}; expected a number between 0 and {highest:g}"
                 )
-        if self.schedule not in get_args(Schedule):
-            raise RecipeError(
-                f"schedule is {self.schedule!r}; expected one of {', '.join(get_args(Schedule))}"
-            )
+        for name, words in (
+            ("schedule", get_args(Schedule)),
+            ("augmentation", get_args(Augmentation)),
+        ):
+            if getattr(self, name) not in words:
+                raise RecipeError(
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(words)}"
+                )
         if not self.network or not all(isinstance(layer, Layer) for layer in self.network):
             raise RecipeError(
                 "network is empty or holds something else than layers; expected a list such as "
@@ -198,6 +213,35 @@ QUICK = Recipe(
     validation_images=2_000,
 )
 
+PICTURES = Recipe(
+    name="pictures",
+    summary="made for real pictures: augmentation, and an eleventh output for what is no digit",
+    network=(
+        *TILE,
+        Layer("Conv2D", 32, 3, activation="relu"),  # (28, 28, 1) -> (26, 26, 32)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Conv2D", 32, 3, activation="relu"),  # -> (24, 24, 32)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("MaxPooling2D", 2),  # -> (12, 12, 32)
+        Layer("Conv2D", 64, 3, activation="relu"),  # -> (10, 10, 64)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Conv2D", 96, 3, activation="relu"),  # -> (8, 8, 96)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("MaxPooling2D", 2),  # -> (4, 4, 96)
+        Layer("Flatten"),  # -> (1536,)
+        Layer("Dropout", 0.3),
+        Layer("Dense", 256, activation="relu"),
+        Layer("Dropout", 0.3),
+        Layer("Dense", 11, activation="softmax"),
+    ),
+    epochs=16,
+    batch_size=128,
+    learning_rate=2e-3,
+    schedule="cosine",
+    augmentation="pictures",
+    outliers=0.25,
+)
+
 SMOKE = Recipe(
     name="smoke",
     summary="a tiny network on a slice of the images: for trying the machinery, not for reading",
@@ -219,7 +263,8 @@ SMOKE = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (CLASSIC, CLASSIC_SMALL_BATCH, DROPOUT, QUICK, SMOKE)
+    recipe.name: recipe
+    for recipe in (CLASSIC, CLASSIC_SMALL_BATCH, DROPOUT, QUICK, PICTURES, SMOKE)
 }
 
 
