@@ -63,7 +63,7 @@ figures: install ## the published figures: recipes over their seeds, half an hou
 	  if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
 	  else $(BIN)/inkdigits train $${name%-*} --seed $${name##*-} --output $$folder; fi || exit; \
 	done
-	for recipe in $(sort $(foreach name,$(FIGURES),$(shell echo $(name) | sed 's/-[0-9]*$$//'))); do \
+	for recipe in classic classic-small-batch dropout quick; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
 
