@@ -1,0 +1,202 @@
+"""What holds no digit, of kinds that no training uses: how well a network refuses the unknown.
+
+Fonts, photographs and curves lie on paper here, as in a user's picture, and go through the same
+`extract_ink` and `frame` as that. Letters and signs that a person could take for a digit are left
+out: in capitals B D G I O Q S Z, in small letters b g i j l o q s u y z, δ, ξ, З, Ч, Э, and such
+signs as ∃ and ⊥.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from inkdigits.errors import MissingExtraError, UsageError
+from inkdigits.recognition.framing import TILE_SIDE, frame
+from inkdigits.recognition.ink import extract_ink
+
+Picture = NDArray[np.uint8]
+
+_SIDE: Final = 120
+"""Of the pictures drawn here, in pixels."""
+
+_LETTERS: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwxΓΔΛΞΠΣΨΩηλμπχψωДЖИЙЛФЦШЩЫЮЯжмфцшщыюя"
+_LETTER_FONTS: Final = (
+    "DejaVuSans.ttf",
+    "DejaVuSans-Bold.ttf",
+    "DejaVuSans-Oblique.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSerif-BoldItalic.ttf",
+)
+
+_SIGNS: Final = "∀∇∈∉∏∑√∛∝∞∠∧∨∩∪∬∴∵∼≃≅≈≠≡≤≥≪≫⊂⊃⊆⊕⊗⊢⋆←→↔⇒⇔↦♠♣♥♦♯"
+_SIGN_FONT: Final = "STIXGeneral.ttf"
+
+
+def generate_held_out(kind: str, n: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Make tiles without a digit, each from a picture of its own.
+
+    Args:
+        kind: One of `HELD_OUT_KINDS`.
+        n: How many tiles.
+        random: Where all chance comes from; the same state gives the same tiles.
+
+    Returns:
+        uint8, shape (n, 28, 28), 0 background, 255 full ink; every tile has ink.
+
+    Raises:
+        UsageError: An unknown kind.
+        MissingExtraError: The fonts need matplotlib, the photographs scikit-learn.
+    """
+    if kind not in HELD_OUT_KINDS:
+        raise UsageError(
+            f"{kind!r} is no kind of outlier held out: choose one of {', '.join(HELD_OUT_KINDS)}"
+        )
+    take_picture = HELD_OUT_KINDS[kind]
+    tiles = np.zeros((n, TILE_SIDE, TILE_SIDE), np.uint8)
+    for tile in tiles:
+        while not tile.any():
+            tile[:] = frame(extract_ink(take_picture(random)))
+    return tiles
+
+
+def compute_auroc(
+    digit_scores: NDArray[np.floating[Any]], outlier_scores: NDArray[np.floating[Any]]
+) -> float:
+    """Area under the ROC curve of a score that should be high for digits and low for outliers.
+
+    It is the probability that a digit chosen at random scores above an outlier chosen at random,
+    a tie counting half (Mann and Whitney, 1947): 1 tells them apart always, 0.5 is guessing.
+
+    Args:
+        digit_scores: Shape (n,), n at least 1, such as the highest probability of each tile.
+        outlier_scores: Shape (m,), m at least 1.
+
+    Raises:
+        UsageError: There are no scores on one side, or one that is no number.
+    """
+    for name, scores in (("digits", digit_scores), ("outliers", outlier_scores)):
+        if scores.ndim != 1 or scores.size == 0 or np.isnan(scores).any():
+            raise UsageError(
+                f"the scores of the {name} have shape {scores.shape} and "
+                f"{np.count_nonzero(np.isnan(scores))} NaN, expected one number for each tile: "
+                "leave out what has no score"
+            )
+    ranked = np.sort(outlier_scores)
+    below = np.searchsorted(ranked, digit_scores, side="left")
+    not_above = np.searchsorted(ranked, digit_scores, side="right")
+    return float(np.mean(below + not_above) / (2 * len(ranked)))
+
+
+def _photograph_letter(random: np.random.Generator) -> Picture:
+    font = _LETTER_FONTS[random.integers(len(_LETTER_FONTS))]
+    return _put_on_paper(_print(_LETTERS[random.integers(len(_LETTERS))], font, random), random)
+
+
+def _photograph_sign(random: np.random.Generator) -> Picture:
+    return _put_on_paper(_print(_SIGNS[random.integers(len(_SIGNS))], _SIGN_FONT, random), random)
+
+
+def _cut_photograph(random: np.random.Generator) -> Picture:
+    """A patch of one of scikit-learn's two photographs: a Chinese palace, and a flower."""
+    photographs = _load_photographs()
+    photograph = photographs[random.integers(len(photographs))]
+    height, width = photograph.shape
+    side = int(random.integers(28, 200))
+    row, column = random.integers(height - side), random.integers(width - side)
+    return photograph[row : row + side, column : column + side]
+
+
+def _draw_curve(random: np.random.Generator) -> Picture:
+    """A spiral of two to three turns, or a figure of Lissajous that crosses itself many times."""
+    if random.random() < 0.5:
+        n_turns = random.uniform(2, 3.2)
+        angles = np.linspace(0, 2 * math.pi * n_turns, 400) * random.choice([-1, 1])
+        radii = np.linspace(random.uniform(0, 6), random.uniform(38, 50), 400)
+        points = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    else:
+        across, down = [(3, 4), (4, 3), (3, 5), (5, 3)][random.integers(4)]
+        times = np.linspace(0, 2 * math.pi, 400)
+        reach = random.uniform(32, 48, 2)
+        phase = random.uniform(0.3, 1.2)
+        points = np.stack([np.sin(across * times + phase), np.sin(down * times)], axis=1) * reach
+    ink = np.zeros((_SIDE, _SIDE), np.uint8)
+    _draw_line(ink, _SIDE / 2 + points, int(random.integers(2, 5)))
+    return _put_on_paper(ink, random)
+
+
+def _draw_strokes(random: np.random.Generator) -> Picture:
+    """Six to eleven straight strokes, mostly level or upright, like a Chinese character."""
+    ink = np.zeros((_SIDE, _SIDE), np.uint8)
+    width = int(random.integers(3, 8))
+    for _ in range(int(random.integers(6, 12))):
+        angle = math.radians(random.choice([0, 90, 45, -45], p=[0.45, 0.3, 0.13, 0.12]))
+        angle += random.normal(0, 0.08)
+        half = random.uniform(10, 42) / 2 * np.array([math.cos(angle), math.sin(angle)])
+        middle = random.uniform(25, _SIDE - 25, 2)
+        _draw_line(ink, np.stack([middle - half, middle + half]), width)
+    return _put_on_paper(ink, random)
+
+
+HELD_OUT_KINDS: Final[Mapping[str, Callable[[np.random.Generator], Picture]]] = {
+    "letters of fonts": _photograph_letter,
+    "mathematical signs": _photograph_sign,
+    "photographs": _cut_photograph,
+    "curves": _draw_curve,
+    "straight strokes": _draw_strokes,
+}
+"""Each makes one picture: uint8, shape (height, width), 0 black, 255 white."""
+
+
+def _put_on_paper(ink: Picture, random: np.random.Generator) -> Picture:
+    """Ink on paper of some tone and grain, light on dark in a quarter of the pictures."""
+    paper, pen = random.uniform(180, 250), random.uniform(10, 90)
+    values = paper + (pen - paper) * (ink.astype(np.float32) / 255)
+    values += random.uniform(0, 4) * random.standard_normal(ink.shape, dtype=np.float32)
+    picture = np.clip(values, 0, 255).astype(np.uint8)
+    return 255 - picture if random.random() < 0.25 else picture
+
+
+def _print(text: str, font: str, random: np.random.Generator) -> Picture:
+    """A character in the middle of a picture, turned by up to 10 degrees."""
+    page = Image.new("L", (_SIDE, _SIDE))
+    middle = (_SIDE / 2, _SIDE / 2)
+    ImageDraw.Draw(page).text(middle, text, 255, _load_font(font), anchor="mm")
+    turned = page.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR)
+    return np.asarray(turned, np.uint8)
+
+
+@lru_cache
+def _load_font(name: str) -> ImageFont.FreeTypeFont:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtraError(
+            "the fonts of matplotlib are not installed: pip install 'inkdigits[plot]'"
+        ) from error
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), 72)
+
+
+@lru_cache
+def _load_photographs() -> tuple[Picture, ...]:
+    try:
+        from sklearn.datasets import load_sample_images
+    except ImportError as error:
+        raise MissingExtraError(
+            "the photographs of scikit-learn are not installed: pip install scikit-learn"
+        ) from error
+    images = load_sample_images().images
+    return tuple(np.asarray(Image.fromarray(image).convert("L"), np.uint8) for image in images)
+
+
+def _draw_line(ink: Picture, points: NDArray[np.float64], width: int) -> None:
+    cv2.polylines(ink, [np.round(points).astype(np.int32)], False, 255, width, cv2.LINE_AA)
