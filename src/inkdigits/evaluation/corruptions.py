@@ -2,9 +2,9 @@
 
 "MNIST-C: A Robustness Benchmark for Computer Vision" chose them because they mislead networks and
 not people. The set itself is a download; procedures, parameters and severities here are those with
-which its authors made it, from their repository google-research/mnist-c, and its libraries of that
-year (scikit-image 0.15, ImageMagick). The images are not the same ones: the set's random seed was
-never published.
+which its authors made it, from their repository google-research/mnist-c, and the libraries of that
+year (scikit-image 0.15, ImageMagick). The images are not the same ones: the set's random draws were
+not published.
 
 Every function takes `images`, uint8 of shape (n, 28, 28), 0 background, 255 full ink, and the
 generator `random` that it draws from, and returns new images of the same kind. A severity is the
@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import product
+from itertools import pairwise, product
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 Images: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
+Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+Pad: TypeAlias = Literal["constant", "edge"]
 
 _SIDE: Final = 28
 _CENTRE: Final = 13.5
@@ -232,12 +234,12 @@ def _motion_kernel() -> Floats:
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-def _blur(values: Floats, deviation: float, *, axis: int, pad: str) -> Floats:
+def _blur(values: Floats, deviation: float, *, axis: int, pad: Pad) -> Floats:
     """Gaussian blur along one axis; `pad` as of `np.pad` says what lies beyond the edge."""
     kernel = _gaussian_kernel(deviation)
     reach, length = len(kernel) // 2, values.shape[axis]
     widths = [(reach, reach) if number == axis else (0, 0) for number in range(values.ndim)]
-    padded = np.moveaxis(np.pad(values, widths, mode=pad), axis, 0)  # type: ignore[call-overload]
+    padded = np.moveaxis(np.pad(values, widths, mode=pad), axis, 0)
     blurred = kernel[reach] * padded[reach : reach + length]
     # In SciPy's order of summation, since a value just below an integer will be cut off.
     for place in range(reach):
@@ -247,12 +249,9 @@ def _blur(values: Floats, deviation: float, *, axis: int, pad: str) -> Floats:
     return np.moveaxis(blurred, 0, axis)
 
 
-def _blur_both(values: Floats, deviation: float, *, pad: str) -> Floats:
+def _blur_both(values: Floats, deviation: float, *, pad: Pad) -> Floats:
     """Gaussian blur along rows and columns of shape (n, height, width)."""
     return _blur(_blur(values, deviation, axis=1, pad=pad), deviation, axis=2, pad=pad)
-
-
-Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _warp(images: Images, matrix: Matrix) -> Images:
@@ -353,7 +352,7 @@ def _draw_zigzag(start_row: int, rise: int) -> Floats:
     turned = np.exp(1j * angle) * (np.array(along) + 1j * np.array(aside))
     points = [(point.real + start_column, point.imag + start_row) for point in turned.tolist()]
     ink = np.zeros((_SIDE, _SIDE))
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         ink += _draw_line(start, end)
     return ink
 
@@ -378,7 +377,7 @@ def _find_edges(images: Images) -> Images:
     labels = labels.reshape(images.shape)
     is_edge = np.zeros(int(labels.max()) + 1, bool)
     is_edge[labels[strong]] = True
-    return is_edge[labels].astype(np.uint8) * np.uint8(255)
+    return np.where(is_edge[labels], np.uint8(255), np.uint8(0))
 
 
 def _differentiate(values: Floats, axis: int) -> Floats:
@@ -402,7 +401,6 @@ def _find_ridges(gradients_x: Floats, gradients_y: Floats, strengths: Floats) ->
         np.minimum(np.abs(x), np.abs(y)), longer, out=np.zeros_like(longer), where=longer > 0
     )
     falling = (x >= 0) == (y >= 0)  # towards the lower right, or away from it
-    falling |= (x == 0) | (y == 0)
 
     def look(down: int, right: int) -> Floats:
         height, width = strength.shape[1:]
