@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, and its committed outputs are those of a run."""
+"""The notebook runs from its first cell to its last, and was committed after such a run."""
 
 from __future__ import annotations
 

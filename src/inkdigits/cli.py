@@ -114,7 +114,7 @@ def _run_evaluate(options: argparse.Namespace) -> int:
     for model in options.models or [None]:
         output = options.output
         if output is not None and len(options.models) > 1:
-            output = output / Path(model).name
+            output = output / "-".join(model.resolve().parts[-2:])
         elif output is None and model is not None and _is_run(model):
             output = model / "evaluation"
         recognizer = _load_recognizer(model)

@@ -32,9 +32,8 @@ _MAX_RAW_BYTES = 2**30
 
 def cache_directory() -> Path:
     """The folder of everything that inkdigits downloads: $INKDIGITS_CACHE, or the system's."""
-    return Path(
-        os.environ.get("INKDIGITS_CACHE") or platformdirs.user_cache_dir("inkdigits")
-    ).expanduser()
+    chosen = os.environ.get("INKDIGITS_CACHE")
+    return Path(chosen or platformdirs.user_cache_dir("inkdigits")).expanduser()
 
 
 def data_folder(directory: Path | str | None) -> Path:

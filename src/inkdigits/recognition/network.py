@@ -61,7 +61,8 @@ class OnnxNetwork:
             raise ModelError(
                 f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
                 f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "
-                "float probabilities (n, 10) or (n, 11), as 'inkdigits export --format onnx' writes them"
+                "float probabilities (n, 10) or (n, 11), as 'inkdigits export --format onnx' "
+                "writes them"
             )
         self._input = inputs[0].name
         self._n_outputs = int(outputs[0].shape[1])

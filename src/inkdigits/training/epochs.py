@@ -22,11 +22,13 @@ class EpochData:
 
     Attributes:
         noise_seeds: One for each layer that draws noise, such as dropout.
+        process_seed: For generators that belong to the whole process.
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
         labels: int32, shape (n,), 0 to 9, and 10 for what is no digit.
     """
 
     noise_seeds: NDArray[np.int64]
+    process_seed: int
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
 
@@ -68,9 +70,10 @@ class EpochFeed:
         random = np.random.default_rng([self._seed, epoch])
         noise_seeds = random.integers(2**31, size=self._n_noisy_layers)
         order = random.permutation(len(self._training))
+        process_seed = int(random.integers(2**31))
         images, labels = self._training.images[order], self._training.labels[order]
-        images, labels = draw_tiles(self._recipe, images, labels, random)
-        return EpochData(noise_seeds, images, labels)
+        tiles, targets = draw_tiles(self._recipe, images, labels, random)
+        return EpochData(noise_seeds, process_seed, tiles, targets)
 
 
 def draw_tiles(

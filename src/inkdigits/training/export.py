@@ -18,10 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from inkdigits.errors import ModelError, OutputExistsError, UsageError
+from inkdigits.errors import (
+    InkdigitsError,
+    ModelError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
 from inkdigits.files import write_whole
 from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
-from inkdigits.training.frameworks import load_keras
+from inkdigits.training.frameworks import load_keras, load_tensorflow
 from inkdigits.training.loading import load_keras_model
 from inkdigits.training.runs import Run
 
@@ -93,22 +99,34 @@ def export_model(model: Path, format: str, path: Path) -> None:
 def save_keras(network: Any, path: Path) -> None:
     """Saves a compiled Keras network as `.keras` or `.h5`; replaces `path`."""
     with write_whole(path) as temporary, _quietened():
+        if path.suffix == ".h5":
+            # The HDF5 library crashes the process on a full disk, so the space is tried before:
+            # four bytes each for a weight and its two moments, and the description.
+            temporary.write_bytes(bytes(16 * network.count_params() + 100_000))
         network.save(temporary)
 
 
 def _convert(network: Any, format: str, path: Path) -> None:
     network(np.zeros((1, *TILE_SHAPE), np.uint8))  # Keras exports only what has been called once
-    with _quietened():
-        if format == "savedmodel":
-            with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-                whole = Path(folder) / "model"
-                network.export(whole, format="tf_saved_model", verbose=False)
-                if path.exists():
-                    shutil.rmtree(path)
-                whole.rename(path)
-        else:
-            with write_whole(path) as temporary:
-                network.export(temporary, format=format, verbose=False)
+    try:
+        with _quietened():
+            if format == "savedmodel":
+                with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+                    whole = Path(folder) / "model"
+                    network.export(whole, format="tf_saved_model", verbose=False)
+                    if path.exists():
+                        shutil.rmtree(path)
+                    whole.rename(path)
+            else:
+                with write_whole(path) as temporary:
+                    network.export(temporary, format=format, verbose=False)
+    except (load_tensorflow().errors.OpError, OSError) as error:
+        if isinstance(error, InkdigitsError):
+            raise
+        raise OutputError(
+            f"{path} cannot be written ({str(error).splitlines()[0][:200]}): free some space or "
+            "choose another folder"
+        ) from error
 
 
 @contextmanager

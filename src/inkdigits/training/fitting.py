@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -18,10 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inkdigits.data import LabelledImages, Mnist, fetch_mnist, load_mnist, split_validation
-from inkdigits.errors import RunError, TrainingInterrupted, UsageError
+from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, NONE, Card
+from inkdigits.recognition.card import LABELS, NONE, TILE_SHAPE, Card
 from inkdigits.recognition.network import OnnxNetwork
 from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
@@ -65,14 +66,15 @@ def train(
         DataFormatError, DataUnavailableError: No whole MNIST.
         OutputExistsError, RunError, OutputError: The run folder is taken or cannot be written.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
-        MissingExtraError: Keras is not installed.
+        MissingExtraError: Keras or matplotlib is not installed.
     """
     if isinstance(recipe, str):
         recipe = get_recipe(recipe, overrides)
     elif overrides:
         raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
     mnist = _load_data(data, progress=progress)
-    # What cannot be built or split must not leave a folder behind.
+    # What cannot be built, split or drawn must not leave a folder behind.
+    _check_matplotlib()
     build_network(recipe)
     sets = _split(mnist, recipe, seed)
     run = Run.create(None if output is None else Path(output), recipe)
@@ -107,6 +109,7 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
     if run.is_finished:
         return run
     backend = load_keras().backend.backend()
+    _check_matplotlib()
     with run.locked():
         if backend != settings.backend:
             raise RunError(
@@ -121,6 +124,16 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
             )
         sets = _split(mnist, settings.recipe, settings.seed)
         return _fit(run, settings, sets, progress=progress)
+
+
+def _check_matplotlib() -> None:
+    """Finds out before the fit whether its curves can be drawn after it."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise MissingExtraError(
+            'matplotlib is not installed, and a run draws curves: pip install "inkdigits[plot]"'
+        ) from error
 
 
 def _load_data(data: Path | str | None, *, progress: bool) -> Mnist:
@@ -198,6 +211,9 @@ class _Fit:
         n_steps = recipe.epochs * -(-n_training // recipe.batch_size)
         optimizer = build_optimizer(recipe, n_steps)
         network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        # Keras completes its metrics on first use, which on PyTorch draws a random number: left to
+        # the first epoch, it would set a resumed run apart.
+        network.evaluate(np.zeros((1, *TILE_SHAPE), np.uint8), np.zeros(1, np.int32), verbose=0)
         if checkpoint is None:
             return cls(recipe, seed, network, [], None)
         optimizer.build(network.trainable_variables)
@@ -237,6 +253,8 @@ class _Fit:
         drawn = feed.draw(epoch)
         for layer, noise_seed in zip(self.noisy_layers, drawn.noise_seeds, strict=True):
             layer.seed_generator.state.assign([noise_seed, 0])
+        # On PyTorch they draw their noise from the generator of the whole process instead.
+        load_keras().utils.set_random_seed(drawn.process_seed)
         n_steps = -(-len(drawn.images) // self.recipe.batch_size)
         fitted = self.network.fit(
             drawn.images,

@@ -112,16 +112,21 @@ class Run:
             if folder is not None:
                 folder.mkdir(parents=True)
                 return cls(folder)
+            Path("runs").mkdir(exist_ok=True)
             number = 1
             while True:
                 suffix = "" if number == 1 else f"-{number}"
                 free = Path("runs") / f"{recipe.name}{suffix}"
                 try:
-                    free.mkdir(parents=True)
+                    free.mkdir()
                     return cls(free)
                 except FileExistsError:
                     number += 1
         except FileExistsError:
+            if folder is None:
+                raise RunError(
+                    "runs is there and is no folder: move it, or name another with --output"
+                ) from None
             raise OutputExistsError(
                 f"{folder} exists already: continue it with --resume {folder}, or choose another "
                 "folder"
@@ -180,7 +185,7 @@ class Run:
         try:
             values = json.loads(path.read_bytes())
             return Settings(**{**values, "recipe": Recipe.from_json(values["recipe"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}): start a new run") from error
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -202,7 +207,7 @@ class Run:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 groups = {
                     prefix: [arrays[name] for name in sorted(arrays) if name.startswith(prefix)]
                     for prefix in ("weight_", "optimizer_", "best_")

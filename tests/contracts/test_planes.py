@@ -1,0 +1,93 @@
+"""Which part of inkdigits may import which, read from the imports themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import inkdigits
+
+SOURCE = Path(inkdigits.__file__).parent
+SHARED = {"errors", "files"}
+MAY_IMPORT = {
+    "errors": set(),
+    "files": {"errors"},
+    "data": SHARED | {"data"},
+    "recognition": SHARED | {"recognition"},
+    "evaluation": SHARED | {"data", "recognition", "evaluation"},
+    "training": SHARED | {"data", "recognition", "evaluation", "training"},
+}
+# These touch every plane, but none before it is asked for: at the top only what costs nothing.
+ON_DEMAND = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "cli": {"errors", "__init__"},
+}
+
+
+def list_imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
+    """Parts of inkdigits that are imported; those for the type checker alone are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions:
+            continue
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import on line {node.lineno}"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "inkdigits":
+                part = rest.partition(".")[0]
+                is_part = (SOURCE / part).is_dir() or (SOURCE / f"{part}.py").is_file()
+                yield part if is_part else "__init__"
+        yield from list_imports(node, inside_functions=inside_functions)
+
+
+def list_modules() -> list[str]:
+    return sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", list_modules())
+def test_imports(module: str) -> None:
+    part = Path(module).parts[0].removesuffix(".py")
+    on_demand = part in ON_DEMAND
+    tree = ast.parse((SOURCE / module).read_text(encoding="utf-8"))
+
+    imported = set(list_imports(tree, inside_functions=not on_demand))
+
+    assert imported <= (ON_DEMAND if on_demand else MAY_IMPORT)[part]
+
+
+def test_every_part_has_its_rule() -> None:
+    parts = {Path(module).parts[0].removesuffix(".py") for module in list_modules()}
+
+    assert parts == set(MAY_IMPORT) | set(ON_DEMAND)
+
+
+@pytest.mark.parametrize(
+    ("code", "everywhere", "at_the_top"),
+    [
+        ("import inkdigits.cli", {"cli"}, {"cli"}),
+        ("import inkdigits.data.idx as idx", {"data"}, {"data"}),
+        ("from inkdigits import __version__", {"__init__"}, {"__init__"}),
+        ("from inkdigits import data", {"data"}, {"data"}),
+        ("from inkdigits.recognition.card import Card", {"recognition"}, {"recognition"}),
+        ("import numpy, inkdigits_other", set(), set()),
+        ("def f():\n    from inkdigits.training import train", {"training"}, set()),
+        ("try:\n    import inkdigits.files\nexcept ImportError:\n    pass", {"files"}, {"files"}),
+        ("if TYPE_CHECKING:\n    from inkdigits.training import Run", set(), set()),
+        ("class A:\n    import inkdigits.data", {"data"}, {"data"}),
+    ],
+)
+def test_imports_are_found(code: str, everywhere: set[str], at_the_top: set[str]) -> None:
+    tree = ast.parse(code)
+
+    assert set(list_imports(tree, inside_functions=True)) == everywhere
+    assert set(list_imports(tree, inside_functions=False)) == at_the_top

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+import inkdigits
+
+PACKAGES = ("data", "evaluation", "recognition", "training")
+
+
+def test_names_are_these() -> None:
+    """A name that is added or taken away is a decision, which this list records."""
+    assert inkdigits.__all__ == [
+        "Digit",
+        "Reading",
+        "Recognizer",
+        "evaluate",
+        "export",
+        "predict",
+        "predict_digit",
+        "resume",
+        "train",
+    ]
+
+
+@pytest.mark.parametrize("name", inkdigits.__all__)
+def test_name_is_there(name: str) -> None:
+    assert name in dir(inkdigits)
+    assert getattr(inkdigits, name).__name__ == name
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="'predcit'"):
+        inkdigits.predcit  # noqa: B018
+
+
+def list_public(module: ModuleType) -> list[tuple[str, object]]:
+    return [(f"{module.__name__}.{name}", getattr(module, name)) for name in module.__all__]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_of_a_package_are_sorted_and_there(package: str) -> None:
+    module = importlib.import_module(f"inkdigits.{package}")
+
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def list_documented() -> list[tuple[str, object]]:
+    """Every public function and class, and the public methods of the classes."""
+    found: dict[str, object] = dict(list_public(inkdigits))
+    found["inkdigits.errors.InkdigitsError"] = inkdigits.errors.InkdigitsError
+    for package in PACKAGES:
+        found |= dict(list_public(importlib.import_module(f"inkdigits.{package}")))
+    for name, thing in list(found.items()):
+        if inspect.isclass(thing):
+            found |= {
+                f"{name}.{member}": value
+                for member, value in vars(thing).items()
+                if not member.startswith("_")
+                and (inspect.isfunction(value) or isinstance(value, property | classmethod))
+            }
+    return [
+        (name, thing)
+        for name, thing in found.items()
+        if callable(thing) or isinstance(thing, property | classmethod)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "thing"), [pytest.param(*pair, id=pair[0]) for pair in list_documented()]
+)
+def test_public_things_are_documented(name: str, thing: object) -> None:
+    documentation = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+
+    assert documentation
+    assert not documentation.startswith(f"{name.rpartition('.')[2]}(")  # a dataclass' own

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkdigits.errors import ModelError, OutputExistsError
+from inkdigits.recognition.card import Card, locate_card
+from inkdigits.recognition.framing import FRAMING_VERSION
+
+CARD = Card(
+    recipe={"name": "smoke", "network": [["Input", [28, 28], {"dtype": "uint8"}]]},
+    seed=3,
+    data_sha256={"train-images-idx3-ubyte": "ba89"},
+    versions={"keras": "3.12"},
+    figures={"validation_accuracy": 0.5},
+    temperature=1.25,
+)
+WITHOUT = object()
+
+
+@given(
+    temperature=st.floats(0, exclude_min=True, allow_infinity=False),
+    seed=st.integers(0, 2**32 - 1),
+    figures=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
+)
+def test_round_trip(
+    tmp_path_factory: pytest.TempPathFactory,
+    temperature: float,
+    seed: int,
+    figures: dict[str, float],
+) -> None:
+    card = replace(CARD, temperature=temperature, seed=seed, figures=figures)
+    path = tmp_path_factory.mktemp("card") / "model.json"
+
+    card.save(path)
+
+    assert Card.load(path) == card
+
+
+def test_existing_card_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    CARD.save(path)
+
+    with pytest.raises(OutputExistsError):
+        replace(CARD, seed=4).save(path)
+
+    assert Card.load(path) == CARD
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("framing_version", FRAMING_VERSION + 1, "framing_version"),
+        ("framing_version", None, "framing_version"),
+        ("input_shape", [32, 32], "input_shape"),
+        ("input_shape", 28, "input_shape"),
+        ("labels", list("abcdefghij"), "labels"),
+        ("labels", None, "labels"),
+        ("temperature", 0, "temperature"),
+        ("temperature", -1.0, "temperature"),
+        ("temperature", float("nan"), "temperature"),
+        ("temperature", float("inf"), "temperature"),
+        ("temperature", "1", "temperature"),
+        ("format", "inkdigits-card-2", "inkdigits-card-2"),
+        ("format", WITHOUT, "format None"),
+        ("seed", WITHOUT, "seed"),
+        ("colour", "red", "colour"),
+    ],
+)
+def test_card_of_another_kind_is_refused(
+    tmp_path: Path, field: str, value: Any, expected: str
+) -> None:
+    path = tmp_path / "model.json"
+    CARD.save(path)
+    values = json.loads(path.read_text())
+    values[field] = value
+    if value is WITHOUT:
+        del values[field]
+    path.write_text(json.dumps(values))
+
+    with pytest.raises(ModelError, match=expected) as caught:
+        Card.load(path)
+
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"7",
+        b"null",
+        b"[" * 100_000,
+        b'{"format": ["inkdigits-card-1"]}',
+        None,
+    ],
+)
+def test_unreadable_card(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "model.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ModelError) as caught:
+        Card.load(path)
+
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_card_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a readable card"):
+        Card.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("runs/quick/model.onnx", "runs/quick/model.json"),
+        ("model.savedmodel", "model.json"),
+        ("v1.2.h5", "v1.2.json"),
+    ],
+)
+def test_place_of_the_card(model: str, expected: str) -> None:
+    assert locate_card(Path(model)) == Path(expected)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkdigits.data import LabelledImages
+from inkdigits.errors import ModelError, NoInkError, PictureFormatError
+from inkdigits.recognition import DEFAULT_MODEL, Recognizer, predict, predict_digit
+from inkdigits.recognition.decoding import PictureSource
+from inkdigits.training import Run
+
+
+@pytest.fixture(scope="module")
+def recognizer(smoke_run: Run) -> Recognizer:
+    return Recognizer.load(smoke_run.folder)
+
+
+@pytest.mark.parametrize("dark_on_light", [True, False])
+def test_enlarged_digits_are_read(
+    recognizer: Recognizer, test_slice: LabelledImages, dark_on_light: bool
+) -> None:
+    """A picture is read as its tile is, except where scaling changed what was unclear already."""
+    expected = recognizer.classify(test_slice.images[:60])
+    sure = [i for i in range(60) if expected[i].max() > 0.9]
+    agreeing = 0
+    for i in sure:
+        pixels = cv2.copyMakeBorder(
+            cv2.resize(test_slice.images[i], (168, 168), interpolation=cv2.INTER_CUBIC),
+            20, 40, 60, 30, cv2.BORDER_CONSTANT, value=0,
+        )  # fmt: skip
+        reading = recognizer.read(255 - pixels if dark_on_light else pixels)
+        agreeing += reading.text == str(expected[i].argmax())
+
+    assert len(sure) > 30
+    assert agreeing >= 0.9 * len(sure)
+
+
+def test_a_tile_is_read_as_it_is(recognizer: Recognizer, test_slice: LabelledImages) -> None:
+    probabilities = recognizer.classify(test_slice.images[:20])
+    for tile, expected in zip(test_slice.images[:20], probabilities, strict=True):
+        (digit,) = recognizer.read(tile).digits
+
+        np.testing.assert_array_equal(digit.tile, tile)
+        np.testing.assert_allclose(digit.probabilities, expected, atol=1e-6)
+        assert digit.digit == expected.argmax()
+        assert digit.confidence == pytest.approx(expected.max(), abs=1e-6)
+
+
+def test_box_holds_the_ink(recognizer: Recognizer) -> None:
+    paper = np.full((200, 300), 240, np.uint8)
+    cv2.rectangle(paper, (140, 50), (155, 149), 10, cv2.FILLED)
+
+    (digit,) = recognizer.read(paper).digits
+
+    expected = (140, 50, 16, 100)
+    found = (digit.box.x, digit.box.y, digit.box.width, digit.box.height)
+    assert np.abs(np.subtract(found, expected)).max() <= 2
+
+
+def test_every_source_is_read_alike(recognizer: Recognizer, pictures: dict[str, Path]) -> None:
+    path = pictures["seven"]
+    content = path.read_bytes()
+    sources: list[PictureSource] = [path, str(path), content, io.BytesIO(content), Image.open(path)]
+    sources.append(np.asarray(Image.open(path)))
+
+    readings = [json.dumps(recognizer.read(source).to_json()) for source in sources]
+
+    assert len(set(readings)) == 1
+
+
+@pytest.mark.parametrize("grey", [0, 128, 235, 255])
+def test_blank_picture(recognizer: Recognizer, smoke_run: Run, grey: int) -> None:
+    blank = np.full((120, 160), grey, np.uint8)
+
+    reading = recognizer.read(blank)
+
+    assert (reading.text, reading.digits, reading.reason) == ("", (), "no ink")
+    assert reading.confidence == 0
+    with pytest.raises(NoInkError, match="no ink"):
+        predict_digit(blank, model=smoke_run.onnx_model)
+
+
+def test_predict_and_predict_digit(smoke_run: Run, pictures: dict[str, Path]) -> None:
+    reading = predict(pictures["seven"], model=smoke_run.folder)
+
+    assert reading.text == "7"
+    assert predict_digit(pictures["seven"], model=smoke_run.folder) == 7
+    assert predict_digit(pictures["chalk"], model=smoke_run.folder) == 7
+
+
+@pytest.mark.parametrize("name", ["text", "missing"])
+def test_no_picture(recognizer: Recognizer, pictures: dict[str, Path], name: str) -> None:
+    with pytest.raises(PictureFormatError, match=pictures[name].name):
+        recognizer.read(pictures[name])
+
+
+def test_temperature_of_the_card_is_used(
+    smoke_run: Run, test_slice: LabelledImages, tmp_path: Path
+) -> None:
+    shutil.copy(smoke_run.onnx_model, tmp_path)
+    values = json.loads(smoke_run.card.read_bytes())
+    readings = []
+    for temperature in (1.0, 4.0):
+        values["temperature"] = temperature
+        (tmp_path / "model.json").write_text(json.dumps(values))
+        readings.append(Recognizer.load(tmp_path).classify(test_slice.images[:50]))
+    plain, softened = readings
+    powers = plain.astype(np.float64) ** (1 / 4)
+
+    np.testing.assert_allclose(softened, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+    assert softened.max() < plain.max()
+
+
+def test_model_without_card(smoke_run: Run, tmp_path: Path) -> None:
+    shutil.copy(smoke_run.onnx_model, tmp_path)
+
+    with pytest.raises(ModelError, match=r"model\.json is missing"):
+        Recognizer.load(tmp_path)
+
+
+def test_model_of_another_framing(smoke_run: Run, tmp_path: Path) -> None:
+    shutil.copy(smoke_run.onnx_model, tmp_path)
+    values = json.loads(smoke_run.card.read_bytes())
+    values["framing_version"] += 1
+    (tmp_path / "model.json").write_text(json.dumps(values))
+
+    with pytest.raises(ModelError, match="framing_version"):
+        Recognizer.load(tmp_path / "model.onnx")
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not there"):
+        predict(np.zeros((28, 28), np.uint8), model=tmp_path)
+
+
+def test_default_model(test_slice: LabelledImages, pictures: dict[str, Path]) -> None:
+    assert DEFAULT_MODEL.is_file()
+    probabilities = Recognizer.load().classify(test_slice.images)
+
+    assert np.mean(probabilities.argmax(axis=1) == test_slice.labels) > 0.98
+    assert predict_digit(pictures["seven"]) == 7
