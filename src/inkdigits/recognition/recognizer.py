@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from inkdigits.recognition.segmentation import Region, find_digits, find_single_
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 DEFAULT_LIMITS = DecodingLimits()
+TEXT_SHARE = 0.25  # of a line refused as no digits, beyond which none of it is read
 
 
 class Recognizer:
@@ -90,9 +93,11 @@ class Recognizer:
             return Reading((), decoded.notes, reason="no ink")
         tiles = np.stack([frame(region.ink) for region in regions])
         judged = self._judge(tiles)
-        digits = tuple(
-            self._decide(region, tile, shares)
-            for region, tile, shares in zip(regions, tiles, judged, strict=True)
+        digits = _refuse_text(
+            [
+                self._decide(region, tile, shares)
+                for region, tile, shares in zip(regions, tiles, judged, strict=True)
+            ]
         )
         read_any = any(digit.digit is not None for digit in digits)
         return Reading(digits, decoded.notes, None if read_any else _find_main_reason(digits))
@@ -131,6 +136,22 @@ class Recognizer:
             line=region.line,
             reason=reason,
         )
+
+
+def _refuse_text(digits: Sequence[Digit]) -> tuple[Digit, ...]:
+    """Refuses whole lines that are text: many letters taken alone are digits, as O, l and S are.
+
+    A line of digits holds next to nothing as high as them that is none.
+    """
+    decided = []
+    for digit in digits:
+        tall = [d for d in digits if d.line == digit.line and 2 * d.box.height > digit.box.height]
+        refused = sum(d.digit is None for d in tall)
+        if digit.digit is not None and refused > TEXT_SHARE * len(tall):
+            reason = "not a digit: stands in a line that looks like text"
+            digit = replace(digit, digit=None, reason=reason)
+        decided.append(digit)
+    return tuple(decided)
 
 
 def _find_main_reason(digits: tuple[Digit, ...]) -> str:

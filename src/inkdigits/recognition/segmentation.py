@@ -48,15 +48,22 @@ _CUT_COST: Final = 1.0
 """For a cut through ink, and as much again for each stroke width it goes through."""
 _SKIP_COST: Final = 7.0
 """For leaving a piece out, per digit height of its extent."""
+_TEAR_COST: Final = 20.0
+"""For tearing what could be one letter: only where nothing else explains the line."""
 _DOUBT_LIMIT: Final = 5.0
 """The most that doubt of the network costs, so that a letter is returned rather than torn."""
 
-_MOST_PIECES: Final = 2000
+_MOST_PIECES: Final = 1000
 """A texture has no end of pieces; only the largest are looked at."""
-_MOST_GROUPED: Final = 5
-"""A digit is made of at most so many pieces."""
 _MOST_CUTS: Final = 7
 """A piece is cut at so many places at most."""
+_MOST_GROUPED: Final = _MOST_CUTS + 1
+"""A digit is made of at most so many pieces: all that one was cut into can be one again."""
+_SURE: Final = 0.8
+"""Each side of a cut is a digit with at least this probability: otherwise nearly every letter
+could be torn into two digits."""
+_LEAST_TORN: Final = 0.6
+"""One side of a cut is at least this high, as a share of what was cut."""
 _DEEPEST_CUT: Final = 3.0
 """A cut goes through at most so many stroke widths of ink."""
 _DRIFT_COST: Final = 0.15
@@ -103,11 +110,11 @@ class _Piece:
 
     @property
     def width(self) -> int:
-        return self.ink.shape[1]
+        return int(self.ink.shape[1])
 
     @property
     def height(self) -> int:
-        return self.ink.shape[0]
+        return int(self.ink.shape[0])
 
     @property
     def right(self) -> int:
@@ -119,7 +126,7 @@ class _Piece:
 
     @property
     def extent(self) -> int:
-        return max(self.ink.shape)
+        return int(max(self.ink.shape))
 
     @property
     def centre(self) -> float:
@@ -311,13 +318,12 @@ def _cut(piece: _Piece, line_height: float) -> list[_Piece]:
         return [piece]
     scale = min(_CUT_HEIGHT / piece.height, 1)
     size = (max(round(piece.width * scale), 2), max(round(piece.height * scale), 2))
-    small = cv2.resize(piece.ink, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(piece.ink, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     seams, costs = _find_seams(small)
     stroke = max(measure_stroke(piece.ink) * scale, 1)
     chosen: list[int] = []
-    middle = costs
-    for index in np.argsort(middle, kind="stable"):
-        if len(chosen) == _MOST_CUTS or middle[index] > _DEEPEST_CUT * stroke:
+    for index in np.argsort(costs, kind="stable"):
+        if len(chosen) == _MOST_CUTS or costs[index] > _DEEPEST_CUT * stroke:
             break
         apart = min((abs(int(index) - other) for other in chosen), default=size[0])
         if apart >= 0.12 * line_height * scale:
@@ -337,7 +343,7 @@ def _cut(piece: _Piece, line_height: float) -> list[_Piece]:
         if min((taken >= _SOLID).sum(), (left_over >= _SOLID).sum()) < 0.08 * piece.area:
             continue
         parts.append(_trim(piece, taken, cost))
-        cost = _CUT_COST * (1 + middle[index] / stroke)
+        cost = _CUT_COST * (1 + float(costs[index]) / stroke)
         rest = left_over
     parts.append(_trim(piece, rest, cost))
     return parts
@@ -422,6 +428,11 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
     tiles = np.stack([frame(_merge(parts[start:end])) for start, end, _ in groups])
     probabilities = classify(tiles)[:, :10].max(axis=1)
     doubts = np.minimum(-np.log(np.maximum(probabilities, 1e-9)), _DOUBT_LIMIT)
+    for index, (start, end, _) in enumerate(groups):
+        if _is_torn(parts, start, end, line_height) and (
+            probabilities[index] < _SURE or _is_stump(parts, start, end)
+        ):
+            doubts[index] += _TEAR_COST
 
     best = [0.0] + [np.inf] * len(parts)
     choice: list[tuple[int, bool]] = [(0, False)] * (len(parts) + 1)
@@ -430,7 +441,11 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
         ending.setdefault(end, []).append((start, cost + float(doubt)))
     for end in range(1, len(parts) + 1):
         part = parts[end - 1]
-        options = [(end - 1, _SKIP_COST * part.extent / line_height, False)]
+        # What was cut off is no speck: it may not vanish to make its other side a digit.
+        skip = _SKIP_COST * part.extent / line_height
+        if _is_torn(parts, end - 1, end, line_height):
+            skip += _TEAR_COST
+        options = [(end - 1, skip, False)]
         options += [(start, cost, True) for start, cost in ending.get(end, [])]
         for start, cost, taken in options:
             begun_by_cut = parts[start].source != -1 and start > 0
@@ -446,6 +461,24 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
             found.append(parts[start:end])
         end = start
     return found[::-1]
+
+
+def _is_torn(parts: list[_Piece], start: int, end: int, line_height: float) -> bool:
+    """Whether a group holds one side of a cut through what could be one digit or letter."""
+    before = start > 0 and parts[start].source == parts[start - 1].source != -1
+    after = end < len(parts) and parts[end - 1].source == parts[end].source != -1
+    if not (before or after):
+        return False
+    source = parts[start if before else end - 1].source
+    whole = [part for part in parts if part.source == source]
+    return _bounds(whole)[2] <= _WIDEST * line_height
+
+
+def _is_stump(parts: list[_Piece], start: int, end: int) -> bool:
+    """Whether a group is much lower than what it was cut from: digits that touch are as high."""
+    sources = {part.source for part in parts[start:end]}
+    whole = [part for part in parts if part.source in sources]
+    return _bounds(parts[start:end])[3] < _LEAST_TORN * _bounds(whole)[3]
 
 
 def _shape_cost(group: list[_Piece], line_height: float) -> float:

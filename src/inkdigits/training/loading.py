@@ -75,7 +75,7 @@ def _load_network(path: Path) -> Network:
 
         def run_keras(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
             if not len(tiles):  # which Keras does not predict
-                return np.zeros((0, len(LABELS)), np.float32)
+                return np.zeros((0, network.output_shape[1]), np.float32)
             return np.asarray(network.predict(tiles, batch_size=BATCH, verbose=0), np.float32)
 
         return run_keras
