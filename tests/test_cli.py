@@ -233,8 +233,9 @@ def test_evaluate_several(smoke_run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert first == second
     assert printed["accuracy_mean"] == first["accuracy"]
     assert printed["accuracy_sd"] == 0
-    for name in (smoke_run.onnx_model.name, smoke_run.folder.name):
-        report = Path("report", name)
+    for model in (smoke_run.onnx_model, smoke_run.folder):
+        # Models of several runs share a name, so the folder above it tells them apart.
+        report = Path("report", f"{model.parent.name}-{model.name}")
         assert json.loads((report / "evaluation.json").read_text()) == first
         assert (report / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
 

@@ -78,7 +78,8 @@ def corrupt_motion_blur(images: Images, random: np.random.Generator) -> Images:
         rows = np.clip(np.arange(_SIDE) + down[:, np.newaxis], 0, _SIDE - 1)
         columns = np.clip(np.arange(_SIDE) + right[:, np.newaxis], 0, _SIDE - 1)
         smeared += weight * images[numbers, rows[:, :, np.newaxis], columns[:, np.newaxis]]
-    return _to_bytes(smeared / 255)
+    # ImageMagick rounds to 16 bits, and cuts off what does not fit in 8.
+    return (np.rint(257 * smeared) // 257).astype(np.uint8)
 
 
 def corrupt_shear(images: Images, random: np.random.Generator) -> Images:
@@ -325,8 +326,6 @@ def _draw_line(start: tuple[float, float], end: tuple[float, float]) -> Floats:
     Its ink is 1 + log(1 - d / 2.3), with d the vertical distance in pixels.
     """
     (start_column, start_row), (end_column, end_row) = start, end
-    if start_column == end_column:
-        return np.zeros((_SIDE, _SIDE))
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
     slope = (end_row - start_row) / (end_column - start_column)
     distances = np.abs(rows - (slope * (columns - start_column) + start_row))
@@ -344,11 +343,9 @@ def _draw_zigzag(start_row: int, rise: int) -> Floats:
     turns = int((length - swing) // (2 * swing)) + 1
     along = [0.0, *((2 * turn + 1) * swing for turn in range(turns))]
     aside = [0.0, *((-1) ** turn * swing for turn in range(turns))]
-    whole = 2 * swing * (length // (2 * swing))
-    if length != whole:
-        # The authors' formula, which may end far from the straight line.
-        along.append(length)
-        aside.append(aside[-1] / (2 * (length - whole)))
+    # The last stroke is cut short, by the authors' formula.
+    along.append(length)
+    aside.append(aside[-1] / (2 * (length % (2 * swing))))
     turned = np.exp(1j * angle) * (np.array(along) + 1j * np.array(aside))
     points = [(point.real + start_column, point.imag + start_row) for point in turned.tolist()]
     ink = np.zeros((_SIDE, _SIDE))
