@@ -7,8 +7,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 quick-0 quick-1 quick-2 \
-  classic-small-batch-0
-DEFAULT_RUN := runs/figures/dropout-0
+  classic-small-batch-0 pictures-0
+DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -57,14 +57,17 @@ samples: install ## draw the sample pictures anew
 notebook: install ## execute the notebook and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-figures: install ## the published figures: recipes over their seeds, half an hour on 2 cores
+figures: install ## the published figures: recipes over their seeds, an hour on 2 cores
 	for name in $(FIGURES); do \
 	  folder=runs/figures/$$name; \
 	  if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
 	  else $(BIN)/inkdigits train $${name%-*} --seed $${name##*-} --output $$folder; fi || exit; \
 	done
-	for recipe in classic classic-small-batch dropout quick; do \
+	for recipe in classic classic-small-batch dropout quick pictures; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
+	done
+	for suite in corruptions digits8x8; do \
+	  $(BIN)/inkdigits evaluate --suite $$suite --json > results/suite-$$suite.json || exit; \
 	done
 
 default-model: install ## the model inside the package, from a run of `make figures`

@@ -1,7 +1,7 @@
-"""Draws the sample pictures in this folder: one digit each, as people bring them.
+"""Draws the sample pictures in this folder: digits as people bring them.
 
 The strokes below are ours, drawn for this purpose; no picture is taken from a data set. Each
-file's name begins with the digit that it shows. `make samples` runs this.
+file's name begins with the digits that it shows. `make samples` runs this.
 """
 
 from __future__ import annotations
@@ -98,6 +98,16 @@ def draw_all(folder: Path) -> None:
 
     pale = _ink_on(draw_ink(1, 360, 14, turn=-5), (255, 255, 255), (20, 20, 20))
     pale.convert("CMYK").save(folder / "1-cmyk.jpg", quality=90)
+
+    note = Image.new("L", (1100, 420))
+    for place, digit in enumerate((1, 9, 8, 4)):
+        ink = draw_ink(digit, 240, 9, turn=float(random.uniform(-6, 6)))
+        note.paste(ink, (40 + 250 * place, 80 + int(random.integers(-12, 12))))
+    ruled = _ink_on(note, (244, 241, 230), (38, 44, 110))
+    lines = ImageDraw.Draw(ruled)
+    for row in range(60, 420, 70):
+        lines.line((0, row, 1100, row), fill=(196, 208, 226), width=2)
+    _with_grain(ruled, random, 3).save(folder / "1984-on-ruled-paper.jpg", quality=85)
 
 
 def _smooth(points: np.ndarray) -> np.ndarray:

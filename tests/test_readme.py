@@ -68,7 +68,9 @@ def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (workplace / "runs" / "readme" / "model.onnx").is_file()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results").glob("[!s]*.json")), ids=lambda path: path.stem
+)
 def test_figures_are_those_of_the_results(path: Path) -> None:
     result = json.loads(path.read_bytes())
     accuracy = summarise([row["evaluation"]["accuracy"] for row in result["models"]])
@@ -77,3 +79,13 @@ def test_figures_are_those_of_the_results(path: Path) -> None:
     shown = [cell.strip() for cell in row.split("|")]
     assert str(accuracy) in shown
     assert str(training) in shown
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results").glob("suite-*.json")), ids=lambda path: path.stem
+)
+def test_suites_are_those_of_the_results(path: Path) -> None:
+    mean = json.loads(path.read_bytes())["mean"]
+    suite = path.stem.removeprefix("suite-")
+    (row,) = re.findall(rf"^\|.*--suite {suite}`.*\|$", README, re.MULTILINE)
+    assert f"{100 * mean:.2f} %" in row

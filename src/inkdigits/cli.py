@@ -161,7 +161,12 @@ def _run_suite(options: argparse.Namespace, recognizer: Recognizer) -> int:
 
     if options.suite not in SUITES:
         raise UsageError(f"{options.suite!r} is no suite: {_suggest(options.suite, list(SUITES))}")
-    result = SUITES[options.suite](recognizer)
+
+    def report(name: str, done: int, n: int) -> None:
+        if done == n:
+            _log(f"{options.suite}: {name} measured")
+
+    result = SUITES[options.suite](recognizer, report_progress=report)
     print(json.dumps(result.to_json(), indent=2) if options.json else result.to_table())
     return EXIT_OK
 
@@ -261,7 +266,8 @@ def _print_reading(name: str | None, reading: Reading, with_probabilities: bool)
     if reading.reason is not None:
         print(f"{prefix}no digit: {reading.reason}")
     else:
-        print(f"{prefix}{reading.text}  ({reading.confidence:.1%})")
+        lines = reading.text.replace("\n", "\n" + " " * len(prefix))
+        print(f"{prefix}{lines}  ({reading.confidence:.1%})")
     if with_probabilities:
         for digit in reading.digits:
             for label, share in enumerate(digit.probabilities):

@@ -25,7 +25,7 @@ WITHOUT = object()
 
 
 @given(
-    temperature=st.floats(0, exclude_min=True, allow_infinity=False),
+    temperature=st.floats(0.05, 20),
     seed=st.integers(0, 2**32 - 1),
     figures=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
 )

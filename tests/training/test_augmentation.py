@@ -85,7 +85,7 @@ def test_a_share_of_the_digits_stays_as_it_is(tiles: Ink, digits: LabelledImages
 
 def test_all_but_the_disturbed_are_framed(tiles: Ink) -> None:
     framed = np.mean([is_framed(tile) for tile in tiles])
-    assert 0.88 < framed < 0.97  # of the 80 % that change, 10 % are disturbed after the framing
+    assert 0.7 < framed < 0.85  # of the 80 % that change, 30 % are disturbed after the framing
 
 
 def test_augmented_digits_still_are_the_digits_they_were(
@@ -240,5 +240,17 @@ def test_disturbing_keeps_the_tile_and_most_of_its_ink(digits: LabelledImages) -
         assert disturbed.shape == image.shape
         assert disturbed.dtype == np.uint8
         correlations.append(np.corrcoef(image.ravel(), disturbed.ravel())[0, 1])
-    assert min(correlations) > 0.3
-    assert np.median(correlations) < 0.999
+    assert 0.5 < np.median(correlations) < 0.999
+    assert np.mean(np.array(correlations) > 0.2) > 0.9
+
+
+@pytest.mark.parametrize("spoil", augmentation._DISTURBANCES, ids=lambda spoil: spoil.__name__)
+def test_each_disturbance_changes_the_tile(
+    spoil: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]],
+    digits: LabelledImages,
+) -> None:
+    image = digits.images[0].astype(np.float32)
+    changed = [spoil(image.copy(), np.random.default_rng(seed)) for seed in range(10)]
+    assert all(values.shape == image.shape for values in changed)
+    assert all(np.isfinite(values).all() for values in changed)
+    assert sum(np.abs(values - image).max() > 20 for values in changed) >= 9

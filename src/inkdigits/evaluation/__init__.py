@@ -25,14 +25,24 @@ from inkdigits.evaluation.plots import (
     save_figure,
 )
 from inkdigits.evaluation.report import evaluate
+from inkdigits.evaluation.suites import (
+    SUITES,
+    SuiteResult,
+    evaluate_corruptions,
+    evaluate_digits8x8,
+)
 
 __all__ = [
+    "SUITES",
     "DigitScore",
     "Evaluation",
     "PictureEvaluation",
+    "SuiteResult",
     "Summary",
     "draw_picture_mistakes",
     "evaluate",
+    "evaluate_corruptions",
+    "evaluate_digits8x8",
     "evaluate_pictures",
     "fit_temperature",
     "plot_confusion_matrix",

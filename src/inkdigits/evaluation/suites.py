@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -176,6 +176,13 @@ def evaluate_digits8x8(
     return SuiteResult("digits8x8", (row,))
 
 
+SUITES: Final[Mapping[str, Callable[..., SuiteResult]]] = {
+    "corruptions": evaluate_corruptions,
+    "digits8x8": evaluate_digits8x8,
+}
+"""What `inkdigits evaluate --suite` calls them; each takes a recognizer and `report_progress`."""
+
+
 def enlarge_digit(digit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Draw a coarse digit as a picture.
 
@@ -200,10 +207,10 @@ def _measure_pictures(
     labels: NDArray[np.integer[Any]],
     report_progress: ReportProgress | None,
 ) -> SuiteRow:
-    """Reads each picture as a user's; right is one whose whole text is its digit."""
+    """Reads each picture as a user's that holds one digit; a refused one is not right."""
     right = 0
     for done, (picture, label) in enumerate(zip(pictures, labels.tolist(), strict=True), start=1):
-        right += recognizer.read(picture).text == str(label)
+        right += recognizer.read(picture, one_digit=True).text == str(label)
         if report_progress is not None:
             report_progress(name, done, len(labels))
     return SuiteRow(name, len(labels), right)

@@ -64,5 +64,7 @@ def keep_digits(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float32]
         Probabilities of shape (n, 10); each row sums to 1.
     """
     # Where none is certain beyond float32, the digits share nothing, and equally.
-    digits = probabilities[:, :10].astype(np.float64) + float(np.finfo(np.float32).tiny)
-    return (digits / digits.sum(axis=1, keepdims=True)).astype(np.float32)
+    smallest = float(np.finfo(np.float32).tiny)
+    digits: NDArray[np.float64] = probabilities[:, :10].astype(np.float64) + smallest
+    shares: NDArray[np.float32] = (digits / digits.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares

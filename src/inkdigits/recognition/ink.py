@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.framing import is_framed, measure_stroke
+from inkdigits.recognition.framing import is_framed
 
 Grey = NDArray[np.uint8]
 Strength = NDArray[np.float32]
@@ -53,7 +53,7 @@ _RUN: Final = 0.04
 """A rule is followed in steps of this share of the picture, which it may leave by its own width."""
 
 
-_LEAST_RULED: Final = 160
+_LEAST_RULED: Final = 80
 """No rules are sought on smaller pictures, in pixels of the shorter side: they show a digit or a
 few, whose own strokes would pass for rules."""
 
@@ -103,14 +103,14 @@ def _measure_pen(pixels: Grey) -> float:
     coarse = _shrink(pixels, _COARSE_SIDE)
     small = _shrink(coarse, _PAPER_SIDE)
     reach = max(2 * int(_PAPER_REACH * min(small.shape) / 2) + 1, 3)
-    paper = _bridge(cv2.medianBlur(small, 3), reach)
+    paper = _bridge(_as_bytes(cv2.medianBlur(small, 3)), reach)
     strength = _contrast(coarse, paper)
     floor = _find_floor(strength)
     strength = _erase_print(strength, floor)
     solid = (strength > max(_split(strength, floor), floor)).astype(np.uint8)
     if not solid.any():
         return 0.0
-    return _measure_ridges(solid) * pixels.shape[1] / coarse.shape[1]
+    return _measure_ridges(solid) * float(pixels.shape[1] / coarse.shape[1])
 
 
 def _measure_ridges(mask: Grey) -> float:
@@ -131,21 +131,28 @@ def _compare_with_paper(pixels: Grey, stroke: float) -> Strength:
     scale = min(_PEN_PIXELS / stroke, 1)
     small = _shrink(_as_bytes(smooth), max(round(max(pixels.shape) * scale), 1))
     reach = 2 * round(_PEN_REACH * stroke * scale / 2) + 1
-    paper = _bridge(cv2.medianBlur(small, 3) if stroke > 2 else small, reach)
-    return _contrast(smooth, paper)
+    paper = _bridge(_as_bytes(cv2.medianBlur(small, 3)) if stroke > 2 else small, reach)
+    return _contrast(_as_bytes(smooth), paper)
 
 
 def _bridge(pixels: Grey, reach: int) -> Grey:
     """Fill what is dark and narrower than the reach, in pixels, from around it (closing)."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return _as_bytes(cv2.morphologyEx(pixels, cv2.MORPH_CLOSE, kernel))
+    # Light goes on beyond the edge as it came: otherwise the dark end of a slope would be ink.
+    rows, columns = (min(reach, side - 1) for side in pixels.shape)
+    around = np.pad(
+        pixels.astype(np.int16), ((rows, rows), (columns, columns)), "reflect", reflect_type="odd"
+    )
+    around = np.clip(around, pixels.min(), pixels.max()).astype(np.uint8)
+    closed = cv2.morphologyEx(around, cv2.MORPH_CLOSE, kernel)
+    return _as_bytes(closed[rows : rows + pixels.shape[0], columns : columns + pixels.shape[1]])
 
 
 def _contrast(pixels: Grey, small_paper: Grey) -> Strength:
     size = (pixels.shape[1], pixels.shape[0])
     paper = cv2.resize(small_paper, size, interpolation=cv2.INTER_LINEAR)
     light = np.maximum(paper.astype(np.float32), 16)
-    strength: Strength = (light - pixels) / light
+    strength: Strength = ((light - pixels) / light).astype(np.float32)
     # A closing settles on the brightest grains.
     return strength - max(float(np.median(strength)), 0)
 
@@ -174,7 +181,7 @@ def _level(strength: Strength, stroke: float) -> Grey:
     if not (strength > floor).any():
         return np.zeros(strength.shape, np.uint8)
     split = max(_split(strength, floor), floor)
-    full = float(np.median(strength[strength > split]))
+    full = float(np.quantile(strength[strength > split], 0.8))
     # Writing in pencil stands beside writing in ink: what is full is measured around each place.
     around = _grow(np.where(strength > split * _PALE, strength, 0), 8 * stroke)
     full_here = np.clip(around, _PALE * full, full)
@@ -196,7 +203,9 @@ def _grow(strength: Strength, reach: float) -> Strength:
     """Largest strength within the reach, in pixels, roughly."""
     scale = max(reach / 8, 1)
     size = (max(round(strength.shape[1] / scale), 1), max(round(strength.shape[0] / scale), 1))
-    blocks = cv2.resize(cv2.GaussianBlur(strength, (3, 3), 0), size, interpolation=cv2.INTER_AREA)
+    # A hairline is all peak: averaging it would halve it.
+    smooth = cv2.GaussianBlur(strength, (3, 3), 0) if scale > 2 else strength
+    blocks = cv2.resize(smooth, size, interpolation=cv2.INTER_AREA)
     grown = cv2.GaussianBlur(cv2.dilate(blocks, np.ones((7, 7), np.uint8)), (0, 0), 2)
     return cv2.resize(
         grown, (strength.shape[1], strength.shape[0]), interpolation=cv2.INTER_LINEAR
@@ -211,9 +220,7 @@ def _find_edges(mask: Grey) -> NDArray[np.bool_]:
     inner = labels[margin : height - margin, margin : width - margin]
     inside = np.bincount(inner.ravel(), minlength=len(stats))
     areas = stats[:, cv2.CC_STAT_AREA]
-    spans = np.maximum(
-        stats[:, cv2.CC_STAT_WIDTH] / width, stats[:, cv2.CC_STAT_HEIGHT] / height
-    )
+    spans = np.maximum(stats[:, cv2.CC_STAT_WIDTH] / width, stats[:, cv2.CC_STAT_HEIGHT] / height)
     along = (inside < 0.2 * areas) & (spans > 0.4)
     along[0] = False
     if along.sum() == len(stats) - 1:
@@ -265,7 +272,9 @@ def _find_rules_across(mask: Grey) -> NDArray[np.bool_]:
         thickness = len(rows_of_rule) / len(np.unique(columns_of_rule))
         line = np.polyfit(columns_of_rule, rows_of_rule, 1)
         middle = np.rint(np.polyval(line, columns)).astype(np.intp)
-        crossed = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((int(1.6 * thickness) + 2, 1), np.uint8))
+        crossed = cv2.morphologyEx(
+            mask, cv2.MORPH_OPEN, np.ones((int(1.6 * thickness) + 2, 1), np.uint8)
+        )
         reach = round(thickness / 2) + 1
         for offset in range(-reach, reach + 1):
             rows = np.clip(middle + offset, 0, height - 1)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.framing import frame, measure_stroke
+from inkdigits.recognition.framing import frame, is_framed, measure_stroke
 from inkdigits.recognition.reading import Box
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -144,6 +144,8 @@ def find_digits(ink: NDArray[np.uint8], classify: Classify) -> list[Region]:
         Left to right within a line, lines from the top. What is no digit but as large as one, a
         letter say, is a region too; specks and what runs along the picture's edge are not.
     """
+    if is_framed(ink):
+        return [_take_whole(ink)]
     small, scale = _shrink(ink)
     pieces = _drop_edges(_find_pieces(small), small.shape)
     if not pieces:
@@ -168,6 +170,8 @@ def find_single_digit(ink: NDArray[np.uint8]) -> Region | None:
     Returns:
         The digit as the only region of line 0; None where there is no ink.
     """
+    if is_framed(ink):
+        return _take_whole(ink)
     small, scale = _shrink(ink)
     pieces = _drop_edges(_find_pieces(small), small.shape)
     if not pieces:
@@ -186,6 +190,12 @@ def find_single_digit(ink: NDArray[np.uint8]) -> Region | None:
                 grown = True
                 break
     return _as_region(digit, scale, 0, ink.shape)
+
+
+def _take_whole(tile: NDArray[np.uint8]) -> Region:
+    """A tile that is framed already, which is to pass unchanged to the last grey."""
+    left, top, width, height = cv2.boundingRect(tile)
+    return Region(tile, Box(left, top, width, height), 0)
 
 
 def _shrink(ink: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
@@ -507,12 +517,15 @@ def _merge(group: list[_Piece]) -> NDArray[np.uint8]:
 
 
 def _as_region(group: list[_Piece], scale: float, line: int, shape: tuple[int, ...]) -> Region:
-    left, top, width, height = _bounds(group)
-    x, y = int(left * scale), int(top * scale)
+    """A region in the picture's pixels; its box holds the solid ink, without its fringe."""
+    ink = _merge(group)
+    left, top, _, _ = _bounds(group)
+    column, row, width, height = cv2.boundingRect((ink > 127).astype(np.uint8))
+    if width == 0:  # as pale as fringe all over
+        column, row, height, width = 0, 0, *ink.shape
+    x, y = int((left + column) * scale), int((top + row) * scale)
+    right, bottom = (left + column + width) * scale, (top + row + height) * scale
     box = Box(
-        x,
-        y,
-        max(min(round((left + width) * scale), shape[1]) - x, 1),
-        max(min(round((top + height) * scale), shape[0]) - y, 1),
+        x, y, max(min(round(right), shape[1]) - x, 1), max(min(round(bottom), shape[0]) - y, 1)
     )
-    return Region(_merge(group), box, line)
+    return Region(ink, box, line)

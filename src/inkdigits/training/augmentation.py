@@ -5,19 +5,19 @@ it on real paper; a few go over paper and come back through `extract_ink`. Last,
 through the `frame` that prediction uses. A share of the digits stays as it is.
 
 MNIST-C (Mu & Gilmer, 2019) measures robustness with fifteen kinds of corruption. None of its code
-or settings is used here, but a network trained on these tiles is not new to all of its kinds:
+or settings is used here, but a network trained on these tiles has met something like each kind:
 
 | kind of MNIST-C | what resembles it here |
 |---|---|
-| shot noise, impulse noise | `disturb` adds light Gaussian noise; `add_specks` a few dots |
-| glass blur, motion blur | `soften` blurs alike in all directions; nothing blurs along a path |
+| shot noise, impulse noise | `disturb` adds noise or lets pixels fail; `add_specks` |
+| glass blur, motion blur | `disturb` scatters pixels or blurs along a line; `soften` |
 | shear, rotate, scale | `bend` slants and turns, mildly; `frame` undoes any scale |
-| brightness, fog | `disturb` lowers the contrast or lays a ramp of grey over the tile |
-| stripe | `disturb` erases or inverts a narrow band |
-| dotted line, zigzag | `disturb` and `add_rule` draw straight lines, unbroken |
+| brightness, fog | `disturb` lowers the contrast or lays a haze over the tile |
+| translate | `disturb` moves the tile out of its frame |
+| stripe | `disturb` inverts or wipes a band |
+| dotted line, zigzag | `disturb` crosses the tile out, dashed or not; `add_rule` |
 | spatter | `add_specks` |
-| Canny edges | `outline` leaves the edges of some thick strokes |
-| translate | nothing: a framed digit stands in the middle |
+| Canny edges | `disturb` keeps the edges only; `outline` |
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from inkdigits.recognition.ink import extract_ink
 
 Ink = NDArray[np.uint8]
 Step = Callable[[Ink, np.random.Generator], Ink]
+Values = NDArray[np.float32]
 
 FINENESS: Final = 4
 """Canvas pixels for one pixel of a tile; widths of pens below are in canvas pixels."""
@@ -57,7 +58,7 @@ _NEW_PEN_SHARE: Final = 0.55
 _OUTLINED_SHARE: Final = 0.025
 _SOFTENED_SHARE: Final = 0.4
 _PHOTOGRAPHED_SHARE: Final = 0.04
-_DISTURBED_SHARE: Final = 0.1
+_DISTURBED_SHARE: Final = 0.3
 
 
 def augment_digits(
@@ -326,32 +327,108 @@ def take_picture(ink: Ink, random: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def disturb(tile: Ink, random: np.random.Generator) -> Ink:
-    """Spoil a finished tile in one of five ways, none of which hides the digit."""
-    kind = int(random.integers(5))
-    values = tile.astype(np.float32)
-    if kind == 0:
-        values += random.uniform(5, 35) * random.standard_normal(tile.shape, dtype=np.float32)
-    elif kind == 1:
-        values = values * random.uniform(0.4, 1) + random.uniform(0, 50)
-    elif kind == 2:
-        ramp = np.linspace(0, random.uniform(30, 130), TILE_SIDE, dtype=np.float32)
-        values += np.rot90(np.tile(ramp, (TILE_SIDE, 1)), int(random.integers(4))) * (
-            1 - values / 255
-        )
-    elif kind == 3:
-        start, end = random.integers(2, TILE_SIDE - 2, 2)
-        ends = [(0, int(start)), (TILE_SIDE - 1, int(end))]
-        if random.random() < 0.5:
-            ends = [(row, column) for column, row in ends]
-        cv2.line(values, ends[0], ends[1], random.uniform(80, 255), 1, cv2.LINE_AA)
-    else:
-        width = int(random.integers(1, 4))
-        start = int(random.integers(5, TILE_SIDE - 5 - width))
-        band = values[start : start + width]
-        if random.random() < 0.5:
-            band = values[:, start : start + width]
-        band[:] = 0 if random.random() < 0.5 else 255 - band
-    return np.clip(values, 0, 255).astype(np.uint8)
+    """Spoil a finished tile in one of several ways, none of which hides the digit."""
+    spoil = _DISTURBANCES[random.integers(len(_DISTURBANCES))]
+    return np.clip(spoil(tile.astype(np.float32), random), 0, 255).astype(np.uint8)
+
+
+def _add_noise(values: Values, random: np.random.Generator) -> Values:
+    return values + random.uniform(5, 70) * random.standard_normal(values.shape, dtype=np.float32)
+
+
+def _fail_pixels(values: Values, random: np.random.Generator) -> Values:
+    chance = random.random(values.shape)
+    share = random.uniform(0.02, 0.3)
+    failed = np.where(chance < share / 2, 0, np.where(chance > 1 - share / 2, 255, values))
+    return failed.astype(np.float32)
+
+
+def _lower_contrast(values: Values, random: np.random.Generator) -> Values:
+    return values * random.uniform(0.4, 1) + random.uniform(0, 150)
+
+
+def _add_ramp(values: Values, random: np.random.Generator) -> Values:
+    corners = random.uniform(0, 170, (3, 3)).astype(np.float32)
+    haze = cv2.resize(corners, (TILE_SIDE, TILE_SIDE), interpolation=cv2.INTER_CUBIC)
+    return (values + haze * (1 - values / 255)).astype(np.float32)
+
+
+def _cross_out(values: Values, random: np.random.Generator) -> Values:
+    """Draws a line of one to four straight parts from edge to edge, some of them dashed."""
+    n_points = int(random.integers(2, 6))
+    along = np.linspace(0, TILE_SIDE - 1, n_points)
+    points = np.stack([along, random.uniform(2, TILE_SIDE - 2, n_points)], axis=1)
+    line = np.zeros(values.shape, np.float32)
+    shift = 4  # binary places of a pixel that `polylines` draws with
+    places = np.rint(points * (1 << shift)).astype(np.int32)
+    shade = random.uniform(80, 255)
+    cv2.polylines(line, [places], False, shade, 1, cv2.LINE_AA, shift)
+    if random.random() < 0.4:
+        line *= (np.arange(TILE_SIDE) // random.integers(1, 3) % 2).astype(np.float32)
+    if random.random() < 0.5:
+        line = line.T
+    return np.maximum(values, line)
+
+
+def _spoil_band(values: Values, random: np.random.Generator) -> Values:
+    """Inverts a band of the tile, or wipes a narrow one."""
+    wiped = random.random() < 0.3
+    width = int(random.integers(1, 4 if wiped else 12))
+    start = int(random.integers(2, TILE_SIDE - 2 - width))
+    band = values[start : start + width]
+    if random.random() < 0.5:
+        band = values[:, start : start + width]
+    band[:] = 0 if wiped else 255 - band
+    return values
+
+
+def _misplace(values: Values, random: np.random.Generator) -> Values:
+    shifts = random.uniform(-5, 5, 2)
+    matrix = np.array([[1, 0, shifts[0]], [0, 1, shifts[1]]])
+    return cv2.warpAffine(values, matrix, (TILE_SIDE, TILE_SIDE)).astype(np.float32, copy=False)
+
+
+def _smear(values: Values, random: np.random.Generator) -> Values:
+    """Blurs along a line, or scatters pixels among their neighbours."""
+    if random.random() < 0.5:
+        kernel = np.zeros((7, 7), np.float32)
+        angle, reach = random.uniform(0, np.pi), random.uniform(1, 3.4)
+        offset = reach * np.array([math.cos(angle), math.sin(angle)])
+        ends = [tuple(round(v) for v in (3 + sign * offset).tolist()) for sign in (-1, 1)]
+        cv2.line(kernel, ends[0], ends[1], 1.0, 1)
+        return cv2.filter2D(values, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
+    rows, columns = np.indices(values.shape)
+    reach = int(random.integers(1, 3))
+    moved = [
+        np.clip(place + random.integers(-reach, reach + 1, values.shape), 0, TILE_SIDE - 1)
+        for place in (rows, columns)
+    ]
+    scattered: Values = values[moved[0], moved[1]]
+    return cv2.GaussianBlur(scattered, (3, 3), 0).astype(np.float32, copy=False)
+
+
+def _keep_edges(values: Values, random: np.random.Generator) -> Values:
+    """Keeps the steps from paper to ink only, as thin lines or softly."""
+    if random.random() < 0.6:
+        low = random.uniform(40, 120)
+        return cv2.Canny(values.astype(np.uint8), low, 2 * low).astype(np.float32)
+    ring: Values = np.asarray(
+        cv2.morphologyEx(values, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)), np.float32
+    )
+    return ring
+
+
+_DISTURBANCES: Final[tuple[Callable[[Values, np.random.Generator], Values], ...]] = (
+    _add_noise,
+    _fail_pixels,
+    _lower_contrast,
+    _add_ramp,
+    _cross_out,
+    _spoil_band,
+    _misplace,
+    _smear,
+    _keep_edges,
+)
 
 
 _BLEMISHES: Final[tuple[tuple[float, Step], ...]] = (

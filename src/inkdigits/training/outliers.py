@@ -176,10 +176,12 @@ def generate_outliers(
             f"there is no image of {missing[0]} among {len(labels)}, "
             "expected all ten digits: give more images"
         )
+    shares = np.array([_FREQUENT.get(name, 1) for name in OUTLIER_KINDS], np.float64)
+    numbers = random.choice(len(shares), n, p=shares / shares.sum())
     kinds = list(OUTLIER_KINDS.values())
     tiles = np.zeros((n, *images.shape[1:]), np.uint8)
-    for tile in tiles:
-        kind = kinds[random.integers(len(kinds))]
+    for tile, number in zip(tiles, numbers, strict=True):
+        kind = kinds[number]
         while not tile.any():
             tile[:] = frame(kind(images, labels, random))
     return tiles
@@ -334,6 +336,10 @@ OUTLIER_KINDS: Final[Mapping[str, Kind]] = {
     "blots": blot,
 }
 """The kinds in training. Each takes images, their labels and a source of chance, and gives ink."""
+
+
+_FREQUENT: Final = {"letters": 4, "symbols": 2, "fragments": 2}
+"""Kinds that are drawn so many times as often as the others: they are most like digits."""
 
 
 def _rewrite(ink: Ink, random: np.random.Generator) -> Ink:

@@ -234,12 +234,12 @@ PICTURES = Recipe(
         Layer("Dropout", 0.3),
         Layer("Dense", 11, activation="softmax"),
     ),
-    epochs=16,
+    epochs=14,
     batch_size=128,
     learning_rate=2e-3,
     schedule="cosine",
     augmentation="pictures",
-    outliers=0.25,
+    outliers=0.3,
 )
 
 SMOKE = Recipe(
