@@ -3,15 +3,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
 import inkdigits
 from inkdigits.cli import main
+from inkdigits.data import LabelledImages
 from inkdigits.training import RECIPES, Run
 
 VERBS = ("train", "evaluate", "predict", "export", "data", "recipes")
@@ -326,3 +331,75 @@ def test_full_disk_under_the_output() -> None:
     assert ended.returncode == 2
     assert "No space left" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_predict_draws_boxes_and_tiles(
+    pictures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boxes, tiles = tmp_path / "boxes.png", tmp_path / "tiles.jpg"
+    command = ["predict", str(pictures["seven"]), "--annotate", str(boxes), "--tiles", str(tiles)]
+
+    assert main([*command, "--digits", "one"]) == 0
+
+    assert capsys.readouterr().out.startswith("7 ")
+    with Image.open(boxes) as drawn, Image.open(tiles) as sheet:
+        assert (drawn.format, sheet.format) == ("PNG", "JPEG")
+        assert drawn.width > drawn.height
+
+    kept = boxes.read_bytes()
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert boxes.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["predict", "a.png", "b.png", "--tiles", "t.png"], "draws one picture"),
+        (["predict", "a.png", "--annotate", "boxes"], "no name of a picture"),
+        (["predict", "a.png", "--digits", "two"], "invalid choice"),
+        (["evaluate", "--suite", "corruption"], "did you mean corruptions"),
+        (["evaluate", "--suite", "corruptions", "--pictures", "d"], "give one of them"),
+        (["evaluate", "--pictures", "nowhere"], "is no folder"),
+    ],
+)
+def test_wrong_use_of_pictures(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert expected in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_evaluate_labelled_pictures(
+    pictures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label, name in (("7", "seven"), ("none", "blank")):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        shutil.copy(pictures[name], tmp_path / "own" / label)
+
+    assert main(["evaluate", "--pictures", str(tmp_path / "own"), "--json"]) == 0
+    scores = {row["name"]: row for row in json.loads(capsys.readouterr().out)["by_kind"]}
+    assert scores["single"]["exact"] == scores["none"]["refused"] == 1
+
+    command = ["evaluate", "--pictures", str(tmp_path / "own"), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "1 (100.0%)" in capsys.readouterr().out
+    assert (tmp_path / "out" / "picture_mistakes.png").is_file()
+
+
+def test_several_lines_are_printed_below_each_other(
+    test_slice: LabelledImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = np.zeros((300, 420), np.uint8)
+    for place, index in enumerate((0, 1, 2, 3)):  # 7 2 1 0
+        row, column = divmod(place, 2)
+        large = cv2.resize(test_slice.images[index], (112, 112), interpolation=cv2.INTER_CUBIC)
+        page[20 + 150 * row : 132 + 150 * row, 40 + 160 * column : 152 + 160 * column] = large
+    Image.fromarray(255 - page).save(tmp_path / "page.png")
+
+    assert main(["predict", str(tmp_path / "page.png")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "72"
+    assert second.startswith("10 ")

@@ -11,19 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkdigits.data import Mnist, fetch_mnist
+from inkdigits.data import Mnist
 from inkdigits.data.folder import cache_directory
-from inkdigits.errors import DataUnavailableError
 
 Answer = tuple[int, bytes]
-
-
-@pytest.fixture(scope="session")
-def mnist() -> Mnist:
-    try:
-        return fetch_mnist()
-    except DataUnavailableError as error:
-        pytest.skip(f"MNIST is neither cached nor reachable: {str(error).splitlines()[0]}")
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,16 @@ from PIL import Image
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import ModelError, NoInkError, PictureFormatError
-from inkdigits.recognition import DEFAULT_MODEL, Recognizer, predict, predict_digit
+from inkdigits.recognition import (
+    DEFAULT_MODEL,
+    Box,
+    Digit,
+    Recognizer,
+    predict,
+    predict_digit,
+)
 from inkdigits.recognition.decoding import PictureSource
+from inkdigits.recognition.recognizer import _refuse_text
 from inkdigits.training import Run
 
 
@@ -51,6 +59,18 @@ def test_a_tile_is_read_as_it_is(recognizer: Recognizer, test_slice: LabelledIma
         np.testing.assert_allclose(digit.probabilities, expected, atol=1e-6)
         assert digit.digit == expected.argmax()
         assert digit.confidence == pytest.approx(expected.max(), abs=1e-6)
+
+
+def test_certainty_is_what_refusal_looks_at(test_slice: LabelledImages) -> None:
+    recognizer = Recognizer.load()
+    tiles = np.concatenate([test_slice.images[:50], np.rot90(test_slice.images[:50], axes=(1, 2))])
+    certainties = recognizer.measure_certainty(tiles)
+    assert certainties.shape == (100,)
+    assert certainties[:50].mean() > certainties[50:].mean() + 0.2
+    for tile, certainty in zip(tiles, certainties, strict=True):
+        (digit,) = recognizer.read(tile, one_digit=True).digits
+        refused = certainty < recognizer.card.refusal_threshold
+        assert (digit.digit is None) == refused or not np.array_equal(digit.tile, tile)
 
 
 def test_box_holds_the_ink(recognizer: Recognizer) -> None:
@@ -146,3 +166,36 @@ def test_default_model(test_slice: LabelledImages, pictures: dict[str, Path]) ->
 
     assert np.mean(probabilities.argmax(axis=1) == test_slice.labels) > 0.98
     assert predict_digit(pictures["seven"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["77777"], "77777"),
+        (["7777?"], "7777"),  # one badly written digit is left out
+        (["77??7"], ""),  # among so many letters nothing is a digit
+        (["7?"], ""),
+        (["77777777", "77777", "7?"], "77777777\n77777\n7"),  # the page is one of digits
+        (["7???7?", "777"], "777"),  # a line of text above a number
+    ],
+)
+def test_lines_of_text_are_refused_whole(lines: list[str], expected: str) -> None:
+    tile, shares = np.zeros((28, 28), np.uint8), np.full(10, 0.1, np.float32)
+    digits = [
+        Digit(
+            digit=None if sign == "?" else 7,
+            confidence=0.9,
+            probabilities=shares,
+            box=Box(30 * column, 50 * line, 20, 30),
+            tile=tile,
+            line=line,
+            reason="not a digit: looks like none" if sign == "?" else None,
+        )
+        for line, signs in enumerate(lines)
+        for column, sign in enumerate(signs)
+    ]
+    decided = _refuse_text(digits)
+    texts = ["".join(str(d.digit) for d in decided if d.line == n and d.digit is not None)
+             for n in range(len(lines))]  # fmt: skip
+    assert "\n".join(text for text in texts if text) == expected
+    assert all((d.digit is None) == (d.reason is not None) for d in decided)

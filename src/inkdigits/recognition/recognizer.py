@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import DigitCountError, ModelError, NoInkError
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import NONE, Card, locate_card
+from inkdigits.recognition.card import LABELS, NONE, Card, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.framing import frame
 from inkdigits.recognition.ink import extract_ink
@@ -22,7 +22,7 @@ from inkdigits.recognition.segmentation import Region, find_digits, find_single_
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 DEFAULT_LIMITS = DecodingLimits()
-TEXT_SHARE = 0.25  # of a line refused as no digits, beyond which none of it is read
+TEXT_SHARE = 0.25  # of a page and of a line refused, beyond which nothing of that line is read
 
 
 class Recognizer:
@@ -66,6 +66,19 @@ class Recognizer:
             float32, shape (n, 10), each row summing to 1.
         """
         return keep_digits(self._judge(tiles))
+
+    def measure_certainty(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How certain it is that each tile holds one digit, and which: what refusal looks at.
+
+        Args:
+            tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+
+        Returns:
+            float32, shape (n,), 0 to 1: calibrated probability of the most likely digit, none
+            being one of the possibilities.
+        """
+        certainties: NDArray[np.float32] = self._judge(tiles)[:, : len(LABELS)].max(axis=1)
+        return certainties
 
     def read(self, picture: PictureSource, *, one_digit: bool = False) -> Reading:
         """Reads the digits in a picture.
@@ -141,8 +154,11 @@ class Recognizer:
 def _refuse_text(digits: Sequence[Digit]) -> tuple[Digit, ...]:
     """Refuses whole lines that are text: many letters taken alone are digits, as O, l and S are.
 
-    A line of digits holds next to nothing as high as them that is none.
+    A line of digits holds next to nothing as high as them that is none; and one badly written
+    number on a page of good ones is no text yet.
     """
+    if sum(digit.digit is None for digit in digits) <= TEXT_SHARE * len(digits):
+        return tuple(digits)
     decided = []
     for digit in digits:
         tall = [d for d in digits if d.line == digit.line and 2 * d.box.height > digit.box.height]

@@ -36,6 +36,8 @@ _CORE: Final = 0.45
 """Pieces at least this high may found a line."""
 _WIDEST: Final = 1.5
 """No digit is wider than this."""
+_WIDEST_LETTER: Final = 1.3
+"""What is wider is more likely digits that touch than one letter."""
 _JOIN_GAP: Final = 0.3
 """Pieces further apart belong to different digits."""
 _CUT_FROM: Final = 0.7
@@ -481,7 +483,7 @@ def _is_torn(parts: list[_Piece], start: int, end: int, line_height: float) -> b
         return False
     source = parts[start if before else end - 1].source
     whole = [part for part in parts if part.source == source]
-    return _bounds(whole)[2] <= _WIDEST * line_height
+    return _bounds(whole)[2] <= _WIDEST_LETTER * line_height
 
 
 def _is_stump(parts: list[_Piece], start: int, end: int) -> bool:
