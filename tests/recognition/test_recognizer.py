@@ -73,6 +73,15 @@ def test_certainty_is_what_refusal_looks_at(test_slice: LabelledImages) -> None:
         assert (digit.digit is None) == refused or not np.array_equal(digit.tile, tile)
 
 
+def test_card_of_another_network_is_refused(
+    recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    """The default network knows eleven possibilities, the smoke network's card names ten."""
+    mixed = Recognizer(Recognizer.load().network, recognizer.card)
+    with pytest.raises(ModelError, match="gives 11 probabilities and its card names 10"):
+        mixed.classify(test_slice.images[:1])
+
+
 def test_box_holds_the_ink(recognizer: Recognizer) -> None:
     paper = np.full((200, 300), 240, np.uint8)
     cv2.rectangle(paper, (140, 50), (155, 149), 10, cv2.FILLED)

@@ -238,13 +238,13 @@ def save_form(network: Any, path: Path) -> None:
 def test_network_of_another_shape(
     folder: Path, capsys: pytest.CaptureFixture[str], suffix: str, side: int
 ) -> None:
-    """32 × 32 to ten, and 28 × 28 to eleven."""
+    """32 × 32 to ten, and 28 × 28 to twelve."""
     network = keras.Sequential(
         [
             keras.layers.Input([side, side], dtype="uint8"),
             keras.layers.Rescaling(1 / 255),
             keras.layers.Flatten(),
-            keras.layers.Dense(10 if side == 32 else 11, activation="softmax"),
+            keras.layers.Dense(10 if side == 32 else 12, activation="softmax"),
         ]
     )
     path = folder / f"net{suffix}"
