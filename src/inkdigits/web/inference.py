@@ -1,0 +1,186 @@
+"""The Open Inference Protocol, version 2, over HTTP: tiles in, probabilities out.
+
+With its extension for tensors in binary form, in which tiles are 784 bytes each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from inkdigits.errors import RequestError
+from inkdigits.recognition.card import LABELS, TILE_SHAPE
+from inkdigits.web.bodies import parse_length
+
+INPUT: Final = "tiles"
+OUTPUT: Final = "probabilities"
+HEADER_LENGTH: Final = "Inference-Header-Content-Length"
+_MOST_DIMENSION: Final = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class InferRequest:
+    """What a client wants judged.
+
+    Attributes:
+        tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+        id: Given back as it came; None where there was none.
+        is_binary: Whether the probabilities are wanted in binary form.
+    """
+
+    tiles: NDArray[np.uint8]
+    id: str | None = None
+    is_binary: bool = False
+
+
+def describe_model(name: str) -> dict[str, Any]:
+    """The metadata of a model."""
+    return {
+        "name": name,
+        "versions": ["1"],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, *TILE_SHAPE]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(LABELS)]}],
+    }
+
+
+def parse_infer_request(body: bytes, header_length: str | None, max_tiles: int) -> InferRequest:
+    """Reads a request.
+
+    Args:
+        body: JSON, and after it binary tensors if `header_length` says so.
+        header_length: Of the header `Inference-Header-Content-Length`: bytes of the JSON part.
+        max_tiles: More are refused.
+
+    Raises:
+        RequestError: It is none (400), or has too many tiles (413).
+    """
+    n_json = parse_length(HEADER_LENGTH, header_length)
+    if n_json is None:
+        n_json = len(body)
+    elif n_json > len(body):
+        raise RequestError(400, f"{HEADER_LENGTH} is beyond the end of the body")
+    try:
+        request = orjson.loads(memoryview(body)[:n_json])
+    except ValueError:
+        raise RequestError(400, "The request is no JSON") from None
+    if not isinstance(request, dict):
+        raise RequestError(400, "The request is no JSON object")
+    name = request.get("id")
+    if not (name is None or isinstance(name, str)):
+        raise RequestError(400, "id is no string")
+    inputs = request.get("inputs")
+    if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
+        raise RequestError(400, f"inputs: expected one tensor, {INPUT!r}")
+    tiles = _parse_tiles(inputs[0], body[n_json:], max_tiles)
+    return InferRequest(tiles, name, _wants_binary(request))
+
+
+def encode_infer_response(
+    model: str, request: InferRequest, probabilities: NDArray[np.float32]
+) -> tuple[bytes, dict[str, str]]:
+    """The body of an answer, and its headers.
+
+    Args:
+        model: Its name.
+        request: What was asked.
+        probabilities: float32, shape (n, 10).
+    """
+    output: dict[str, Any] = {
+        "name": OUTPUT,
+        "datatype": "FP32",
+        "shape": list(probabilities.shape),
+    }
+    binary = b""
+    if request.is_binary:
+        binary = probabilities.astype("<f4", copy=False).tobytes()
+        output["parameters"] = {"binary_data_size": len(binary)}
+    else:
+        output["data"] = probabilities.ravel()
+    response: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": [output]}
+    if request.id is not None:
+        response["id"] = request.id
+    header = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not request.is_binary:
+        return header, {"Content-Type": "application/json"}
+    return header + binary, {
+        "Content-Type": "application/octet-stream",
+        HEADER_LENGTH: str(len(header)),
+    }
+
+
+def _parse_tiles(tensor: dict[str, Any], binary: bytes, max_tiles: int) -> NDArray[np.uint8]:
+    if tensor.get("name") != INPUT:
+        raise RequestError(400, f"inputs: expected the tensor {INPUT!r}")
+    if tensor.get("datatype") != "UINT8":
+        raise RequestError(400, f"{INPUT}: expected the datatype UINT8")
+    shape = tensor.get("shape")
+    if not (
+        isinstance(shape, list)
+        and len(shape) == 3
+        and all(type(size) is int and 0 < size < _MOST_DIMENSION for size in shape)
+        and tuple(shape[1:]) == TILE_SHAPE
+    ):
+        raise RequestError(400, f"{INPUT}: expected the shape [n, 28, 28] with n of 1 or more")
+    if shape[0] > max_tiles:
+        raise RequestError(413, f"{INPUT}: {shape[0]} tiles; at most {max_tiles} are taken")
+    n_values = math.prod(shape)
+    if "data" in tensor:
+        return _parse_values(tensor["data"], n_values).reshape(shape)
+    parameters = tensor.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if type(size) is not int or size != n_values or size != len(binary):
+        raise RequestError(
+            400, f"{INPUT}: expected {n_values} values in data, or as many bytes after the JSON"
+        )
+    return np.frombuffer(binary, np.uint8).reshape(shape)
+
+
+def _parse_values(data: object, n_values: int) -> NDArray[np.uint8]:
+    try:
+        # From a flat list straight to bytes, which refuses all but integers from 0 to 255.
+        values = np.frombuffer(bytes(data), np.uint8) if isinstance(data, list) else None
+    except (TypeError, ValueError):
+        values = _parse_nested(data)
+    if values is None or values.size != n_values:
+        raise RequestError(
+            400, f"{INPUT}: expected {n_values} integers from 0 to 255 in data, flat or nested"
+        )
+    return values
+
+
+def _parse_nested(data: object) -> NDArray[np.uint8] | None:
+    try:
+        values = np.array(data)
+    except (ValueError, OverflowError):  # rows of different lengths, or too deep
+        return None
+    if values.dtype.kind != "i" or values.min() < 0 or values.max() > 255:
+        return None
+    return values.astype(np.uint8).ravel()
+
+
+def _wants_binary(request: dict[str, Any]) -> bool:
+    """Whether the output is wanted as bytes, as the request says in one of two places.
+
+    Raises:
+        RequestError: It asks for an output that there is not.
+    """
+    parameters = request.get("parameters")
+    wanted = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
+    outputs = request.get("outputs")
+    if outputs is None:
+        return wanted
+    if not (isinstance(outputs, list) and all(isinstance(output, dict) for output in outputs)):
+        raise RequestError(400, "outputs: expected a list of objects")
+    for output in outputs:
+        if output.get("name") != OUTPUT:
+            raise RequestError(400, f"outputs: there is only {OUTPUT!r}")
+        own = output.get("parameters")
+        if isinstance(own, dict) and isinstance(own.get("binary_data"), bool):
+            wanted = own["binary_data"]
+    return wanted

@@ -1,0 +1,146 @@
+/** The page put together: its views, the panel beside them, and the state of the service. */
+
+import { CorrectionForm, CorrectionsView } from "./corrections.js";
+import { DrawingView } from "./drawing.js";
+import { GalleryView } from "./gallery.js";
+import { ReadingPanel } from "./panel.js";
+import { holdsFiles, PicturesView } from "./pictures.js";
+import { Service, ServiceError } from "./service.js";
+import { Tabs } from "./tabs.js";
+
+const INVITATIONS = {
+  draw: "Draw one digit or several.",
+  pictures: "Choose a picture.",
+  gallery: "Choose a digit.",
+};
+
+/** @param {string} id @returns {any} */
+const find = (id) => document.getElementById(id);
+
+const service = new Service();
+const panel = new ReadingPanel(find("reading"));
+const chooseOptions = () => panel.options;
+const form = new CorrectionForm(find("correction"), find("correction-off"), service);
+const corrections = new CorrectionsView(find("corrections"), service);
+const views = {
+  draw: new DrawingView(find("draw"), service, chooseOptions),
+  pictures: new PicturesView(find("pictures"), find("table"), service, chooseOptions),
+  gallery: new GalleryView(find("gallery"), service, chooseOptions),
+};
+const tabs = new Tabs(find("tabs"));
+
+/** Shows in the panel what the open view studies. */
+function follow() {
+  const view = views[tabs.open];
+  find("reading").hidden = view === undefined;
+  find("table").hidden = tabs.open !== "pictures" || views.pictures.isEmpty;
+  find("workspace").classList.toggle("alone", view === undefined);
+  if (view === undefined) return;
+  panel.show(view.study, INVITATIONS[tabs.open]);
+  form.show(view.study);
+  find("one-digit-option").hidden = tabs.open === "gallery"; // where each picture is one digit
+}
+
+async function learnStatus() {
+  try {
+    const status = await service.fetchStatus();
+    find("model").textContent = `Model “${status.model}”, inkdigits ${status.version}`;
+    form.kept = status.corrections;
+    views.pictures.maxBytes = status.limits.max_bytes;
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    find("model").textContent = error.message;
+  }
+}
+
+/** @param {Iterable<File>} files */
+function takePictures(files) {
+  tabs.show("pictures");
+  views.pictures.add(files);
+}
+
+function listenToViews() {
+  tabs.addEventListener("open", () => {
+    follow();
+    views.pictures.leave();
+    if (tabs.open === "gallery") views.gallery.enter();
+    if (tabs.open === "corrections") corrections.enter();
+  });
+  views.pictures.addEventListener("study", follow);
+  views.gallery.addEventListener("chosen", () => {
+    // On a narrow window the panel lies below the gallery, out of sight.
+    if (matchMedia("(max-width: 48rem)").matches) find("reading").scrollIntoView();
+  });
+  panel.addEventListener("options", (event) => {
+    const { heat } = /** @type {CustomEvent} */ (event).detail;
+    views.draw.reread();
+    views.pictures.reread(heat);
+    if (heat) views.gallery.reread();
+  });
+}
+
+function listenToService() {
+  service.addEventListener("gone", () => {
+    find("gone").hidden = false;
+  });
+  service.addEventListener("back", () => {
+    find("gone").hidden = true;
+    learnStatus();
+  });
+  find("retry").addEventListener("click", () => service.retryNow());
+  service.addEventListener("locked", (event) => {
+    const { again } = /** @type {CustomEvent} */ (event).detail;
+    find("key-message").textContent = again
+      ? "The server does not take this key. Please check it."
+      : "This server reads pictures only for those who have its key.";
+    find("lock").showModal();
+  });
+  find("lock").addEventListener("close", () => service.refuseKey()); // nothing after a key
+  find("key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    service.useKey(find("key").value);
+    find("lock").close();
+  });
+}
+
+function listenToFiles() {
+  document.addEventListener("paste", (event) => {
+    if (holdsFiles(event.clipboardData)) takePictures(event.clipboardData.files);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!holdsFiles(event.dataTransfer)) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) document.body.classList.remove("dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    document.body.classList.remove("dropping");
+    if (!holdsFiles(event.dataTransfer)) return;
+    event.preventDefault();
+    takePictures(event.dataTransfer.files);
+  });
+}
+
+/** Arrow keys choose a digit on the picture, figures propose a correction. */
+function listenToKeys() {
+  find("workspace").addEventListener("keydown", (event) => {
+    const study = views[tabs.open]?.study;
+    if (study === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step !== undefined && event.target.matches(".surface")) {
+      event.preventDefault();
+      study.choose(study.chosen + step);
+    } else if (/^[0-9n]$/.test(event.key) && !event.target.matches("select")) {
+      if (form.propose(event.key === "n" ? "" : event.key)) event.preventDefault();
+    }
+  });
+}
+
+listenToViews();
+listenToService();
+listenToFiles();
+listenToKeys();
+tabs.start("draw");
+learnStatus();

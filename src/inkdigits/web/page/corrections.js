@@ -1,0 +1,200 @@
+/** Corrections: the user says what a digit really is; the server keeps it if it was told to. */
+
+import { ServiceError } from "./service.js";
+import { count, formatMoment, nameLabel } from "./wording.js";
+
+const UNKNOWN = "?"; // nothing chosen yet
+
+/** The form under the chosen digit. Event: `saved`. */
+export class CorrectionForm extends EventTarget {
+  #form;
+  #off;
+  #select;
+  #button;
+  #message;
+  #service;
+  /** @type {import("./study.js").Study | null} */
+  #study = null;
+  /** @type {import("./service.js").Digit | undefined} The digit that the form speaks of. */
+  #digit;
+  #follow = () => this.#reset();
+
+  /**
+   * @param {HTMLFormElement} form
+   * @param {HTMLElement} off what to show where the server keeps no corrections
+   * @param {import("./service.js").Service} service
+   */
+  constructor(form, off, service) {
+    super();
+    this.#form = form;
+    this.#off = off;
+    this.#select = form.querySelector("select");
+    this.#button = form.querySelector("button");
+    this.#message = form.querySelector(".message");
+    this.#service = service;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#save();
+    });
+    this.#select.addEventListener("change", () => this.#showState());
+  }
+
+  /** @param {boolean} kept whether the server keeps corrections */
+  set kept(kept) {
+    this.#form.hidden = !kept;
+    this.#off.hidden = kept;
+  }
+
+  /** @param {import("./study.js").Study} study */
+  show(study) {
+    this.#study?.removeEventListener("change", this.#follow);
+    study.addEventListener("change", this.#follow);
+    this.#study = study;
+    this.#reset();
+  }
+
+  /**
+   * Proposes a label and goes to the button that saves it.
+   * @param {string} label "0" to "9", or "" for no digit
+   * @returns {boolean} whether there is a digit to be corrected
+   */
+  propose(label) {
+    if (this.#form.hidden || this.#study?.digit === undefined) return false;
+    this.#select.value = label;
+    this.#showState();
+    (this.#button.disabled ? this.#select : this.#button).focus();
+    return true;
+  }
+
+  #reset() {
+    const before = this.#digit;
+    this.#digit = this.#study.digit;
+    if (isSame(before, this.#digit)) return;
+    this.#select.value = UNKNOWN;
+    this.#message.textContent = "";
+    this.#showState();
+  }
+
+  #showState() {
+    const label = this.#select.value;
+    const same = this.#digit !== undefined && label === toLabel(this.#digit);
+    this.#button.disabled = label === UNKNOWN || same;
+    if (label === UNKNOWN) return;
+    this.#message.textContent = same ? `That is how it was read: ${nameLabel(label)}.` : "";
+  }
+
+  async #save() {
+    const digit = this.#digit;
+    const label = this.#select.value;
+    if (digit === undefined || this.#button.disabled) return;
+    const read = toLabel(digit);
+    this.#button.disabled = true;
+    this.#message.textContent = "Saving …";
+    let message = `Saved: ${nameLabel(label)}, read as ${nameLabel(read)}.`;
+    try {
+      const picture = await this.#study.cropChosen();
+      await this.#service.saveCorrection({ label, read, tile: digit.tile, picture });
+      this.dispatchEvent(new CustomEvent("saved"));
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      message = `Not saved. ${error.message}`;
+      this.#button.disabled = false;
+    }
+    if (isSame(digit, this.#digit)) this.#message.textContent = message;
+  }
+}
+
+/** All corrections that the server keeps. */
+export class CorrectionsView {
+  #root;
+  #service;
+
+  /** @param {HTMLElement} root @param {import("./service.js").Service} service */
+  constructor(root, service) {
+    this.#root = root;
+    this.#service = service;
+    const dialog = root.querySelector("dialog");
+    root.querySelector("#delete-all").addEventListener("click", () => dialog.showModal());
+    dialog.querySelector("#delete-no").addEventListener("click", () => dialog.close());
+    dialog.querySelector("#delete-yes").addEventListener("click", () => {
+      dialog.close();
+      this.#delete(() => service.deleteCorrections(), "All corrections are deleted.");
+    });
+  }
+
+  /** Fetches the list anew. @param {string} [news] what to say of it */
+  async enter(news = "") {
+    this.#say(news || "Fetching the corrections …");
+    let kept;
+    try {
+      kept = await this.#service.fetchCorrections();
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.#show([], "");
+      this.#say(error.status === 403 ? "" : error.message);
+      this.#root.querySelector("#corrections-off").hidden = error.status !== 403;
+      return;
+    }
+    this.#root.querySelector("#corrections-off").hidden = true;
+    this.#show(kept.corrections, kept.folder);
+    const n = kept.corrections.length;
+    this.#say(news || (n ? `${count(n, "correction", "corrections")} kept.` : "None are kept yet."));
+  }
+
+  /** @param {{id: string, label: string, read: string, saved: string}[]} kept @param {string} folder */
+  #show(kept, folder) {
+    const template = this.#root.querySelector("#correction-row");
+    const newestFirst = kept.toSorted((one, other) => other.saved.localeCompare(one.saved));
+    const rows = newestFirst.map(({ id, label, read, saved }) => {
+      const row = template.content.cloneNode(true).querySelector("tr");
+      row.querySelector(".label").textContent = nameLabel(label);
+      row.querySelector(".read").textContent = nameLabel(read);
+      const time = row.querySelector("time");
+      time.dateTime = saved;
+      time.textContent = formatMoment(saved);
+      const button = row.querySelector("button");
+      const name = `${nameLabel(label)}, read as ${nameLabel(read)}`;
+      button.setAttribute("aria-label", `Delete the correction ${name}`);
+      button.addEventListener("click", () => {
+        this.#delete(() => this.#service.deleteCorrection(id), `Deleted: ${name}.`);
+      });
+      return row;
+    });
+    this.#root.querySelector("tbody").replaceChildren(...rows);
+    this.#root.querySelector("#kept").hidden = rows.length === 0;
+    for (const place of this.#root.querySelectorAll(".folder")) place.textContent = folder;
+  }
+
+  /** @param {() => Promise<unknown>} work @param {string} news */
+  async #delete(work, news) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.#say(error.message);
+      return;
+    }
+    // What had the focus is gone: a keyboard or screen reader goes on from the news.
+    this.#root.querySelector("#corrections-message").focus();
+    await this.enter(news);
+  }
+
+  /** @param {string} sentence */
+  #say(sentence) {
+    this.#root.querySelector("#corrections-message").textContent = sentence;
+  }
+}
+
+/**
+ * Whether two readings speak of the same ink, and say the same of it.
+ * @param {import("./service.js").Digit | undefined} one
+ * @param {import("./service.js").Digit | undefined} other
+ */
+function isSame(one, other) {
+  return one?.digit === other?.digit && String(one?.tile) === String(other?.tile);
+}
+
+/** @param {import("./service.js").Digit} digit */
+function toLabel(digit) {
+  return digit.digit === null ? "" : String(digit.digit);
+}

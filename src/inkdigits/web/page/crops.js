@@ -1,0 +1,77 @@
+/** Parts of pictures as PNG files in base64, to be sent along with corrections. */
+
+const MARGIN = 0.5; // of the longer side of the box: the paper around tells ink from ground
+const LONGEST_SIDE = 400; // pixels; a digit needs no more
+
+/**
+ * @typedef {[number, number, number, number]} Box left, top, width, height in pixels
+ */
+
+/**
+ * Cuts a digit out with the paper around it, but without its neighbours.
+ * @param {HTMLCanvasElement | ImageBitmap} picture
+ * @param {Box} box
+ * @param {Box[]} others boxes of the other digits
+ */
+export async function cropToBase64(picture, box, others) {
+  const [left, top, right, bottom] = chooseFrame(picture, box, others);
+  const scale = Math.min(1, LONGEST_SIDE / Math.max(right - left, bottom - top));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round((right - left) * scale));
+  canvas.height = Math.max(1, Math.round((bottom - top) * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  const size = [canvas.width, canvas.height];
+  context.drawImage(picture, left, top, right - left, bottom - top, 0, 0, ...size);
+  return encodeBase64(await toPng(canvas));
+}
+
+/** @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
+export function toPng(canvas) {
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no PNG"))), "image/png");
+  });
+}
+
+/** @param {Blob} blob @returns {Promise<string>} */
+export function encodeBase64(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(",")[1]);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+/**
+ * @param {string} text base64
+ * @param {string} type of the blob
+ */
+export function decodeBase64(text, type) {
+  return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type });
+}
+
+/**
+ * The box with its margin, each side drawn back to the neighbour beyond it.
+ * @param {{width: number, height: number}} picture
+ * @param {Box} box
+ * @param {Box[]} others
+ */
+function chooseFrame(picture, [x, y, width, height], others) {
+  const margin = Math.ceil(MARGIN * Math.max(width, height));
+  let left = Math.max(0, x - margin);
+  let top = Math.max(0, y - margin);
+  let right = Math.min(picture.width, x + width + margin);
+  let bottom = Math.min(picture.height, y + height + margin);
+  for (const [otherX, otherY, otherWidth, otherHeight] of others) {
+    const otherRight = otherX + otherWidth;
+    const otherBottom = otherY + otherHeight;
+    const beside = otherY < bottom && otherBottom > top;
+    const aligned = otherX < right && otherRight > left;
+    if (beside && otherRight <= x) left = Math.max(left, otherRight);
+    else if (beside && otherX >= x + width) right = Math.min(right, otherX);
+    else if (aligned && otherBottom <= y) top = Math.max(top, otherBottom);
+    else if (aligned && otherY >= y + height) bottom = Math.min(bottom, otherY);
+  }
+  return [left, top, right, bottom];
+}

@@ -1,0 +1,167 @@
+/** What was read: the text, the digits, and the chosen one with all that is known of it. */
+
+import { drawTile, makeTile } from "./tile.js";
+import { describeReading, explainReason, formatShare, nameLabel } from "./wording.js";
+
+const ANNOUNCEMENT_PAUSE_MS = 700; // so that a screen reader is not talked to while one draws
+
+/** Event: `options` when a reading with other options is asked for; `detail.heat` if only these. */
+export class ReadingPanel extends EventTarget {
+  #root;
+  /** @type {import("./study.js").Study | null} */
+  #study = null;
+  /** @type {import("./service.js").Digit[]} Those that the list of digits shows. */
+  #listed = [];
+  #invitation = "";
+  #said = "";
+  #timer = 0;
+  #show = () => this.#paint();
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    super();
+    this.#root = root;
+    this.#find("#digits").addEventListener("change", (event) => {
+      this.#study?.choose(Number(event.target.value));
+    });
+    for (const [id, detail] of [
+      ["#one-digit", { heat: false }],
+      ["#heat", { heat: true }],
+    ]) {
+      this.#find(id).addEventListener("change", () => {
+        this.dispatchEvent(new CustomEvent("options", { detail }));
+      });
+    }
+    this.#makeBars();
+  }
+
+  get options() {
+    return { oneDigit: this.#find("#one-digit").checked, heat: this.#find("#heat").checked };
+  }
+
+  /**
+   * Shows a study and follows its changes.
+   * @param {import("./study.js").Study} study
+   * @param {string} invitation what to say while it is empty
+   */
+  show(study, invitation) {
+    this.#study?.removeEventListener("change", this.#show);
+    study.addEventListener("change", this.#show);
+    this.#study = study;
+    this.#invitation = invitation;
+    this.#paint();
+  }
+
+  #paint() {
+    const { reading, error, busy, chosen, digit, remark } = this.#study;
+    this.#root.classList.toggle("busy", busy);
+    const text = this.#find("#text");
+    text.textContent = reading?.text || "";
+    text.hidden = !reading?.text;
+    text.className = `text ${chooseSize(reading?.text ?? "")}`;
+    const sentence = this.#describe();
+    this.#find("#sentence").textContent = reading?.text
+      ? `${formatShare(reading.confidence)} sure`
+      : sentence;
+    this.#find("#sentence").classList.toggle("failure", error !== null);
+    this.#find("#notes").textContent = [...(reading?.notes ?? []), remark].join(" ").trim();
+    this.#listDigits(reading?.digits ?? [], chosen);
+    this.#find("#digit").hidden = digit === undefined;
+    // One digit alone: what would stand above it has just been said.
+    this.#find("#digit header").classList.toggle("spoken", reading?.digits.length === 1);
+    if (digit !== undefined) this.#showDigit(digit);
+    this.#announce(busy && reading === null ? "" : sentence);
+  }
+
+  #describe() {
+    const { reading, error, busy } = this.#study;
+    if (error !== null) return error;
+    if (reading === null) return busy ? "Reading …" : this.#invitation;
+    return describeReading(reading);
+  }
+
+  /** @param {import("./service.js").Digit[]} digits @param {number} chosen */
+  #listDigits(digits, chosen) {
+    const list = this.#find("#digits");
+    list.hidden = digits.length < 2;
+    if (digits !== this.#listed) {
+      const hadFocus = list.contains(document.activeElement);
+      list.querySelector(".chips").replaceChildren(...digits.map(makeChip));
+      this.#listed = digits;
+      if (hadFocus) list.querySelectorAll("input")[chosen]?.focus();
+    }
+    const choice = list.querySelectorAll("input")[chosen];
+    if (choice) choice.checked = true;
+  }
+
+  /** @param {import("./service.js").Digit} digit */
+  #showDigit(digit) {
+    const best = digit.probabilities.indexOf(Math.max(...digit.probabilities));
+    const refused = digit.digit === null;
+    this.#find("#digit-name").textContent = refused ? "No digit" : `Digit ${digit.digit}`;
+    this.#find("#digit-reason").textContent = refused
+      ? explainReason(digit.reason)
+      : `${formatShare(digit.confidence)} sure`;
+    this.#root.querySelectorAll(".bars tr").forEach((row, label) => {
+      const share = digit.probabilities[label];
+      row.classList.toggle("best", label === best);
+      row.querySelector(".bar div").style.transform = `scaleX(${share})`;
+      row.querySelector(".share").textContent = formatShare(share);
+    });
+    const heat = this.options.heat ? digit.heat : undefined;
+    drawTile(this.#find("#tile"), digit.tile, heat);
+    this.#find("#legend").hidden = heat === undefined;
+  }
+
+  #makeBars() {
+    const row = this.#find("#bar-row");
+    for (let label = 0; label < 10; label += 1) {
+      const copy = row.content.cloneNode(true);
+      copy.querySelector("th").textContent = String(label);
+      this.#find(".bars tbody").append(copy);
+    }
+  }
+
+  /** @param {string} sentence */
+  #announce(sentence) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (sentence === this.#said) return;
+      this.#said = sentence;
+      this.#find("#announcement").textContent = sentence;
+    }, ANNOUNCEMENT_PAUSE_MS);
+  }
+
+  /** @param {string} selector @returns {any} */
+  #find(selector) {
+    return this.#root.querySelector(selector);
+  }
+}
+
+/** @param {import("./service.js").Digit} digit @param {number} number */
+function makeChip(digit, number) {
+  const chip = document.createElement("label");
+  chip.className = digit.digit === null ? "chip refused" : "chip";
+  const input = document.createElement("input");
+  input.type = "radio";
+  input.name = "digit";
+  input.value = String(number);
+  const name = document.createElement("span");
+  name.textContent = digit.digit === null ? "–" : String(digit.digit);
+  name.setAttribute("aria-hidden", "true");
+  const spoken = document.createElement("span");
+  spoken.className = "spoken";
+  spoken.textContent = `${nameLabel(digit.digit)}, ${formatShare(digit.confidence)}`;
+  const tile = makeTile(digit.tile);
+  tile.setAttribute("aria-hidden", "true");
+  chip.append(input, tile, name, spoken);
+  return chip;
+}
+
+/** A size at which the text fits. @param {string} text */
+function chooseSize(text) {
+  const longest = Math.max(...text.split("\n").map((line) => line.length));
+  const lines = text.split("\n").length;
+  if (longest > 14 || lines > 4) return "small";
+  return longest > 6 || lines > 1 ? "medium" : "large";
+}

@@ -1,0 +1,259 @@
+/** The client of the service: every request of the page goes through here. */
+
+/**
+ * @typedef {object} Digit
+ * @property {number | null} digit null where it was refused
+ * @property {number} confidence 0 to 1
+ * @property {number[]} probabilities of the digits 0 to 9
+ * @property {[number, number, number, number]} box left, top, width, height in pixels
+ * @property {number} line
+ * @property {string | null} reason why it was refused
+ * @property {number[][]} [tile] 28 rows of 28 numbers, 0 to 255
+ * @property {number[][]} [heat] 28 rows of 28 numbers, -1 to 1
+ *
+ * @typedef {object} Reading
+ * @property {string} text lines are separated by a newline
+ * @property {number} confidence 0 to 1
+ * @property {Digit[]} digits
+ * @property {string[]} notes
+ * @property {string | null} reason why nothing was read
+ * @property {number} width of the upright picture in pixels
+ * @property {number} height
+ */
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 10_000;
+const MOST_REFUSALS = 6; // of a busy service, before it is taken at its word
+const MOST_BREAKS = 3; // of the connection although the service is there
+
+/** The service refused, or could not be asked; the message is fit to be shown. */
+export class ServiceError extends Error {
+  /** @param {number} status of HTTP; 0 where there was no answer @param {string} message */
+  constructor(status, message) {
+    super(message);
+    this.name = "ServiceError";
+    this.status = status;
+  }
+}
+
+/**
+ * Events: `gone` when the service stops answering, `back` when it answers again, `locked` when it
+ * wants a key.
+ */
+export class Service extends EventTarget {
+  /** @type {Promise<void> | null} */
+  #return = null;
+  /** @type {ReturnType<typeof defer> | null} */
+  #unlocking = null;
+  #wake = () => {};
+  #key = "";
+
+  /**
+   * Reads one picture. Where the service has gone, waits until it is back.
+   * @param {Blob} picture
+   * @param {{oneDigit?: boolean, heat?: boolean, signal?: AbortSignal}} options
+   * @returns {Promise<Reading>}
+   */
+  async readPicture(picture, { oneDigit = false, heat = false, signal } = {}) {
+    const digits = oneDigit ? "one" : "any";
+    const query = new URLSearchParams({ digits, tiles: "true", heat: String(heat) });
+    const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
+    const rows = await this.#send(`v1/read?${query}`, {
+      method: "POST",
+      body: picture,
+      headers: { "Content-Type": type },
+      signal,
+    });
+    return rows[0];
+  }
+
+  /** What the service is and what it takes. */
+  fetchStatus() {
+    return this.#send("v1/status");
+  }
+
+  /**
+   * Keeps a correction. It is sent once only, so that none is kept twice.
+   * @param {{label: string, read: string, tile: number[][], picture: string}} correction
+   * @returns {Promise<{id: string}>}
+   */
+  saveCorrection(correction) {
+    return this.#send("v1/corrections", {
+      method: "POST",
+      body: JSON.stringify(correction),
+      headers: { "Content-Type": "application/json" },
+    });
+  }
+
+  fetchCorrections() {
+    return this.#send("v1/corrections");
+  }
+
+  /** @param {string} id */
+  deleteCorrection(id) {
+    return this.#send(`v1/corrections/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  deleteCorrections() {
+    return this.#send("v1/corrections", { method: "DELETE" });
+  }
+
+  /** Does not wait any longer before the service is looked for again. */
+  retryNow() {
+    this.#wake();
+  }
+
+  /** Sends what waits for a key once more, with this one. @param {string} key */
+  useKey(key) {
+    this.#key = key;
+    this.#unlocking?.resolve();
+    this.#unlocking = null;
+  }
+
+  /** Gives up what waits for a key; the next request asks for it again. */
+  refuseKey() {
+    this.#unlocking?.reject(new ServiceError(401, "This server reads only for those with its key."));
+    this.#unlocking = null;
+  }
+
+  /** @param {string} path @param {RequestInit} [request] */
+  async #send(path, request = {}) {
+    const { signal } = request;
+    const patient = request.method !== "DELETE" && path !== "v1/corrections";
+    let refusals = 0;
+    let breaks = 0;
+    for (;;) {
+      let answer, body;
+      try {
+        answer = await fetch(new URL(path, document.baseURI), this.#sign(request));
+        body = await answer.text();
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        if (!patient || ++breaks > MOST_BREAKS) {
+          this.#awaitReturn();
+          throw new ServiceError(0, "The server does not answer. Please try again.");
+        }
+        await interruptible(this.#awaitReturn(), signal);
+        continue;
+      }
+      if (answer.status === 401) {
+        await interruptible(this.#awaitKey(), signal);
+      } else if (answer.status === 503 && patient && ++refusals <= MOST_REFUSALS) {
+        const wait_s = Number(answer.headers.get("Retry-After")) || 1;
+        await interruptible(sleep(1000 * wait_s), signal);
+      } else if (!answer.ok) {
+        throw new ServiceError(answer.status, findMessage(body, answer.status));
+      } else {
+        return answer.status === 204 ? null : JSON.parse(body);
+      }
+    }
+  }
+
+  /** @param {RequestInit} request @returns {RequestInit} */
+  #sign(request) {
+    const headers = { ...request.headers, ...(this.#key && { "X-API-Key": this.#key }) };
+    return { ...request, headers, cache: "no-store" };
+  }
+
+  /** One search for the service, however many requests wait for it. */
+  #awaitReturn() {
+    this.#return ??= this.#search().finally(() => {
+      this.#return = null;
+    });
+    return this.#return;
+  }
+
+  async #search() {
+    let gone = false;
+    for (let wait_ms = FIRST_WAIT_MS; ; wait_ms = Math.min(2 * wait_ms, LONGEST_WAIT_MS)) {
+      try {
+        const answer = await fetch(new URL("v1/status", document.baseURI), this.#sign({}));
+        if (answer.status < 500) break;
+      } catch {
+        // Still gone: what else a request without an answer tells is of no use to anybody.
+      }
+      gone = true;
+      this.dispatchEvent(new CustomEvent("gone"));
+      await Promise.race([
+        sleep(wait_ms),
+        new Promise((resolve) => {
+          this.#wake = () => resolve(undefined);
+        }),
+      ]);
+    }
+    if (gone) this.dispatchEvent(new CustomEvent("back"));
+  }
+
+  #awaitKey() {
+    if (this.#unlocking === null) {
+      this.#unlocking = defer();
+      this.dispatchEvent(new CustomEvent("locked", { detail: { again: this.#key !== "" } }));
+    }
+    return this.#unlocking.promise;
+  }
+}
+
+/** Runs one piece of work at a time: a newer one overtakes those before it. */
+export class Latest {
+  #number = 0;
+  #controller = new AbortController();
+
+  /**
+   * @template T
+   * @param {(signal: AbortSignal) => Promise<T>} work
+   * @returns {Promise<{value: T} | null>} null where a newer one, or `cancel`, came between
+   */
+  async run(work) {
+    const number = this.cancel();
+    const { signal } = this.#controller;
+    try {
+      const value = await work(signal);
+      return number === this.#number ? { value } : null;
+    } catch (error) {
+      if (number !== this.#number) return null;
+      throw error;
+    }
+  }
+
+  cancel() {
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    return ++this.#number;
+  }
+}
+
+function defer() {
+  /** @type {(value?: any) => void} */
+  let resolve = () => {};
+  /** @type {(reason: Error) => void} */
+  let reject = () => {};
+  const promise = new Promise((keep, drop) => {
+    resolve = keep;
+    reject = drop;
+  });
+  return { promise, resolve, reject };
+}
+
+/** @param {number} wait_ms */
+function sleep(wait_ms) {
+  return new Promise((resolve) => setTimeout(resolve, wait_ms));
+}
+
+/** @param {Promise<any>} promise @param {AbortSignal | null} [signal] */
+function interruptible(promise, signal) {
+  if (!signal) return promise;
+  const interruption = new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([promise, interruption]);
+}
+
+/** @param {string} body @param {number} status */
+function findMessage(body, status) {
+  try {
+    return JSON.parse(body).error.message;
+  } catch {
+    return `The server answered with status ${status}. Please try again.`;
+  }
+}

@@ -1,0 +1,131 @@
+/** One picture under study: what was read on it, and which of its digits is looked at. */
+
+import { cropToBase64, encodeBase64, toPng } from "./crops.js";
+import { Latest, ServiceError } from "./service.js";
+import { makeTile } from "./tile.js";
+
+/**
+ * @typedef {object} Subject
+ * @property {Blob} blob what is sent
+ * @property {() => Promise<HTMLCanvasElement | ImageBitmap>} open its pixels, upright
+ */
+
+/** Event: `change` when anything of it changed. */
+export class Study extends EventTarget {
+  /** @type {import("./service.js").Reading | null} */
+  reading = null;
+  /** @type {string | null} Why it could not be read. */
+  error = null;
+  chosen = 0;
+  busy = false;
+  /** Why what mattered is not shown although it was asked for; "" where it is. */
+  remark = "";
+  #service;
+  #chooseOptions;
+  #latest = new Latest();
+  /** @type {(() => Promise<Subject>) | null} */
+  #prepare = null;
+  /** @type {Subject | null} */
+  #subject = null;
+
+  /**
+   * @param {import("./service.js").Service} service
+   * @param {() => {oneDigit: boolean, heat: boolean}} chooseOptions asked before each reading
+   */
+  constructor(service, chooseOptions) {
+    super();
+    this.#service = service;
+    this.#chooseOptions = chooseOptions;
+  }
+
+  /** The chosen digit; undefined where there is none. */
+  get digit() {
+    return this.reading?.digits[this.chosen];
+  }
+
+  /** Reads what `prepare` gives, unless a newer call overtakes. @param {() => Promise<Subject>} prepare */
+  async read(prepare) {
+    this.#prepare = prepare;
+    this.busy = true;
+    this.#announce();
+    const { oneDigit, heat } = this.#chooseOptions();
+    try {
+      const outcome = await this.#latest.run(async (signal) => {
+        const subject = await prepare();
+        const reading = await this.#service.readPicture(subject.blob, { oneDigit, signal });
+        return { subject, reading };
+      });
+      if (outcome === null) return;
+      this.reading = outcome.value.reading;
+      this.#subject = outcome.value.subject;
+      this.error = null;
+      this.remark = "";
+      this.chosen = Math.max(0, Math.min(this.chosen, this.reading.digits.length - 1));
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.reading = null;
+      this.error = error.message;
+    }
+    this.busy = false;
+    this.#announce();
+    if (heat && this.digit !== undefined) await this.#addHeat(oneDigit);
+  }
+
+  /** Finds out what mattered, which takes hundreds of times as long: the reading does not wait. */
+  async #addHeat(/** @type {boolean} */ oneDigit) {
+    try {
+      const outcome = await this.#latest.run((signal) =>
+        this.#service.readPicture(this.#subject.blob, { oneDigit, heat: true, signal }),
+      );
+      if (outcome === null) return;
+      this.reading = outcome.value;
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.remark = `What mattered is not known: ${error.message}`;
+    }
+    this.#announce();
+  }
+
+  /** Reads the same once more, after the options have changed. */
+  async reread() {
+    if (this.#prepare !== null) await this.read(this.#prepare);
+  }
+
+  /** Forgets everything. */
+  clear() {
+    this.#latest.cancel();
+    this.#prepare = null;
+    this.#subject = null;
+    this.reading = null;
+    this.error = null;
+    this.remark = "";
+    this.busy = false;
+    this.chosen = 0;
+    this.#announce();
+  }
+
+  /** @param {number} number of a digit; one that is none is passed over */
+  choose(number) {
+    if (this.reading?.digits[number] === undefined || number === this.chosen) return;
+    this.chosen = number;
+    this.#announce();
+  }
+
+  /** The chosen digit cut out of its picture, as a PNG file in base64. */
+  async cropChosen() {
+    const boxes = this.reading.digits.map(({ box }) => box);
+    const others = boxes.filter((_, number) => number !== this.chosen);
+    let picture;
+    try {
+      picture = await this.#subject.open();
+    } catch {
+      // A format that the service reads and this browser does not, such as TIFF.
+      return encodeBase64(await toPng(makeTile(this.digit.tile)));
+    }
+    return cropToBase64(picture, boxes[this.chosen], others);
+  }
+
+  #announce() {
+    this.dispatchEvent(new CustomEvent("change"));
+  }
+}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages
+from inkdigits.errors import UsageError
+from inkdigits.recognition import Recognizer
+from inkdigits.recognition.attribution import compute_occlusion
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load()
+
+
+def cover_everywhere(
+    tile: NDArray[np.uint8], recognizer: Recognizer, digit: int, cover: int
+) -> NDArray[np.float64]:
+    """Each of the 784 places in turn, ink or not."""
+    whole = float(recognizer.classify(tile[np.newaxis])[0, digit])
+    falls = np.zeros((28, 28))
+    for row in range(28):
+        for column in range(28):
+            top, left = row - cover // 2, column - cover // 2
+            one = tile.copy()
+            for y in range(top, top + cover):
+                for x in range(left, left + cover):
+                    if 0 <= y < 28 and 0 <= x < 28:
+                        one[y, x] = 0
+            falls[row, column] = whole - recognizer.classify(one[np.newaxis])[0, digit]
+    return falls
+
+
+@pytest.mark.parametrize(("index", "cover"), [(0, 5), (1, 3)])
+def test_equals_covering_each_place_in_turn(
+    index: int, cover: int, recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    tile, label = test_slice.images[index], int(test_slice.labels[index])
+
+    falls = compute_occlusion(tile, recognizer.classify, label, cover=cover)
+
+    assert falls.shape == (28, 28)
+    assert falls.dtype == np.float32
+    assert np.abs(falls).max() > 1e-3
+    assert falls == pytest.approx(cover_everywhere(tile, recognizer, label, cover), abs=1e-5)
+
+
+def test_finds_the_one_pixel_that_decides() -> None:
+    """A network that sees a three wherever one pixel is dark, and knows nothing else."""
+
+    def classify(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        is_three = tiles[:, 10, 20] > 0
+        probabilities = np.zeros((len(tiles), 10), np.float32)
+        probabilities[:, 3] = np.where(is_three, 0.9, 0.1)
+        probabilities[:, 8] = 1 - probabilities[:, 3]
+        return probabilities
+
+    tile = np.full((28, 28), 200, np.uint8)
+    expected = np.zeros((28, 28))
+    expected[8:13, 18:23] = 0.8
+
+    assert compute_occlusion(tile, classify, 3) == pytest.approx(expected, abs=1e-6)
+    assert compute_occlusion(tile, classify, 8) == pytest.approx(-expected, abs=1e-6)
+
+
+def test_an_empty_tile_asks_nothing() -> None:
+    def classify(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pytest.fail("there is no ink to cover")
+
+    assert not compute_occlusion(np.zeros((28, 28), np.uint8), classify, 0).any()
+
+
+@pytest.mark.parametrize(
+    ("digit", "cover", "message"),
+    [(10, 5, "no digit"), (-1, 5, "no digit"), (1, 4, "odd"), (1, 0, "odd"), (1, -3, "odd")],
+)
+def test_what_means_nothing_is_refused(
+    digit: int, cover: int, message: str, recognizer: Recognizer
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        compute_occlusion(np.zeros((28, 28), np.uint8), recognizer.classify, digit, cover=cover)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inkdigits.data import LabelledImages, Mnist
+from inkdigits.recognition import Recognizer
+from inkdigits.training import Run
+from inkdigits.web.gallery import GALLERY, N_MISTAKES, N_SAMPLES, build_gallery
+
+
+@pytest.fixture(scope="module")
+def recognizer(smoke_run: Run) -> Recognizer:
+    return Recognizer.load(smoke_run.folder)
+
+
+@pytest.fixture(scope="module")
+def committed() -> dict[str, Any]:
+    gallery: dict[str, Any] = json.loads(GALLERY.read_text(encoding="utf-8"))
+    return gallery
+
+
+def decode_tile(item: dict[str, Any]) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(base64.b64decode(item["png"]))) as image:
+        assert image.mode == "L"
+        return np.asarray(image)
+
+
+def list_mistakes(
+    recognizer: Recognizer, images: LabelledImages
+) -> dict[int, tuple[int, int, float]]:
+    """Index, label, what was read and confidence, by reading each tile as a picture by itself."""
+    mistakes = {}
+    for index, (tile, label) in enumerate(zip(images.images, images.labels, strict=True)):
+        reading = recognizer.read(tile, one_digit=True)
+        if reading.text and int(reading.text) != label:
+            mistakes[index] = int(label), int(reading.text), reading.confidence
+    return mistakes
+
+
+@pytest.mark.parametrize(("n_samples", "n_mistakes"), [(4, 24), (1, 2), (2, 0), (3, 1000)])
+def test_shows_what_reading_one_by_one_gives(
+    n_samples: int, n_mistakes: int, recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    images = test_slice.take(range(400))
+    gallery = build_gallery(recognizer, images, n_samples=n_samples, n_mistakes=n_mistakes)
+    mistakes = list_mistakes(recognizer, images)
+
+    assert mistakes, "a network that misreads nothing tells nothing of mistakes"
+    assert gallery["n_mistakes"] == len(mistakes)
+    assert gallery["n_images"] == 400
+    shown = {m["index"]: (m["label"], m["read"], m["confidence"]) for m in gallery["mistakes"]}
+    assert len(shown) == min(n_mistakes, len(mistakes))
+    for index, (label, read, confidence) in shown.items():
+        assert (label, read) == mistakes[index][:2]
+        assert confidence == pytest.approx(mistakes[index][2], abs=1e-3)
+    confidences = [m["confidence"] for m in gallery["mistakes"]]
+    assert confidences == sorted(confidences, reverse=True)
+    left_out = [m[2] for index, m in mistakes.items() if index not in shown]
+    assert not left_out or not confidences or max(left_out) <= min(confidences) + 1e-3
+
+
+def test_samples_are_the_first_of_each_digit(
+    recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    samples = build_gallery(recognizer, test_slice, n_samples=3)["samples"]
+
+    for label in range(10):
+        expected = [i for i, other in enumerate(test_slice.labels.tolist()) if other == label][:3]
+        assert [s["index"] for s in samples if s["label"] == label] == expected
+    for sample in samples:
+        assert np.array_equal(decode_tile(sample), test_slice.images[sample["index"]])
+
+
+def test_is_the_same_each_time(recognizer: Recognizer, test_slice: LabelledImages) -> None:
+    assert build_gallery(recognizer, test_slice) == build_gallery(recognizer, test_slice)
+
+
+def test_the_committed_gallery_is_whole_and_small(committed: dict[str, Any]) -> None:
+    assert GALLERY.stat().st_size < 100_000
+    assert Counter(item["label"] for item in committed["samples"]) == dict.fromkeys(
+        range(10), N_SAMPLES
+    )
+    assert len(committed["mistakes"]) == min(N_MISTAKES, committed["n_mistakes"])
+
+
+def test_the_committed_gallery_is_of_the_default_model(
+    committed: dict[str, Any], mnist: Mnist
+) -> None:
+    recognizer = Recognizer.load()
+    assert committed["model"] == recognizer.card.recipe["name"], (
+        "the gallery is of another model: run 'python -m inkdigits.web.gallery'"
+    )
+    for item in committed["samples"] + committed["mistakes"]:
+        tile = decode_tile(item)
+        assert np.array_equal(tile, mnist.test.images[item["index"]])
+        assert item["label"] == mnist.test.labels[item["index"]]
+    for mistake in committed["mistakes"]:
+        reading = recognizer.read(decode_tile(mistake), one_digit=True)
+        assert reading.text == str(mistake["read"]) != str(mistake["label"]), (
+            "the gallery is of another model: run 'python -m inkdigits.web.gallery'"
+        )
+        assert reading.confidence == pytest.approx(mistake["confidence"], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_the_committed_gallery_shows_the_worst(committed: dict[str, Any], mnist: Mnist) -> None:
+    fresh = build_gallery(Recognizer.load(), mnist.test)
+
+    assert fresh["n_mistakes"] == committed["n_mistakes"]
+    assert fresh["samples"] == committed["samples"]
+    assert {m["index"] for m in fresh["mistakes"]} == {m["index"] for m in committed["mistakes"]}
