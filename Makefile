@@ -6,13 +6,15 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
-FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 quick-0 quick-1 quick-2 \
-  classic-small-batch-0 pictures-0
+FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
+  quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
+  best-0 best-1 best-2 small-0 small-1 small-2 tiny-0 tiny-1 tiny-2 tiny-3 tiny-4 pictures-0
+ENSEMBLE := best-0 best-1 best-2 small-0 small-1 small-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures default-model wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,18 +59,25 @@ samples: install ## draw the sample pictures anew
 notebook: install ## execute the notebook and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-figures: install ## the published figures: recipes over their seeds, an hour on 2 cores
+figures: install ## the published figures: recipes over their seeds, hours on 2 cores
 	for name in $(FIGURES); do \
 	  folder=runs/figures/$$name; \
 	  if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
 	  else $(BIN)/inkdigits train $${name%-*} --seed $${name##*-} --output $$folder; fi || exit; \
 	done
-	for recipe in classic classic-small-batch dropout quick pictures; do \
+	for recipe in classic classic-small-batch dropout quick best small tiny pictures; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
-	for suite in corruptions digits8x8; do \
+	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json
+	for suite in corruptions digits8x8 pages; do \
 	  $(BIN)/inkdigits evaluate --suite $$suite --json > results/suite-$$suite.json || exit; \
 	done
+
+tables: install ## the tables of the README, from results/
+	$(BIN)/python results/write_tables.py
+
+benchmark: install ## speed, size and growth against Keras, TensorFlow and the classic script
+	$(BIN)/inkdigits benchmark --json > results/benchmark.json
 
 default-model: install ## the model inside the package, from a run of `make figures`
 	rm -f src/inkdigits/recognition/default.*

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from inkdigits.cli import main
 from inkdigits.data import LabelledImages
 from inkdigits.training import RECIPES, Run
 
-VERBS = ("train", "evaluate", "predict", "export", "data", "recipes")
+VERBS = ("train", "evaluate", "predict", "export", "data", "benchmark", "recipes")
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -47,7 +48,7 @@ def test_help_names_each_verb(arguments: list[str], capsys: pytest.CaptureFixtur
 
     printed = capsys.readouterr().out
     assert ended.value.code == 0
-    assert [verb for verb in VERBS if f"\n    {verb} " not in printed] == []
+    assert [verb for verb in VERBS if not re.search(rf"\n    {verb}\s", printed)] == []
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,9 @@ def test_what_is_printed(
         (["export", "nowhere", "--format", "pickle"], "'pickle' is no format"),
         (["export", "nowhere"], "--format"),
         (["data", "--data", "nowhere", "--sed"], "'--sed' is no option"),
+        (["predict", "."], ". is a folder without pictures"),
+        (["benchmark", "latancy"], "'latancy' is no benchmark: did you mean latency?"),
+        (["benchmark", "latency", "--model", "nowhere"], "nowhere is not there"),
     ],
     ids=" ".join,
 )
@@ -161,6 +165,63 @@ def test_predict_as_json(
             assert {"file", "text", "confidence", "digits", "reason"} <= set(row)
             assert len(row["digits"]) == len(row["text"])
             assert (row["reason"] is None) == bool(row["text"])
+
+
+def test_predict_a_folder(
+    pictures: dict[str, Path],
+    model: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "scans"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("b.PNG", "a.png", "deeper/c.png"):
+        shutil.copy(pictures["seven"], folder / name)
+    shutil.copy(pictures["text"], folder / "d.jpg")
+    shutil.copy(pictures["text"], folder / "notes.txt")
+    given = [str(pictures["blank"]), str(folder)]
+    expected = [given[0], *(str(folder / name) for name in ("a.png", "b.PNG", "d.jpg"))]
+
+    assert main(["predict", *given, *model, "--json", "--csv", "rows.csv"]) == 2
+
+    printed = capsys.readouterr().out
+    rows = json.loads(printed)
+    assert printed == json.dumps(rows, indent=2) + "\n"
+    assert [row["file"] for row in rows] == expected
+    assert [row.get("text") for row in rows] == ["", "7", "7", None]
+    with Path("rows.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == expected
+
+
+@pytest.mark.parametrize(("names", "status"), [(["seven"], 0), (["blank"], 1), (["text"], 2)])
+def test_predict_as_a_process(
+    python: Python, pictures: dict[str, Path], model: list[str], names: list[str], status: int
+) -> None:
+    """It leaves without taking the libraries apart, and yet loses nothing."""
+    given = [str(pictures[name]) for name in names] * 40
+
+    ended = python("-m", "inkdigits", "predict", *given, *model, "--json")
+
+    assert ended.returncode == status
+    assert [row["file"] for row in json.loads(ended.stdout)] == given
+    assert ended.stderr == ""
+
+
+@pytest.mark.slow
+def test_benchmark_slice(smoke_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ["--model", str(smoke_run.folder)]
+
+    assert main(["benchmark", "latency", "size", "--slice", *model]) == 0
+    printed = capsys.readouterr()
+    assert "\nlatency: one tile, warm, network smoke\n" in printed.out
+    assert "\nsize: " in printed.out
+    assert printed.err.splitlines()[0] == "inkdigits: latency is being measured"
+
+    assert main(["benchmark", "latency", "--slice", "--json", *model]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cores"] == os.cpu_count()
+    assert found["slice"] is True
+    assert [result["name"] for result in found["results"]] == ["latency"]
 
 
 def test_predict_for_people(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from inkdigits.cli import main
-from inkdigits.evaluation import summarise
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +42,7 @@ def list_commands() -> list[str]:
 def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
-        "predict", "train", "evaluate", "export", "data", "recipes",
+        "predict", "train", "evaluate", "export", "data", "recipes", "benchmark",
     }  # fmt: skip
     # The README trains the recipe before it goes on with the run of that name.
     commands.sort(key=lambda command: "train" not in command or "--resume" in command)
@@ -70,24 +69,11 @@ def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (workplace / "runs" / "readme" / "model.onnx").is_file()
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "results").glob("[!s]*.json")), ids=lambda path: path.stem
-)
-def test_figures_are_those_of_the_results(path: Path) -> None:
-    result = json.loads(path.read_bytes())
-    accuracy = summarise([row["evaluation"]["accuracy"] for row in result["models"]])
-    training = summarise([row["figures"]["training_accuracy"] for row in result["models"]])
-    (row,) = re.findall(rf"^\| `{path.stem}` \|(.*)\|$", README, re.MULTILINE)
-    shown = [cell.strip() for cell in row.split("|")]
-    assert str(accuracy) in shown
-    assert str(training) in shown
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "results").glob("suite-*.json")), ids=lambda path: path.stem
-)
-def test_suites_are_those_of_the_results(path: Path) -> None:
-    mean = json.loads(path.read_bytes())["mean"]
-    suite = path.stem.removeprefix("suite-")
-    (row,) = re.findall(rf"^\|.*--suite {suite}`.*\|$", README, re.MULTILINE)
-    assert f"{100 * mean:.2f} %" in row
+def test_tables_are_those_of_the_results() -> None:
+    tables = runpy.run_path(str(ROOT / "results" / "write_tables.py"))
+    assert tables["write_tables"](README) == README
+    measured = {path.stem for path in (ROOT / "results").glob("*.json")}
+    named = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"]), "benchmark"}
+    assert measured <= named
+    for name in measured - {"benchmark"}:
+        assert f"`{name}`" in README or f"--suite {name.removeprefix('suite-')}`" in README

@@ -14,7 +14,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +26,11 @@ from inkdigits.errors import InkdigitsError, PictureError, UsageError
 if TYPE_CHECKING:
     from inkdigits.recognition import Reading, Recognizer
 
+# What a folder is searched for; those of formats that are refused get their error.
+PICTURE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2"),
+)
 EXIT_OK, EXIT_NO_DIGIT, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -41,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parse(parser, sys.argv[1:] if arguments is None else arguments)
         status: int = options.run(options)
         sys.stdout.flush()
+        if arguments is None and options.run is _run_predict:
+            # Nothing is left to save, and to take the libraries apart would be a tenth of the time.
+            sys.stderr.flush()
+            os._exit(status)
         return status
     except InkdigitsError as error:
         print(f"inkdigits: {error}", file=sys.stderr)
@@ -103,23 +114,25 @@ def _run_evaluate(options: argparse.Namespace) -> int:
     if options.pictures is not None or options.suite is not None:
         if options.pictures is not None and options.suite is not None:
             raise UsageError("--pictures and --suite are two evaluations: give one of them")
-        if len(options.models) > 1:
-            raise UsageError("--pictures and --suite measure one model at a time")
-        model = options.models[0] if options.models else None
+        if len(options.models) > 1 and not options.ensemble:
+            raise UsageError(
+                "--pictures and --suite measure one model at a time, or several as one: --ensemble"
+            )
         evaluated = _run_pictures if options.suite is None else _run_suite
-        return evaluated(options, _load_recognizer(model))
+        return evaluated(options, _load_recognizer(*options.models))
     from inkdigits.evaluation import evaluate, summarise
 
     rows = []
-    for model in options.models or [None]:
+    for models in [options.models] if options.ensemble else [[m] for m in options.models] or [[]]:
+        name = " + ".join(map(str, models)) or "default model"
         output = options.output
-        if output is not None and len(options.models) > 1:
-            output = output / "-".join(model.resolve().parts[-2:])
-        elif output is None and model is not None and _is_run(model):
-            output = model / "evaluation"
-        recognizer = _load_recognizer(model)
+        if output is not None and len(models) < len(options.models):
+            output = output / "-".join(models[0].resolve().parts[-2:])
+        elif output is None and len(models) == 1 and _is_run(models[0]):
+            output = models[0] / "evaluation"
+        recognizer = _load_recognizer(*models)
         evaluation = evaluate(recognizer, data=options.data, output=output)
-        name, card = str(model or "default model"), recognizer.card
+        card = recognizer.card
         rows.append(
             {
                 "model": name,
@@ -172,7 +185,10 @@ def _run_suite(options: argparse.Namespace, recognizer: Recognizer) -> int:
 
 
 def _run_predict(options: argparse.Namespace) -> int:
-    pictures = [*options.pictures, *options.image]
+    # NumPy's linear algebra sees no matrix larger than 3 × 3 here: its threads would only take
+    # time to start. It asks for this once, when it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    pictures = [name for given in (*options.pictures, *options.image) for name in _list_in(given)]
     if not pictures:
         raise UsageError("no picture given: name at least one, as in 'inkdigits predict seven.png'")
     written = {"--csv": options.csv, "--annotate": options.annotate, "--tiles": options.tiles}
@@ -181,27 +197,34 @@ def _run_predict(options: argparse.Namespace) -> int:
             raise UsageError(f"{path} exists already: choose another name for {name}")
         if path is not None and name != "--csv" and len(pictures) > 1:
             raise UsageError(f"{name} draws one picture, and {len(pictures)} are given")
-    recognizer = _load_recognizer(options.model)
-    rows: list[dict[str, Any]] = []
-    for picture in pictures:
-        try:
-            reading = recognizer.read(picture, one_digit=options.digits == "one")
-            _draw(recognizer, picture, reading, options)
-        except PictureError as error:
-            rows.append({"file": picture, "error": str(error)})
-            if not options.json:
-                _log(str(error))
-            continue
-        rows.append({"file": picture, **reading.to_json()})
-        if not options.json:
-            _print_reading(picture if len(pictures) > 1 else None, reading, options.probabilities)
+    recognizer = _load_recognizer(*options.model)
+    readings = recognizer.read_many(pictures, one_digit=options.digits == "one")
+    status = EXIT_OK
+    with contextlib.ExitStack() as stack:
+        write_row = None if options.csv is None else stack.enter_context(_open_csv(options.csv))
+        for number, (picture, reading) in enumerate(zip(pictures, readings, strict=True)):
+            row: dict[str, Any] = {"file": picture}
+            if isinstance(reading, PictureError):
+                row["error"] = str(reading)
+                status = EXIT_ERROR
+                if not options.json:
+                    _log(str(reading))
+            else:
+                _draw(recognizer, picture, reading, options)
+                row |= reading.to_json()
+                if not reading.text:
+                    status = max(status, EXIT_NO_DIGIT)
+                if not options.json:
+                    prefix = picture if len(pictures) > 1 else None
+                    _print_reading(prefix, reading, options.probabilities)
+            if options.json:  # one list, whose rows are printed as they come
+                indented = textwrap.indent(json.dumps(row, indent=2), "  ")
+                print(",\n" if number else "[\n", indented, sep="", end="")
+            if write_row is not None:
+                write_row(row)
     if options.json:
-        print(json.dumps(rows, indent=2))
-    if options.csv is not None:
-        _write_csv(options.csv, rows)
-    if any("error" in row for row in rows):
-        return EXIT_ERROR
-    return EXIT_OK if all(row["text"] for row in rows) else EXIT_NO_DIGIT
+        print("\n]")
+    return status
 
 
 def _run_export(options: argparse.Namespace) -> int:
@@ -231,6 +254,89 @@ def _run_data(options: argparse.Namespace) -> int:
     return EXIT_OK if whole else EXIT_NO_DIGIT
 
 
+def _run_benchmark(options: argparse.Namespace) -> int:
+    import tempfile
+
+    from inkdigits.benchmark import BENCHMARKS, FULL, SLICE, Workplace, describe_machine
+    from inkdigits.training import Run
+
+    for name in options.names:
+        if name not in BENCHMARKS:
+            raise UsageError(f"{name!r} is no benchmark: {_suggest(name, list(BENCHMARKS))}")
+    if options.model is not None:
+        Run.open(options.model)  # before anything is measured
+    machine = describe_machine()
+    if not options.json:
+        print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+        if options.slice:
+            print("A slice: everything is tiny, so that no figure means anything.", flush=True)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="inkdigits-benchmark-") as folder:
+        place = Workplace(Path(folder), SLICE if options.slice else FULL, options.model)
+        for name in options.names or BENCHMARKS:
+            _log(f"{name} is being measured")
+            results.append(BENCHMARKS[name](place))
+            if not options.json:
+                print(f"\n{results[-1].to_table()}", flush=True)
+    if options.json:
+        rows = [result.to_json() for result in results]
+        print(json.dumps({"machine": machine, "slice": options.slice, "results": rows}, indent=2))
+    return EXIT_OK
+
+
+def _run_serve(options: argparse.Namespace) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in _run_predict
+    from inkdigits.web import Settings, serve
+    from inkdigits.web.settings import ANY_HOST, LOCAL_HOSTS
+
+    is_local = options.host in ("localhost", "127.0.0.1", "::1")
+    names = options.allowed_host or (LOCAL_HOSTS if is_local else [ANY_HOST])
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    limits = {field.name: given[field.name] for field in fields(Settings) if field.name in given}
+    settings = Settings(
+        **limits,
+        api_key=_find_api_key(options.api_key_file),
+        corrections=options.keep_corrections,
+        allowed_hosts=tuple(names),
+    )
+
+    def report_address(address: str) -> None:
+        print(f"inkdigits serves {address} and its API at {address}docs; Ctrl-C stops it")
+        sys.stdout.flush()
+        if not options.no_browser:
+            _open_browser(address)
+
+    def load_recognizer() -> Recognizer:
+        return _load_recognizer(*options.model)
+
+    serve(
+        load_recognizer,
+        settings,
+        host=options.host,
+        port=options.port,
+        report_address=report_address,
+    )
+    return EXIT_OK
+
+
+def _find_api_key(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get("INKDIGITS_API_KEY") or None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"{file} cannot be read as a key ({reason})") from error
+
+
+def _open_browser(address: str) -> None:
+    import threading
+    import webbrowser
+
+    # Some browsers stay in the foreground, and the service must not wait for them.
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
 def _run_recipes(options: argparse.Namespace) -> int:
     from inkdigits.training.recipes import RECIPES, get_recipe
 
@@ -244,17 +350,37 @@ def _run_recipes(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _load_recognizer(model: Path | None) -> Recognizer:
-    """A recognizer of any form; those of ONNX load no training framework."""
-    from inkdigits.recognition import Recognizer
+def _load_recognizer(*models: Path) -> Recognizer:
+    """A recognizer of any form, or of several; those of ONNX load no training framework."""
+    from inkdigits.recognition import Recognizer, combine
 
-    if model is None:
+    if not models:
         return Recognizer.load()
-    if model.suffix == ".onnx" or _is_run(model):
-        return Recognizer.load(model)
+    if len(models) > 1:
+        return combine([_load_recognizer(model) for model in models])
+    if models[0].suffix == ".onnx" or _is_run(models[0]):
+        return Recognizer.load(models[0])
     from inkdigits.training import load_recognizer
 
-    return load_recognizer(model)
+    return load_recognizer(models[0])
+
+
+def _list_in(given: str) -> list[str]:
+    """The pictures in a folder, by name; anything else is taken for a picture itself."""
+    path = Path(given)
+    try:
+        if not path.is_dir():
+            return [given]
+        pictures = sorted(
+            str(file) for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES
+        )
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return [given]  # whose error will say more where it is read
+    if not pictures:
+        raise UsageError(
+            f"{given} is a folder without pictures: expected files such as {given}/seven.png"
+        )
+    return pictures
 
 
 def _is_run(path: Path) -> bool:
@@ -298,7 +424,9 @@ def _draw(
         _log(f"drawn in {path}")
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+@contextlib.contextmanager
+def _open_csv(path: Path) -> Iterator[Callable[[dict[str, Any]], object]]:
+    """Gives what writes a row; the file is there once all rows are."""
     from inkdigits.files import write_whole
 
     columns = ("file", "text", "confidence", "reason", "error")
@@ -308,7 +436,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        yield writer.writerow
 
 
 def _log(message: str) -> None:
@@ -396,6 +524,7 @@ def _build_parser() -> _Parser:
         "evaluate",
         "evaluate runs/quick",
         "evaluate runs/dropout runs/dropout-2 runs/dropout-3 --json",
+        "evaluate runs/best runs/best-2 runs/small --ensemble",
         "evaluate model.h5 --output report",
         "evaluate --pictures my-pictures --output report",
         "evaluate --suite corruptions",
@@ -408,6 +537,9 @@ def _build_parser() -> _Parser:
         help="run folders or model files; several give mean ± SD; default: the default model",
     )
     evaluate.add_argument(
+        "--ensemble", action="store_true", help="take the mean of all models as one model"
+    )
+    evaluate.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of the report; a run has its own"
     )
     evaluate.add_argument(
@@ -418,7 +550,7 @@ def _build_parser() -> _Parser:
     )
     _add_digits(evaluate)
     evaluate.add_argument(
-        "--suite", metavar="NAME", help="another benchmark instead: corruptions or digits8x8"
+        "--suite", metavar="NAME", help="another benchmark instead: corruptions, digits8x8 or pages"
     )
     _add_data(evaluate)
     _add_json(evaluate)
@@ -432,14 +564,22 @@ def _build_parser() -> _Parser:
         "predict seven.png --digits one",
         "predict --image seven.png --model runs/quick",
         "predict scans/*.jpg --csv readings.csv",
+        "predict scans --json",
         "predict seven.png --json",
     )
-    predict.add_argument("pictures", nargs="*", metavar="PICTURE")
+    predict.add_argument(
+        "pictures", nargs="*", metavar="PICTURE", help="a file, or a folder of them"
+    )
     predict.add_argument(
         "--image", action="append", default=[], metavar="PICTURE", help="the same, as an option"
     )
     predict.add_argument(
-        "--model", type=Path, metavar="RUN or MODEL", help="default: the one inside inkdigits"
+        "--model",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="RUN or MODEL",
+        help="default: the one inside inkdigits; of several, the mean is taken",
     )
     _add_digits(predict)
     predict.add_argument(
@@ -463,7 +603,10 @@ def _build_parser() -> _Parser:
     )
     export.add_argument("source", type=Path, metavar="RUN", help="or a .keras or .h5 file")
     export.add_argument(
-        "--format", required=True, help="keras, h5, onnx, savedmodel or litert", metavar="FORMAT"
+        "--format",
+        required=True,
+        help="keras, h5, onnx, onnx-int8, savedmodel or litert",
+        metavar="FORMAT",
     )
     export.add_argument(
         "--output", type=Path, metavar="FILE", help="default: beside the run's other models"
@@ -481,6 +624,87 @@ def _build_parser() -> _Parser:
     _add_data(data)
     _add_json(data)
     data.add_argument("--quiet", action="store_true", help="report no progress")
+
+    benchmark = add_verb(
+        "benchmark",
+        _run_benchmark,
+        "measure speed, size and growth, with Keras beside it",
+        "benchmark",
+        "benchmark cold-start latency",
+        "benchmark throughput --model runs/pictures --json",
+    )
+    benchmark.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="fit, fit-process, cold-start, throughput, latency, size, growth or machine; "
+        "default: all, which takes about half an hour",
+    )
+    benchmark.add_argument(
+        "--model",
+        type=Path,
+        metavar="RUN",
+        help="the run whose network reads; default: quick is trained for it",
+    )
+    benchmark.add_argument(
+        "--slice", action="store_true", help="everything tiny: to see that it works, not how fast"
+    )
+    _add_json(benchmark)
+
+    serve = add_verb(
+        "serve",
+        _run_serve,
+        "open a page that reads what you draw or drop there, and an HTTP API",
+        "serve",
+        "serve --model runs/quick --keep-corrections my-corrections",
+        "serve --host 0.0.0.0 --port 80 --no-browser --api-key-file key.txt",
+    )
+    serve.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="RUN or MODEL",
+        help="default: the one inside inkdigits; of several, the mean is taken",
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; default: this machine alone"
+    )
+    serve.add_argument("--port", type=_port, default=8000, help="0 takes a free one; default: 8000")
+    serve.add_argument("--no-browser", action="store_true", help="do not open the page")
+    serve.add_argument(
+        "--keep-corrections",
+        type=Path,
+        metavar="DIR",
+        help="keep what users correct, as a folder for 'inkdigits evaluate --pictures'",
+    )
+    serve.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="ask for the key in this file; or in the environment variable INKDIGITS_API_KEY",
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        metavar="NAME",
+        help="name under which the service may be addressed; default: of a local address its own "
+        "names, else any",
+    )
+    for name, kind, metavar, summary in (
+        ("max-bytes", int, "N", "length of a request; default: 20,000,000"),
+        ("max-pixels", int, "N", "of a picture; default: 50,000,000"),
+        ("max-pictures", int, "N", "in one request; default: 64"),
+        ("max-tiles", int, "N", "in one request of the Open Inference Protocol; default: 1024"),
+        ("max-requests", int, "N", "being answered at the same time; default: 256"),
+        ("max-held-bytes", int, "N", "of all requests in memory; default: 400,000,000"),
+        ("max-waiting", int, "N", "calls of the network that wait; default: 512"),
+        ("max-batch", int, "N", "tiles that the network sees at once; default: 64"),
+        ("requests-per-minute", int, "N", "of one client; default: as many as it likes"),
+        ("deadline-s", float, "S", "seconds to the answer; default: 30"),
+        ("body-timeout-s", float, "S", "seconds for a request to arrive; default: 60"),
+    ):
+        serve.add_argument(f"--{name}", type=kind, metavar=metavar, help=summary)
 
     recipes = add_verb(
         "recipes",
@@ -521,6 +745,16 @@ def _picture_name(text: str) -> Path:
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tiff"):
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture, such as boxes.png")
     return path
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: expected 0 to 65535")
+    return port
 
 
 def _seed(text: str) -> int:

@@ -18,8 +18,13 @@ expected, and how to fix it, in one line.
     ├── OutputError (OSError)                 a file that cannot be written
     ├── OutputExistsError (FileExistsError)   a file or folder that would have been overwritten
     ├── MissingExtraError (ImportError)       an optional dependency that is not installed
+    ├── RequestError (ValueError)             a request that the HTTP service refuses
     └── TrainingInterrupted                   Ctrl-C or SIGTERM; the run can be resumed
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class InkdigitsError(Exception):
@@ -86,6 +91,20 @@ class OutputExistsError(InkdigitsError, FileExistsError):
 
 class MissingExtraError(InkdigitsError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class RequestError(InkdigitsError, ValueError):
+    """A request that the HTTP service refuses; its message goes to the client.
+
+    Attributes:
+        status: The HTTP status of the answer.
+        headers: What to answer besides, such as how long to wait before trying again.
+    """
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
 
 
 class TrainingInterrupted(InkdigitsError):  # noqa: N818 - an event, not a fault

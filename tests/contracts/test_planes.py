@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "recognition": SHARED | {"recognition"},
     "evaluation": SHARED | {"data", "recognition", "evaluation"},
     "training": SHARED | {"data", "recognition", "evaluation", "training"},
+    "benchmark": SHARED | {"data", "recognition", "training", "benchmark"},
+    "web": SHARED | {"__init__", "data", "recognition", "web"},  # data for the gallery alone
 }
 # These touch every plane, but none before it is asked for: at the top only what costs nothing.
 ON_DEMAND = {

@@ -8,7 +8,7 @@ import pytest
 
 import inkdigits
 
-PACKAGES = ("data", "evaluation", "recognition", "training")
+PACKAGES = ("benchmark", "data", "evaluation", "recognition", "training", "web")
 
 
 def test_names_are_these() -> None:

@@ -69,7 +69,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     own = {name for name in names if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in own} == {"inkdigits"}
     assert not any("test" in name for name in own)
-    assert {Path(name).suffix for name in own} == {".py", ".onnx", ".json", ".typed"}
+    page = {name for name in own if name.startswith("inkdigits/web/page/")}
+    assert {Path(name).suffix for name in own - page} == {".py", ".onnx", ".json", ".typed"}
+    assert {Path(name).suffix for name in page} == {".css", ".html", ".js", ".json", ".svg"}
     source = PROJECT / "src"
     assert own == {
         str(path.relative_to(source))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from onnx import TensorProto, helper
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import ModelError
-from inkdigits.recognition.network import BATCH, OnnxNetwork
+from inkdigits.recognition.network import BATCH, LEAST_SHARE, OnnxNetwork
 from inkdigits.training import Run
 
 Shape = list[Any] | None
@@ -47,7 +48,9 @@ TILES = (TensorProto.UINT8, ["n", 28, 28])
 PROBABILITIES = (TensorProto.FLOAT, ["n", 10])
 
 
-@pytest.mark.parametrize("n", [0, 1, 3, BATCH - 1, BATCH, 2 * BATCH + 1])
+@pytest.mark.parametrize(
+    "n", [0, 1, 3, LEAST_SHARE, LEAST_SHARE + 1, 3 * LEAST_SHARE, BATCH, 2 * BATCH + 1, 1_000]
+)
 def test_every_tile_is_classified_in_order(tmp_path: Path, n: int) -> None:
     network = OnnxNetwork(write_onnx(tmp_path / "pixels.onnx", [TILES], [PROBABILITIES]))
     tiles = np.random.default_rng(n).integers(0, 256, (n, 28, 28), np.uint8)
@@ -56,6 +59,18 @@ def test_every_tile_is_classified_in_order(tmp_path: Path, n: int) -> None:
 
     assert outputs.dtype == np.float32
     np.testing.assert_array_equal(outputs, tiles[:, 0, :10].astype(np.float32))
+
+
+def test_threads_may_share_a_network(tmp_path: Path) -> None:
+    network = OnnxNetwork(write_onnx(tmp_path / "pixels.onnx", [TILES], [PROBABILITIES]))
+    random = np.random.default_rng(0)
+    batches = [random.integers(0, 256, (n, 28, 28), np.uint8) for n in range(1, 300, 7)]
+
+    with ThreadPoolExecutor(8) as executor:
+        outputs = list(executor.map(network, batches))
+
+    for tiles, found in zip(batches, outputs, strict=True):
+        np.testing.assert_array_equal(found, tiles[:, 0, :10].astype(np.float32))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,13 @@ import pytest
 from PIL import Image
 
 from inkdigits.data import LabelledImages
-from inkdigits.errors import ModelError, NoInkError, PictureFormatError
+from inkdigits.errors import (
+    ModelError,
+    NoInkError,
+    PictureError,
+    PictureFormatError,
+    UsageError,
+)
 from inkdigits.recognition import (
     DEFAULT_MODEL,
     Box,
@@ -21,7 +30,7 @@ from inkdigits.recognition import (
     predict_digit,
 )
 from inkdigits.recognition.decoding import PictureSource
-from inkdigits.recognition.recognizer import _refuse_text
+from inkdigits.recognition.recognizer import PICTURES_AHEAD, _refuse_text
 from inkdigits.training import Run
 
 
@@ -208,3 +217,77 @@ def test_lines_of_text_are_refused_whole(lines: list[str], expected: str) -> Non
              for n in range(len(lines))]  # fmt: skip
     assert "\n".join(text for text in texts if text) == expected
     assert all((d.digit is None) == (d.reason is not None) for d in decided)
+
+
+@pytest.mark.parametrize("n_threads", [None, 1, 3])
+@pytest.mark.parametrize("one_digit", [False, True])
+def test_many_are_read_as_one_by_one(
+    recognizer: Recognizer,
+    pictures: dict[str, Path],
+    test_slice: LabelledImages,
+    n_threads: int | None,
+    one_digit: bool,
+) -> None:
+    sources: list[PictureSource] = [*test_slice.images[:40], *pictures.values()]
+    sources = [sources[i] for i in np.random.default_rng(0).permutation(len(sources))]
+    expected = []
+    for source in sources:
+        try:
+            expected.append(recognizer.read(source, one_digit=one_digit).to_json())
+        except PictureError as error:
+            expected.append({"error": str(error)})
+
+    found = list(recognizer.read_many(iter(sources), one_digit=one_digit, n_threads=n_threads))
+
+    assert sum("error" in row for row in expected) == 2
+    for row, reading in zip(expected, found, strict=True):
+        if isinstance(reading, PictureError):
+            assert row == {"error": str(reading)}
+            continue
+        assert reading.text == row["text"]
+        assert reading.confidence == pytest.approx(row["confidence"], abs=1e-5)
+        assert [vars(digit.box) for digit in reading.digits] == [
+            dict(zip(("x", "y", "width", "height"), digit["box"], strict=True))
+            for digit in row["digits"]
+        ]
+
+
+def test_stream_is_asked_for_few_at_a_time(
+    recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    asked = 0
+
+    def draw() -> Iterator[PictureSource]:
+        nonlocal asked
+        while True:  # nobody could hold them all
+            asked += 1
+            yield test_slice.images[asked % 100]
+
+    readings = recognizer.read_many(draw(), n_threads=2)
+    assert asked == 0
+    for taken, reading in enumerate(islice(readings, 200)):
+        assert not isinstance(reading, PictureError)
+        assert asked - taken <= 2 * PICTURES_AHEAD
+
+    readings.close()  # type: ignore[attr-defined]
+    assert [t.name for t in threading.enumerate() if t.name.startswith("inkdigits-read")] == []
+
+
+def test_nothing_to_read(recognizer: Recognizer) -> None:
+    assert list(recognizer.read_many([])) == []
+
+
+def test_errors_that_are_no_picture_end_the_stream(
+    recognizer: Recognizer, test_slice: LabelledImages
+) -> None:
+    def draw() -> Iterator[PictureSource]:
+        yield test_slice.images[0]
+        raise OSError("the camera is gone")
+
+    with pytest.raises(OSError, match="camera"):
+        list(recognizer.read_many(draw()))
+    mixed = Recognizer(Recognizer.load().network, recognizer.card)
+    with pytest.raises(ModelError, match="gives 11 probabilities"):
+        list(mixed.read_many(test_slice.images[:3]))
+    with pytest.raises(UsageError, match="0 threads"):
+        recognizer.read_many([], n_threads=0)

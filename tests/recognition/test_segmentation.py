@@ -125,6 +125,17 @@ def test_specks_and_frame_are_left_out(
     assert read(recognizer, find_digits(page, recognizer._judge)) == "507"
 
 
+@pytest.mark.parametrize("bottom", [35, 190], ids=["above", "below"])
+def test_words_beside_the_line_are_left_out(
+    recognizer: Recognizer, digits: dict[int, list[Ink]], bottom: int
+) -> None:
+    page = write(digits, ["20417"])
+    words = "Please write the amount here"
+    cv2.putText(page, words, (30, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
+
+    assert read(recognizer, find_digits(page, recognizer._judge)) == "20417"
+
+
 def test_empty_ink_holds_nothing(recognizer: Recognizer) -> None:
     empty = np.zeros((40, 60), np.uint8)
     assert find_digits(empty, recognizer._judge) == []

@@ -12,9 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from inkdigits.data import LabelledImages, Mnist
 from inkdigits.errors import DataFormatError
-from inkdigits.recognition.framing import is_framed, measure_stroke
+from inkdigits.recognition.framing import frame, is_framed, measure_stroke
 from inkdigits.training import augmentation
-from inkdigits.training.augmentation import CANVAS_SIDE, augment_digits, enlarge
+from inkdigits.training.augmentation import CANVAS_SIDE, augment_digits, distort_digits, enlarge
 
 Ink = NDArray[np.uint8]
 Step = Callable[[Ink, np.random.Generator], Ink]
@@ -28,6 +28,7 @@ STEPS = [
     augmentation.add_rule,
     augmentation.add_specks,
     augmentation.soften,
+    augmentation.straighten,
     augmentation.photograph,
     augmentation.take_picture,
     augmentation.write_european_one,
@@ -100,6 +101,41 @@ def test_augmented_digits_still_are_the_digits_they_were(
     assert min(recalls) > 0.55
     sixes, nines = read[digits.labels == 6], read[digits.labels == 9]
     assert np.mean(sixes == 9) + np.mean(nines == 6) < 0.03
+
+
+def test_distorted_digits_move_little_and_stay_what_they_were(
+    mnist: Mnist, digits: LabelledImages
+) -> None:
+    distorted = distort_digits(digits.images, np.random.default_rng(0))
+    again = distort_digits(digits.images, np.random.default_rng(0))
+    np.testing.assert_array_equal(distorted, again)
+    assert np.any(distorted != digits.images, axis=(1, 2)).mean() > 0.99
+
+    def find_centres(images: Ink) -> NDArray[np.float64]:
+        masses = images.sum(axis=(1, 2), dtype=np.float64)[:, np.newaxis]
+        places = np.indices((28, 28)).reshape(2, -1).T
+        return np.asarray(images.reshape(-1, 784) @ places.astype(np.float64) / masses)
+
+    moves = find_centres(distorted) - find_centres(digits.images)
+    assert np.abs(moves).max() < 4.5  # two pixels, and what turns and bends add
+    assert np.abs(moves.mean(axis=0)).max() < 0.15
+    known = mnist.train.take(range(1_000, 13_000))
+    neighbours = KNeighborsClassifier(3).fit(known.images.reshape(-1, 784), known.labels)
+    in_the_middle = np.stack([frame(tile) for tile in distorted])
+    assert neighbours.score(in_the_middle.reshape(-1, 784), digits.labels) > 0.85
+
+
+def test_straight_strokes_have_few_corners() -> None:
+    ring = cv2.circle(np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8), (56, 56), 36, 255, 9)
+    straight = augmentation.straighten(ring.astype(np.uint8), np.random.default_rng(0))
+    contours, _ = cv2.findContours(straight, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    assert len(contours) == 2  # it is a ring still
+    corners = [len(cv2.approxPolyDP(contour, 1.5, True)) for contour in contours]
+    round_corners = [
+        len(cv2.approxPolyDP(contour, 1.5, True))
+        for contour in cv2.findContours(ring, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[0]
+    ]
+    assert max(corners) < min(round_corners)
 
 
 @pytest.mark.parametrize(

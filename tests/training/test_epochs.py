@@ -31,7 +31,12 @@ def test_plain_epochs_are_permutations(test_slice: LabelledImages) -> None:
     assert first.process_seed != second.process_seed
 
 
-@pytest.mark.parametrize("recipe", [SMOKE, replace(PICTURES, epochs=3)], ids=lambda r: r.name)
+DISTORTED = replace(SMOKE, name="distorted", augmentation="distortions", epochs=3)
+
+
+@pytest.mark.parametrize(
+    "recipe", [SMOKE, DISTORTED, replace(PICTURES, epochs=3)], ids=lambda recipe: recipe.name
+)
 def test_an_epoch_follows_from_seed_and_number_alone(
     recipe: Recipe, test_slice: LabelledImages
 ) -> None:

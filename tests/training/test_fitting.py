@@ -146,6 +146,22 @@ def test_early_stopping_keeps_the_best_epoch(small_run: Run, mnist: Mnist) -> No
     assert card["figures"]["epochs"] == len(losses)
 
 
+def test_run_in_16_bits_gives_a_model_of_32(mnist: Mnist, tmp_path: Path) -> None:
+    overrides = {"precision": "bfloat16", "augmentation": "distortions", "epochs": 2}
+    run = train("smoke", overrides=overrides, output=tmp_path / "run", progress=False)
+
+    network = load_keras_model(run.keras_model)
+    validation = split_validation(mnist.train, 1_000, 0)[1]
+    probabilities = np.asarray(network(validation.images))
+
+    assert {layer.compute_dtype for layer in network.layers} <= {"float32", "uint8"}
+    read = Recognizer.load(run.folder).network(validation.images)
+    np.testing.assert_allclose(probabilities, read, atol=1e-5)
+    accuracy = np.mean(read.argmax(axis=1) == validation.labels)
+    # As validated in 16 bits, on the digits as they are: distorted ones would be read far worse.
+    assert accuracy == pytest.approx(run.load_history()[-1]["val_accuracy"], abs=0.01)
+
+
 def test_same_seed_same_weights(small_run: Run, tmp_path: Path) -> None:
     again = train("smoke", overrides=SMALL, output=tmp_path / "again", progress=False)
 

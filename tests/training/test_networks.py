@@ -40,6 +40,20 @@ def test_pixels_are_scaled_inside_the_network() -> None:
     np.testing.assert_allclose(outputs, 28 * 28, rtol=1e-5)
 
 
+def test_16_bits_compute_and_32_bits_keep(test_slice: LabelledImages) -> None:
+    recipe = replace(RECIPES["smoke"], precision="bfloat16")
+    coarse, fine = build_network(recipe), build_network(replace(recipe, precision="float32"))
+    fine.set_weights(coarse.get_weights())
+
+    rough, exact = (np.asarray(network(test_slice.images[:50])) for network in (coarse, fine))
+
+    assert {layer.compute_dtype for layer in coarse.layers[3:-1]} == {"bfloat16"}
+    assert {weight.dtype for weight in coarse.get_weights()} == {np.dtype("float32")}
+    assert rough.dtype == exact.dtype == np.float32
+    np.testing.assert_allclose(rough, exact, atol=0.02)
+    assert np.any(rough != exact)
+
+
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [

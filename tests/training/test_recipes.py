@@ -112,7 +112,7 @@ def test_classic_is_the_network_of_the_tutorials() -> None:
 
     assert classic.network == (
         Layer("Input", [28, 28], dtype="uint8"),
-        Layer("Rescaling", 1 / 255),
+        Layer("Rescaling", 1 / 255, dtype="float32"),
         Layer("Reshape", [28, 28, 1]),
         Layer("Conv2D", 32, 3, activation="relu"),
         Layer("MaxPooling2D", 2),
@@ -175,7 +175,7 @@ def count_parameters(network: Sequence[Layer]) -> Iterator[int]:
         elif layer.kind == "Dense":
             yield layer.arguments[0] * (shape[0] + 1)
             shape = (layer.arguments[0],)
-        elif layer.kind not in ("Rescaling", "Dropout"):
+        elif layer.kind not in ("Activation", "Rescaling", "Dropout"):
             raise NotImplementedError(layer.kind)
 
 

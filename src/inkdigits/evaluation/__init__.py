@@ -30,6 +30,7 @@ from inkdigits.evaluation.suites import (
     SuiteResult,
     evaluate_corruptions,
     evaluate_digits8x8,
+    evaluate_pages,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate",
     "evaluate_corruptions",
     "evaluate_digits8x8",
+    "evaluate_pages",
     "evaluate_pictures",
     "fit_temperature",
     "plot_confusion_matrix",

@@ -88,6 +88,8 @@ class Evaluation:
         per_digit: The digits 0 to 9, in this order.
         confusion_matrix: int64, shape (10, 10): number of tiles by true digit (row) and predicted
             digit (column).
+        reviewed_accuracy: On the labels as people reviewed them
+            (`inkdigits.evaluation.reviewed`); None for other images than MNIST's test images.
     """
 
     n: int
@@ -98,6 +100,7 @@ class Evaluation:
     macro_f1: float
     per_digit: tuple[DigitScore, ...]
     confusion_matrix: NDArray[np.int64]
+    reviewed_accuracy: float | None = None
 
     @property
     def mistakes(self) -> int:
@@ -110,6 +113,7 @@ class Evaluation:
             "n": self.n,
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
+            "reviewed_accuracy": self.reviewed_accuracy,
             "loss": self.loss,
             "expected_calibration_error": self.expected_calibration_error,
             "macro_f1": self.macro_f1,
@@ -125,6 +129,14 @@ class Evaluation:
             f"Accuracy           {100 * self.accuracy:8.2f} %   "
             f"95 % interval {100 * lower:.2f} to {100 * upper:.2f} %",
             f"Mistakes           {self.mistakes:8,}     of {self.n:,}",
+            *(
+                []
+                if self.reviewed_accuracy is None
+                else [
+                    f"On reviewed labels {100 * self.reviewed_accuracy:8.2f} %   "
+                    "15 doubtful ones corrected or left out"
+                ]
+            ),
             f"Loss               {self.loss:8.4f} nats",
             f"Calibration error  {100 * self.expected_calibration_error:8.2f} %   0 is best",
             "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from inkdigits.evaluation.plots import (
     plot_sample_predictions,
     save_figure,
 )
+from inkdigits.evaluation.reviewed import score_reviewed
 from inkdigits.files import write_text_whole
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 
@@ -36,7 +38,7 @@ def evaluate(
             is there; None writes nothing.
 
     Returns:
-        Accuracy, loss, calibration and each digit's share.
+        Accuracy, on MNIST also that on reviewed labels; loss, calibration, each digit's share.
 
     Raises:
         ModelError: No usable model.
@@ -45,9 +47,13 @@ def evaluate(
         MissingExtraError: A report is asked for and matplotlib is not installed.
     """
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
-    test = (fetch_mnist() if data is None else load_mnist(data)).test
+    mnist = fetch_mnist() if data is None else load_mnist(data)
+    test = mnist.test
     probabilities = recognizer.classify(test.images)
     evaluation = score(probabilities, test.labels)
+    if mnist.is_mnist:
+        reviewed = score_reviewed(probabilities, test.labels)
+        evaluation = replace(evaluation, reviewed_accuracy=reviewed)
     if output is not None:
         _write_report(Path(output), evaluation, test, probabilities)
     return evaluation

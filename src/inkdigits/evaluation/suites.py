@@ -1,4 +1,7 @@
-"""Suites: how well a model reads digits that differ from MNIST's test images in a known way."""
+"""Suites: how well a model reads digits that differ from MNIST's test images in a known way.
+
+A suite has a row for each kind of what it reads: digits, or pages of them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from inkdigits.data import fetch_mnist, load_mnist
 from inkdigits.errors import MissingExtraError, UsageError
 from inkdigits.evaluation.corruptions import CORRUPTIONS
 from inkdigits.evaluation.metrics import compute_interval
+from inkdigits.evaluation.pages import KINDS, draw_page
 from inkdigits.recognition import Recognizer
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with the name of a row, the number of digits read in it so far, and that of all."""
+"""Called with the name of a row, the number of its digits or pages read so far, and of all."""
 
 _SEED: Final = 0
 _PEN: Final = 20  # picture pixels for one pixel of an 8 × 8 digit
@@ -28,11 +32,11 @@ _MARGIN: Final = 40  # of bare paper, in picture pixels: those digits reach to t
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """How well one kind of digits was read.
+    """How well one kind of digits or pages was read.
 
     Attributes:
         name: The kind, such as a corruption.
-        n: Number of digits, at least 1.
+        n: Number of digits or pages, at least 1.
         right: Number of those that were read correctly.
     """
 
@@ -42,11 +46,11 @@ class SuiteRow:
 
     def __post_init__(self) -> None:
         if not 0 <= self.right <= self.n or self.n < 1:
-            raise ValueError(f"{self.right} of {self.n} digits cannot have been read correctly")
+            raise ValueError(f"{self.right} of {self.n} cannot have been read correctly")
 
     @property
     def accuracy(self) -> float:
-        """Share of the digits that were read correctly."""
+        """Share of the digits or pages that were read correctly."""
         return self.right / self.n
 
 
@@ -176,9 +180,51 @@ def evaluate_digits8x8(
     return SuiteResult("digits8x8", (row,))
 
 
+def evaluate_pages(
+    recognizer: Recognizer,
+    *,
+    data: Path | str | None = None,
+    pages_per_kind: int = 24,
+    report_progress: ReportProgress | None = None,
+) -> SuiteResult:
+    """Measures a model on drawn pages of numbers in MNIST's test digits.
+
+    A page is right where every digit is read, nothing else is, and lines are told apart. The same
+    digits give the same pages every time, whatever their number.
+
+    Args:
+        recognizer: The model.
+        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
+        pages_per_kind: Number of pages of each kind of `inkdigits.evaluation.pages.KINDS`.
+        report_progress: Told how far the work is.
+
+    Returns:
+        A row for each kind.
+
+    Raises:
+        UsageError: Fewer than 1 page of each kind.
+        DataFormatError, DataUnavailableError: No whole MNIST.
+    """
+    if pages_per_kind < 1:
+        raise UsageError(f"{pages_per_kind} pages of each kind: expected 1 or more")
+    digits = (fetch_mnist() if data is None else load_mnist(data)).test
+    rows = []
+    for number, kind in enumerate(KINDS):
+        right = 0
+        for done in range(pages_per_kind):
+            # Each page has its own draws, whichever came before it.
+            page = draw_page(kind, digits, np.random.default_rng((_SEED, number, done)))
+            right += recognizer.read(page.picture).text == page.text
+            if report_progress is not None:
+                report_progress(kind, done + 1, pages_per_kind)
+        rows.append(SuiteRow(kind, pages_per_kind, right))
+    return SuiteResult("pages", tuple(rows))
+
+
 SUITES: Final[Mapping[str, Callable[..., SuiteResult]]] = {
     "corruptions": evaluate_corruptions,
     "digits8x8": evaluate_digits8x8,
+    "pages": evaluate_pages,
 }
 """What `inkdigits evaluate --suite` calls them; each takes a recognizer and `report_progress`."""
 

@@ -41,6 +41,9 @@ _LEAST_CONTRAST: Final = 0.07
 _NOISE_FACTOR: Final = 4.0
 """Ink stands out of the paper's grain by this many of its standard deviations."""
 
+_GRAINY: Final = 0.3
+"""Noise of this standard deviation, in grey levels, is smoothed in full."""
+
 _PALE: Final = 0.35
 """Writing this much paler than the strongest is still writing."""
 
@@ -126,13 +129,25 @@ def _measure_ridges(mask: Grey) -> float:
 
 def _compare_with_paper(pixels: Grey, stroke: float) -> Strength:
     """Share of the paper's light that dark strokes take: about 0 paper, 1 black."""
-    # Half a stroke of smoothing takes the grain and leaves the stroke.
-    smooth = cv2.GaussianBlur(pixels, (0, 0), stroke / 6) if stroke > 3 else pixels
+    # Half a stroke of smoothing takes the grain and leaves the stroke; where all is smooth already,
+    # it would only blur what is fine in coarse writing.
+    reach = stroke / 6 * min(_measure_grain(pixels) / _GRAINY, 1)
+    smooth = cv2.GaussianBlur(pixels, (0, 0), reach) if reach > 0.5 else pixels
     scale = min(_PEN_PIXELS / stroke, 1)
     small = _shrink(_as_bytes(smooth), max(round(max(pixels.shape) * scale), 1))
     reach = 2 * round(_PEN_REACH * stroke * scale / 2) + 1
     paper = _bridge(_as_bytes(cv2.medianBlur(small, 3)) if stroke > 2 else small, reach)
     return _contrast(_as_bytes(smooth), paper)
+
+
+def _measure_grain(pixels: Grey) -> float:
+    """Standard deviation of the noise from pixel to pixel, in grey levels (Immerkaer, 1996).
+
+    Edges and hairlines count as noise, which suits: what is fine is not the pen's.
+    """
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    residues = np.abs(cv2.filter2D(pixels, cv2.CV_32F, kernel))
+    return float(np.sqrt(np.pi / 2) * residues.mean() / 6)
 
 
 def _bridge(pixels: Grey, reach: int) -> Grey:

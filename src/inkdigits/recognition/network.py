@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from inkdigits.errors import ModelError
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
 
-BATCH = 512  # tiles at a time: large enough to fill the cores, small enough for their caches
+BATCH = 128  # tiles at a time: what passes between two layers still fits into a core's cache
+LEAST_SHARE = 16  # tiles for which it is worth to wake another core
 
 
 class Network(Protocol):
@@ -31,7 +34,11 @@ class Network(Protocol):
 
 
 class OnnxNetwork:
-    """A network in an ONNX file, run by ONNX Runtime on the CPU."""
+    """A network in an ONNX file, run by ONNX Runtime on the CPU.
+
+    The cores share the tiles rather than the work within each layer: so they never wait for each
+    other, and a single tile wakes none but its own. Calls from several threads are welcome.
+    """
 
     def __init__(self, path: Path) -> None:
         """Loads the file.
@@ -46,6 +53,7 @@ class OnnxNetwork:
             raise ModelError(f"{path} is not there: expected a model file such as model.onnx")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its own warnings would mix with ours
+        options.intra_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -66,11 +74,20 @@ class OnnxNetwork:
             )
         self._input = inputs[0].name
         self._n_outputs = int(outputs[0].shape[1])
+        self._n_cores = os.cpu_count() or 1
+        self._cores = ThreadPoolExecutor(self._n_cores, "inkdigits-network")
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Network.__call__`."""
-        parts = [
-            self._session.run(None, {self._input: tiles[start : start + BATCH]})[0]
-            for start in range(0, len(tiles), BATCH)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, self._n_outputs), np.float32)
+        share = -(-len(tiles) // self._n_cores)
+        size = min(BATCH, max(share, LEAST_SHARE))
+        parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+        if not parts:
+            return np.zeros((0, self._n_outputs), np.float32)
+        if len(parts) == 1:
+            return self._run(tiles)
+        return np.concatenate(list(self._cores.map(self._run, parts)))
+
+    def _run(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = self._session.run(None, {self._input: tiles})[0]
+        return probabilities

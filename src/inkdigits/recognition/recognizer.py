@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import DigitCountError, ModelError, NoInkError
+from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError, UsageError
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, NONE, Card, locate_card
+from inkdigits.recognition.card import LABELS, NONE, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.framing import frame
 from inkdigits.recognition.ink import extract_ink
@@ -22,7 +26,23 @@ from inkdigits.recognition.segmentation import Region, find_digits, find_single_
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 DEFAULT_LIMITS = DecodingLimits()
+PICTURES_AHEAD = 8  # per thread, in `read_many`: a large one does not hold up those after it
 TEXT_SHARE = 0.25  # of a page and of a line refused, beyond which nothing of that line is read
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A picture before the network has judged what was found on it.
+
+    Attributes:
+        notes: Of the decoded picture.
+        regions: What may be digits.
+        tiles: uint8, shape (regions, 28, 28), 0 background, 255 full ink.
+    """
+
+    notes: tuple[str, ...]
+    regions: Sequence[Region]
+    tiles: NDArray[np.uint8]
 
 
 class Recognizer:
@@ -95,6 +115,68 @@ class Recognizer:
             PictureFormatError: Not a picture, or a damaged one.
             PictureTooLargeError: Beyond the limits.
         """
+        return self._conclude([self._prepare(picture, one_digit)])[0]
+
+    def read_many(
+        self,
+        pictures: Iterable[PictureSource],
+        *,
+        one_digit: bool = False,
+        n_threads: int | None = None,
+    ) -> Iterator[Reading | PictureError]:
+        """Reads pictures as they come, several at a time, and gives the readings in their order.
+
+        However many there are, only a few of them lie in memory: the next ones are asked for as
+        the readings are taken. A picture that cannot be read does not end the stream.
+
+        Args:
+            pictures: As `read` takes them.
+            one_digit: As in `read`.
+            n_threads: How many are read at the same time; None: one for each core.
+
+        Yields:
+            For each picture its reading, or the error that `read` would have raised for it.
+
+        Raises:
+            UsageError: No threads.
+        """
+        n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
+        if n_threads < 1:
+            raise UsageError(f"{n_threads} threads cannot read: expected at least 1")
+        return self._read_stream(iter(pictures), one_digit, n_threads)
+
+    def _read_stream(
+        self, pictures: Iterator[PictureSource], one_digit: bool, n_threads: int
+    ) -> Iterator[Reading | PictureError]:
+        """Prepares in threads, and judges here, at once, all that is ready by then."""
+        ahead: deque[Future[_Prepared | PictureError]] = deque()
+        with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
+            try:
+                while True:
+                    missing = PICTURES_AHEAD * n_threads - len(ahead)
+                    for picture in islice(pictures, missing):
+                        ahead.append(executor.submit(self._try_to_prepare, picture, one_digit))
+                    if not ahead:
+                        return
+                    ready = [ahead.popleft().result()]
+                    while ahead and ahead[0].done():
+                        ready.append(ahead.popleft().result())
+                    prepared = [found for found in ready if isinstance(found, _Prepared)]
+                    readings = iter(self._conclude(prepared))
+                    for found in ready:
+                        yield next(readings) if isinstance(found, _Prepared) else found
+            finally:  # also where nobody takes the rest
+                for future in ahead:
+                    future.cancel()
+
+    def _try_to_prepare(self, picture: PictureSource, one_digit: bool) -> _Prepared | PictureError:
+        try:
+            return self._prepare(picture, one_digit)
+        except PictureError as error:
+            return error
+
+    def _prepare(self, picture: PictureSource, one_digit: bool) -> _Prepared:
+        """All up to the tiles of a picture."""
         decoded = decode_picture(picture, self.limits)
         ink = extract_ink(decoded.pixels)
         if one_digit:
@@ -102,18 +184,30 @@ class Recognizer:
             regions = [] if single is None else [single]
         else:
             regions = find_digits(ink, self._judge)
-        if not regions:
-            return Reading((), decoded.notes, reason="no ink")
-        tiles = np.stack([frame(region.ink) for region in regions])
-        judged = self._judge(tiles)
+        tiles = np.array([frame(region.ink) for region in regions], np.uint8)
+        return _Prepared(decoded.notes, regions, tiles.reshape(-1, *TILE_SHAPE))
+
+    def _conclude(self, prepared: Sequence[_Prepared]) -> list[Reading]:
+        """The readings of some pictures, whose tiles the network sees together."""
+        if not prepared:
+            return []
+        judged = iter(self._judge(np.concatenate([picture.tiles for picture in prepared])))
+        return [
+            self._make_reading(picture, list(islice(judged, len(picture.tiles))))
+            for picture in prepared
+        ]
+
+    def _make_reading(self, picture: _Prepared, judged: list[NDArray[np.float32]]) -> Reading:
+        if not picture.regions:
+            return Reading((), picture.notes, reason="no ink")
         digits = _refuse_text(
             [
                 self._decide(region, tile, shares)
-                for region, tile, shares in zip(regions, tiles, judged, strict=True)
+                for region, tile, shares in zip(picture.regions, picture.tiles, judged, strict=True)
             ]
         )
         read_any = any(digit.digit is not None for digit in digits)
-        return Reading(digits, decoded.notes, None if read_any else _find_main_reason(digits))
+        return Reading(digits, picture.notes, None if read_any else _find_main_reason(digits))
 
     def _judge(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities of all that the network tells apart, (n, 10) or (n, 11)."""

@@ -29,6 +29,9 @@ _WORKING_SIDE: Final = 1600
 _SOLID: Final = 96
 """Ink from here on connects; paler ink is the fringe of what it surrounds."""
 
+_FRINGE: Final = 0.5
+"""Paler ink belongs to a piece up to so many stroke widths away from it."""
+
 # What follows is in units of the digits' height on the page or line at hand.
 _SPECK: Final = 0.12
 """Pieces smaller than this both ways are specks unless they complete a digit."""
@@ -40,6 +43,10 @@ _WIDEST_LETTER: Final = 1.3
 """What is wider is more likely digits that touch than one letter."""
 _JOIN_GAP: Final = 0.3
 """Pieces further apart belong to different digits."""
+_DASH: Final = 1.4
+"""A piece this many times wider than high may float above its digit, as the bar of a 5 does."""
+_BESIDE: Final = 0.05
+"""Pieces stand beside each other where they share this much of their heights."""
 _CUT_FROM: Final = 0.7
 """Pieces at least this wide may be several digits that touch."""
 
@@ -64,6 +71,8 @@ _MOST_GROUPED: Final = _MOST_CUTS + 1
 _SURE: Final = 0.8
 """Each side of a cut is a digit with at least this probability: otherwise nearly every letter
 could be torn into two digits."""
+_FAIR: Final = 0.4
+"""What is joined from pieces that are no digits themselves is one with at least this."""
 _LEAST_TORN: Final = 0.6
 """One side of a cut is at least this high, as a share of what was cut."""
 _DEEPEST_CUT: Final = 3.0
@@ -156,8 +165,15 @@ def find_digits(ink: NDArray[np.uint8], classify: Classify) -> list[Region]:
     for number, line in enumerate(_find_lines(pieces)):
         height = _typical_height(line)
         parts = [part for piece in line for part in _cut(piece, height)]
-        for group in _divide(parts, height, classify):
+        for group in _join_stacked(_divide(parts, height, classify), classify):
             regions.append(_as_region(group, scale, number, ink.shape))
+    if len(regions) > 1:
+        # Dots and dashes that are nothing each may be a digit together.
+        whole = _grow_digit(pieces)
+        tiles = np.stack([frame(region.ink) for region in regions] + [frame(_merge(whole))])
+        certainties = classify(tiles)[:, :10].max(axis=1)
+        if certainties[:-1].max() < _FAIR and certainties[-1] >= _SURE:
+            return [_as_region(whole, scale, 0, ink.shape)]
     # A line of specks only has vanished: number those that are left.
     numbers = {number: rank for rank, number in enumerate(sorted({r.line for r in regions}))}
     return [Region(region.ink, region.box, numbers[region.line]) for region in regions]
@@ -176,8 +192,11 @@ def find_single_digit(ink: NDArray[np.uint8]) -> Region | None:
         return _take_whole(ink)
     small, scale = _shrink(ink)
     pieces = _drop_edges(_find_pieces(small), small.shape)
-    if not pieces:
-        return None
+    return _as_region(_grow_digit(pieces), scale, 0, ink.shape) if pieces else None
+
+
+def _grow_digit(pieces: list[_Piece]) -> list[_Piece]:
+    """The largest piece and all that is near enough, and no speck, to belong to it."""
     digit = [max(pieces, key=lambda piece: piece.area)]
     others = [piece for piece in pieces if piece is not digit[0]]
     grown = True
@@ -191,7 +210,7 @@ def find_single_digit(ink: NDArray[np.uint8]) -> Region | None:
                 others.remove(piece)
                 grown = True
                 break
-    return _as_region(digit, scale, 0, ink.shape)
+    return digit
 
 
 def _take_whole(tile: NDArray[np.uint8]) -> Region:
@@ -215,15 +234,17 @@ def _find_pieces(ink: NDArray[np.uint8]) -> list[_Piece]:
     solid = (ink >= _SOLID).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
+    # Ink around it belongs to it as well: the fringe, wide where strokes are blurred.
+    fringe = max(round(_FRINGE * measure_stroke(ink)), 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * fringe + 1, 2 * fringe + 1))
     pieces = []
     for label in order[:_MOST_PIECES]:
         left, top, width, height, area = (int(value) for value in stats[label])
-        # One pixel around belongs to it as well: the fringe.
-        left, top = max(left - 1, 0), max(top - 1, 0)
-        rows = slice(top, min(top + height + 2, ink.shape[0]))
-        columns = slice(left, min(left + width + 2, ink.shape[1]))
+        rows = slice(max(top - fringe, 0), min(top + height + fringe, ink.shape[0]))
+        columns = slice(max(left - fringe, 0), min(left + width + fringe, ink.shape[1]))
+        left, top = columns.start, rows.start
         own = labels[rows, columns] == label
-        near = cv2.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        near = cv2.dilate(own.astype(np.uint8), disc).astype(bool)
         near &= own | (labels[rows, columns] == 0)
         pieces.append(_Piece(left, top, np.where(near, ink[rows, columns], 0), area))
     return pieces
@@ -257,7 +278,7 @@ def _find_lines(pieces: list[_Piece]) -> list[list[_Piece]]:
     """Pieces by line, lines from the top, pieces from the left.
 
     High pieces are chained to the next on the right beside which they stand, which follows skewed
-    lines; what is small goes to the nearest of them.
+    lines; what is small goes to the nearest of them, unless it lies off that line as print does.
     """
     height = _typical_height(pieces)
     cores = sorted(
@@ -286,9 +307,21 @@ def _find_lines(pieces: list[_Piece]) -> list[list[_Piece]]:
     for piece in pieces:
         if id(piece) not in core_ids:
             gaps = [min(_box_gap(piece, core) for core in line) for line in founders]
-            members[int(np.argmin(gaps))].append(piece)
+            nearest = int(np.argmin(gaps))
+            if _is_on_line(piece, founders[nearest], height):
+                members[nearest].append(piece)
     tops = [np.mean([piece.top + piece.height / 2 for piece in line]) for line in founders]
     return [sorted(members[index], key=lambda piece: piece.centre) for index in np.argsort(tops)]
+
+
+def _is_on_line(piece: _Piece, line: list[_Piece], height: float) -> bool:
+    """Whether a small piece can belong to a digit of the line: words above and below cannot."""
+    core = min(line, key=lambda core: abs(core.centre - piece.centre))
+    shared = min(piece.bottom, core.bottom) - max(piece.top, core.top)
+    if shared > _BESIDE * height:
+        return True
+    reach = _JOIN_GAP if piece.width >= _DASH * piece.height else _JOIN_GAP / 2
+    return min(_distance(piece, other) for other in line) <= reach * height
 
 
 def _box_gap(one: _Piece, other: _Piece) -> float:
@@ -441,8 +474,9 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
     probabilities = classify(tiles)[:, :10].max(axis=1)
     doubts = np.minimum(-np.log(np.maximum(probabilities, 1e-9)), _DOUBT_LIMIT)
     for index, (start, end, _) in enumerate(groups):
-        if _is_torn(parts, start, end, line_height) and (
-            probabilities[index] < _SURE or _is_stump(parts, start, end)
+        unsure = probabilities[index] < _SURE
+        if (unsure and _is_cut(parts, start, end)) or (
+            _is_torn(parts, start, end, line_height) and _is_stump(parts, start, end)
         ):
             doubts[index] += _TEAR_COST
 
@@ -455,7 +489,7 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
         part = parts[end - 1]
         # What was cut off is no speck: it may not vanish to make its other side a digit.
         skip = _SKIP_COST * part.extent / line_height
-        if _is_torn(parts, end - 1, end, line_height):
+        if _is_cut(parts, end - 1, end):
             skip += _TEAR_COST
         options = [(end - 1, skip, False)]
         options += [(start, cost, True) for start, cost in ending.get(end, [])]
@@ -475,15 +509,46 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
     return found[::-1]
 
 
-def _is_torn(parts: list[_Piece], start: int, end: int, line_height: float) -> bool:
-    """Whether a group holds one side of a cut through what could be one digit or letter."""
+def _join_stacked(groups: list[list[_Piece]], classify: Classify) -> list[list[_Piece]]:
+    """Join neighbours that stand more above than beside each other, where they are one digit.
+
+    The two strokes of an open 4 are each a good 1; but digits of one line stand side by side.
+    """
+    joined = groups[:1]
+    for group in groups[1:]:
+        together = [*joined[-1], *group] if joined else group
+        if joined and _is_stacked(joined[-1], group):
+            tile = frame(_merge(together))[np.newaxis]
+            if classify(tile)[0, :10].max() >= _FAIR:
+                joined[-1] = together
+                continue
+        joined.append(group)
+    return joined
+
+
+def _is_stacked(one: list[_Piece], other: list[_Piece]) -> bool:
+    (x, y, width, height), (u, v, breadth, depth) = _bounds(one), _bounds(other)
+    beside = min(x + width, u + breadth) - max(x, u)
+    above = min(y + height, v + depth) - max(y, v)
+    return beside > 0.4 * min(width, breadth) and above < 0.6 * min(height, depth)
+
+
+def _is_cut(parts: list[_Piece], start: int, end: int) -> bool:
+    """Whether a group begins or ends at a cut."""
     before = start > 0 and parts[start].source == parts[start - 1].source != -1
     after = end < len(parts) and parts[end - 1].source == parts[end].source != -1
-    if not (before or after):
+    return before or after
+
+
+def _is_torn(parts: list[_Piece], start: int, end: int, line_height: float) -> bool:
+    """Whether a group holds one side of a cut through what could be one digit or letter."""
+    if not _is_cut(parts, start, end):
         return False
-    source = parts[start if before else end - 1].source
-    whole = [part for part in parts if part.source == source]
-    return _bounds(whole)[2] <= _WIDEST_LETTER * line_height
+    sources = {parts[start].source, parts[end - 1].source} - {-1}
+    wholes = [[part for part in parts if part.source == source] for source in sources]
+    return any(
+        len(whole) > 1 and _bounds(whole)[2] <= _WIDEST_LETTER * line_height for whole in wholes
+    )
 
 
 def _is_stump(parts: list[_Piece], start: int, end: int) -> bool:

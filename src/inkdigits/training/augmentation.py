@@ -52,12 +52,12 @@ _UNCHANGED_SHARE: Final = 0.2
 _EUROPEAN_SHARE: Final = 0.4
 """Of the digits 1 and 7."""
 
-
 # Of the digits that do change:
 _NEW_PEN_SHARE: Final = 0.55
 _OUTLINED_SHARE: Final = 0.025
-_SOFTENED_SHARE: Final = 0.4
-_PHOTOGRAPHED_SHARE: Final = 0.04
+_STRAIGHTENED_SHARE: Final = 0.06
+_SOFTENED_SHARE: Final = 0.45
+_PHOTOGRAPHED_SHARE: Final = 0.06
 _DISTURBED_SHARE: Final = 0.3
 
 
@@ -93,6 +93,41 @@ def augment_digits(
     return tiles
 
 
+def distort_digits(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Turn, shear, zoom, shift and bend each digit a little, as hands differ.
+
+    Args:
+        images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+        random: Where all chance comes from; the same state gives the same tiles.
+
+    Returns:
+        Tiles of the same digits: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+    """
+    n = len(images)
+    angles = np.deg2rad(random.uniform(-15, 15, n))
+    shears = random.uniform(-0.15, 0.15, n)
+    zooms = np.exp(random.uniform(-0.12, 0.12, (n, 2)))
+    shifts = random.uniform(-2, 2, (n, 1, 2))
+    cosines, sines = np.cos(angles), np.sin(angles)
+    turns = np.stack([cosines, -sines, sines, cosines], axis=1).reshape(n, 2, 2)
+    slants = np.broadcast_to(np.eye(2), (n, 2, 2)).copy()
+    slants[:, 0, 1] = shears
+    matrices = (turns @ slants * zooms[:, :, np.newaxis]).astype(np.float32)
+    # A smooth random field on a coarse grid, interpolated (Simard et al., 2003).
+    strengths = random.uniform(0, 1.2, (n, 1, 1, 1)).astype(np.float32)
+    fields = strengths * random.standard_normal((n, 5, 5, 2), dtype=np.float32)
+    middle = (TILE_SIDE - 1) / 2
+    places = np.indices((TILE_SIDE, TILE_SIDE), np.float32)[::-1].reshape(2, -1).T - middle
+    tiles = np.empty_like(images)
+    for image, tile, matrix, shift, field in zip(
+        images, tiles, matrices, (middle + shifts).astype(np.float32), fields, strict=True
+    ):
+        sources = (places @ matrix.T + shift).reshape(TILE_SIDE, TILE_SIDE, 2)
+        sources += cv2.resize(field, (TILE_SIDE, TILE_SIDE), interpolation=cv2.INTER_CUBIC)
+        tile[:] = cv2.remap(image, sources[:, :, 0], sources[:, :, 1], cv2.INTER_LINEAR)
+    return tiles
+
+
 def _augment_digit(image: Ink, label: int, random: np.random.Generator) -> Ink:
     if random.random() < _UNCHANGED_SHARE:
         return frame(image)
@@ -105,6 +140,8 @@ def _augment_digit(image: Ink, label: int, random: np.random.Generator) -> Ink:
         ink = change_pen(ink, random)
     elif chance < _NEW_PEN_SHARE + _OUTLINED_SHARE and label != 1:  # the outline of a 1 is a 0
         ink = outline(ink, random)
+    if random.random() < _STRAIGHTENED_SHARE:
+        ink = straighten(ink, random)
     # At most one blemish, for two of them can make a digit unreadable.
     chance = random.random()
     for share, spoil in _BLEMISHES:
@@ -139,7 +176,7 @@ def write_european_one(ink: Ink, random: np.random.Generator) -> Ink:
     angle = math.radians(random.uniform(25, 55))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     ink = ink.copy()
-    _draw(ink, [top, top + random.uniform(0.2, 0.5) * turn @ stem], pen)
+    _draw(ink, [top, top + random.uniform(0.2, 0.65) * turn @ stem], pen)
     if random.random() < 0.35:
         reach = np.array([random.uniform(0.15, 0.3) * height, random.uniform(-2, 2)])
         _draw(ink, [bottom - reach, bottom + reach], pen)
@@ -150,12 +187,12 @@ def write_european_seven(ink: Ink, random: np.random.Generator) -> Ink:
     """Cross the stem of a 7 with a bar."""
     _, row, _, height = cv2.boundingRect(find_above(ink, 127))
     pen = measure_stroke(ink)
-    level = row + round(height * random.uniform(0.42, 0.62))
+    level = row + round(height * random.uniform(0.42, 0.68))
     columns = np.flatnonzero(ink[level] > 127)
     if columns.size == 0 or np.ptp(columns) > 3 * pen:
         return ink  # something else than a stem is there
     middle = np.array([columns.mean() + random.uniform(-3, 3), level])
-    reach = np.array([random.uniform(0.17, 0.32) * height, random.uniform(-5, 3)])
+    reach = np.array([random.uniform(0.17, 0.38) * height, random.uniform(-5, 4)])
     ink = ink.copy()
     _draw(ink, [middle - reach, middle + reach], pen * random.uniform(0.7, 1.1))
     return ink
@@ -201,17 +238,18 @@ def change_pen(ink: Ink, random: np.random.Generator) -> Ink:
     kind = random.random()
     if kind < 0.45:
         # Even in the logarithm: from a hairline to a marker twice as thick as MNIST's pens.
-        return _restroke(ink, round(math.exp(random.uniform(math.log(2), math.log(26)))))
+        width = round(math.exp(random.uniform(math.log(2), math.log(26))))
+        return _restroke(ink, width, _square if random.random() < 0.15 else _disc)
     if kind < 0.65:
         return _thicken(ink, int(random.integers(2, 10)))
     thinned = cv2.erode(ink, _disc(int(random.integers(3, 8))))
     # Thin parts keep a line, so that nothing falls apart.
-    return _as_bytes(cv2.max(thinned, _restroke(ink, 3)))
+    return _as_bytes(cv2.max(thinned, _restroke(ink, 3, _disc)))
 
 
 def outline(ink: Ink, random: np.random.Generator) -> Ink:
     """Write with a marker and leave only the edges of its strokes."""
-    marker = _restroke(ink, int(random.integers(12, 19)))
+    marker = _restroke(ink, int(random.integers(12, 19)), _disc)
     return _as_bytes(cv2.subtract(marker, cv2.erode(marker, _disc(int(random.integers(3, 6))))))
 
 
@@ -278,16 +316,38 @@ def add_specks(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def soften(ink: Ink, random: np.random.Generator) -> Ink:
-    """Blur, or keep only a few pixels, or cut the edges hard."""
+    """Blur, or keep only a few pixels, smooth or as squares, or cut the edges hard."""
     kind = random.random()
-    if kind < 0.3:
+    if kind < 0.25:
         reach = 2 * int(random.integers(1, 7)) + 1
         return _as_bytes(cv2.GaussianBlur(ink, (reach, reach), 0))
-    if kind < 0.7:
-        side = round(CANVAS_SIDE * random.uniform(0.12, 0.6))
-        few = cv2.resize(ink, (side, side), interpolation=cv2.INTER_AREA)
-        return _as_bytes(cv2.resize(few, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    if kind < 0.65:
+        # Down to eight pixels for the height of a digit, as many in each octave.
+        few = _keep_few_pixels(ink, math.exp(random.uniform(math.log(0.1), math.log(0.6))))
+        how = cv2.INTER_LINEAR if random.random() < 0.6 else cv2.INTER_CUBIC
+        return _as_bytes(cv2.resize(few, ink.shape[::-1], interpolation=how))
+    if kind < 0.75:
+        few = _keep_few_pixels(ink, random.uniform(0.13, 0.28))
+        squares = find_above(few, int(random.integers(70, 140)))
+        if squares.any():
+            return _as_bytes(cv2.resize(squares, ink.shape[::-1], interpolation=cv2.INTER_NEAREST))
     return find_above(ink, int(random.integers(90, 160)))
+
+
+def straighten(ink: Ink, random: np.random.Generator) -> Ink:
+    """Make every curve a few straight strokes, as pens on screens do."""
+    outlines, _ = cv2.findContours(find_above(ink, 127), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    tolerance = random.uniform(2, 6)
+    straight = [cv2.approxPolyDP(outline, tolerance, True) for outline in outlines]
+    if not straight or max(len(outline) for outline in straight) < 3:
+        return ink
+    return _as_bytes(cv2.drawContours(np.zeros_like(ink), straight, -1, 255, cv2.FILLED))
+
+
+def _keep_few_pixels(ink: Ink, share: float) -> Ink:
+    """Ink in a picture whose sides are this share as long."""
+    side = round(CANVAS_SIDE * share)
+    return _as_bytes(cv2.resize(ink, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def photograph(ink: Ink, random: np.random.Generator) -> Ink:
@@ -298,7 +358,11 @@ def photograph(ink: Ink, random: np.random.Generator) -> Ink:
     failed extraction leaves is not the digit.
     """
     side = int(random.integers(36, 60))
-    small = _as_bytes(cv2.resize(ink, (side, side), interpolation=cv2.INTER_AREA))
+    if random.random() < 0.5 and min(ink.shape) > 2 * side:  # of few pixels, and enlarged since
+        few = cv2.resize(ink, (side // 3, side // 3), interpolation=cv2.INTER_AREA)
+        small = _as_bytes(cv2.resize(few, (side, side), interpolation=cv2.INTER_CUBIC))
+    else:
+        small = _as_bytes(cv2.resize(ink, (side, side), interpolation=cv2.INTER_AREA))
     picture = take_picture(small, random)
     extracted = extract_ink(picture)
     written, found = small > 127, extracted > 127
@@ -440,10 +504,10 @@ _BLEMISHES: Final[tuple[tuple[float, Step], ...]] = (
 """Each with its share of the digits that do change."""
 
 
-def _restroke(ink: Ink, width: int) -> Ink:
-    """Draw the middle line of the strokes anew with a round pen of the width given."""
+def _restroke(ink: Ink, width: int, pen: Callable[[int], Ink]) -> Ink:
+    """Draw the middle line of the strokes anew with a pen of the width given."""
     middle = _find_middle(find_above(ink, 127))
-    drawn = _as_bytes(cv2.dilate(middle, _disc(max(width - 1, 1))))
+    drawn = _as_bytes(cv2.dilate(middle, pen(max(width - 1, 1))))
     return _open_gaps(drawn, ink) if width > 14 else drawn
 
 
@@ -479,6 +543,11 @@ def _find_middle(mask: Ink) -> Ink:
 @lru_cache
 def _disc(diameter: int) -> NDArray[np.uint8]:
     return _as_bytes(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)))
+
+
+@lru_cache
+def _square(side: int) -> NDArray[np.uint8]:
+    return _as_bytes(cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
 
 
 @lru_cache

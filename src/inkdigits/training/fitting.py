@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,13 @@ def _fit(
 def _draw_validation(
     recipe: Recipe, validation: LabelledImages, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """Tiles and labels to validate on: the same in each epoch, augmented as training is."""
+    """Tiles and labels to validate on: the same in each epoch.
+
+    Pictures are drawn as in training, for they are what the network is for; distortions are only
+    a means to learn from.
+    """
+    if recipe.augmentation == "distortions":
+        recipe = replace(recipe, augmentation="none")
     random = np.random.default_rng([seed, 2**31])  # no epoch has this number
     return draw_tiles(recipe, validation.images, validation.labels, random)
 
@@ -298,7 +304,12 @@ def _finish(
     """Writes model, curves and, last of all, the card."""
     best_epoch = None if fit.best_weights is None else fit.best_epoch
     save_figure(plot_curves(fit.history, best_epoch=best_epoch), run.folder / "curves.png")
-    save_keras(fit.network, run.keras_model)
+    finished = fit.network
+    if settings.recipe.precision != "float32":
+        finished = build_network(replace(settings.recipe, precision="float32"))
+        finished.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        finished.set_weights(fit.network.get_weights())
+    save_keras(finished, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)
     trained = score(keep_digits(network(training.images)), training.labels)

@@ -13,6 +13,12 @@ from inkdigits.training.recipes import Recipe
 def build_network(recipe: Recipe) -> Any:
     """Builds the network of a recipe, with fresh weights.
 
+    The weights are float32 whatever the precision, so that those of one fit another.
+
+    Args:
+        recipe: Names the layers, and the precision they compute in; the last one always gives
+            its probabilities in float32.
+
     Returns:
         A `keras.Sequential` from uint8 tiles, shape (n, 28, 28), to float32 probabilities,
         shape (n, 10), or (n, 11) for a recipe with outliers.
@@ -23,8 +29,11 @@ def build_network(recipe: Recipe) -> Any:
     layers = load_keras().layers
     built = []
     for layer in recipe.network:
+        settings = layer.settings
+        if recipe.precision == "bfloat16" and layer is not recipe.network[-1]:
+            settings = {"dtype": "mixed_bfloat16", **settings}
         try:
-            built.append(getattr(layers, layer.kind)(*layer.arguments, **layer.settings))
+            built.append(getattr(layers, layer.kind)(*layer.arguments, **settings))
         except (AttributeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise RecipeError(f"recipe {recipe.name}: {layer} cannot be built: {reason}") from error

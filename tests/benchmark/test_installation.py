@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+import inkdigits
+from inkdigits.benchmark.installation import find_closure, measure_distribution, measure_size
+from inkdigits.benchmark.workplace import SLICE, Workplace
+
+NEEDED = {
+    "Alpha-Digits": ["beta_digits>=1", "gamma; extra == 'all'", "delta; python_version < '3'"],
+    "beta.digits": ["alpha-digits", "epsilon; python_version >= '3'"],
+    "epsilon": [],
+    "gamma": [],
+    "delta": [],
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Distributions as pip leaves them: a package of 1,000 bytes, its metadata, its list."""
+    for name, needed in NEEDED.items():
+        stem = name.replace("-", "_").replace(".", "_").lower()
+        information = tmp_path / f"{stem}-1.0.dist-info"
+        information.mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0"]
+        lines += [f"Requires-Dist: {line}" for line in needed]
+        (information / "METADATA").write_text("\n".join(lines) + "\n")
+        (tmp_path / f"{stem}.py").write_bytes(bytes(1_000))
+        (tmp_path / f"{stem}.pyc").write_bytes(bytes(50_000))
+        names = [f"{stem}.py", f"{stem}.pyc", f"{stem}_gone.py", f"{information.name}/METADATA"]
+        (information / "RECORD").write_text("".join(f"{name},,\n" for name in names))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("alpha_digits", {"Alpha-Digits", "beta.digits", "epsilon"}),
+        ("beta-digits", {"Alpha-Digits", "beta.digits", "epsilon"}),
+        ("epsilon", {"epsilon"}),
+    ],
+)
+def test_closure(installed: Path, name: str, expected: set[str]) -> None:
+    found = [item.name for item in find_closure(name)]
+
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_closure_of_what_is_not_there(installed: Path) -> None:
+    with pytest.raises(PackageNotFoundError):
+        find_closure("zeta-digits")
+
+
+def test_bytes_of_a_distribution(installed: Path) -> None:
+    metadata = (installed / "epsilon-1.0.dist-info" / "METADATA").stat().st_size
+
+    assert measure_distribution(distribution("epsilon")) == 1_000 + metadata
+
+
+def test_own_package_counts_where_it_lies() -> None:
+    package = Path(inkdigits.__file__).parent
+    own = sum(f.stat().st_size for f in package.rglob("*") if f.is_file() and f.suffix != ".pyc")
+
+    assert own <= measure_distribution(distribution("inkdigits")) < own + 200_000
+
+
+def test_size_against_tensorflow(tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    result = measure_size(Workplace(tmp_path, SLICE))
+
+    ours, theirs, share = (figure.value for figure in result.figures)
+    numpy_mb = (
+        sum(
+            Path(str(file.locate())).stat().st_size
+            for file in distribution("numpy").files or ()
+            if file.suffix != ".pyc"
+        )
+        / 1e6
+    )
+    assert numpy_mb < ours < theirs
+    assert share == pytest.approx(ours / theirs)

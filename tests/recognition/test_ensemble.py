@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages
+from inkdigits.errors import UsageError
+from inkdigits.recognition import Recognizer, combine
+from inkdigits.recognition.calibration import calibrate, keep_digits
+from inkdigits.recognition.card import LABELS, NONE
+from inkdigits.training import Run
+
+
+@pytest.fixture(scope="module")
+def members(smoke_run: Run) -> tuple[Recognizer, Recognizer]:
+    """A network of ten outputs and one of eleven."""
+    return Recognizer.load(smoke_run.folder), Recognizer.load()
+
+
+def with_temperature(recognizer: Recognizer, temperature: float) -> Recognizer:
+    card = replace(recognizer.card, temperature=temperature)
+    return Recognizer(recognizer.network, card)
+
+
+def test_the_mean_of_calibrated_probabilities(
+    members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
+) -> None:
+    tiles = test_slice.images[:50]
+    coarse, fine = with_temperature(members[0], 3), with_temperature(members[0], 0.5)
+    raw = members[0].network(tiles)
+    expected: NDArray[np.float64] = (calibrate(raw, 3) + calibrate(raw, 0.5).astype(float)) / 2
+
+    both = combine([coarse, fine])
+
+    np.testing.assert_allclose(both.classify(tiles), expected, atol=1e-6)
+    assert both.card.recipe == {"name": "ensemble", "members": ["smoke-0", "smoke-0"]}
+
+
+def test_who_knows_what_is_no_digit_is_not_asked_where_others_do_not(
+    members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
+) -> None:
+    tiles = test_slice.images[:50]
+    both = combine(members)
+    shares = [
+        keep_digits(calibrate(keep_digits(m.network(tiles)), m.card.temperature)) for m in members
+    ]
+    np.testing.assert_allclose(both.classify(tiles), np.mean(shares, axis=0), atol=1e-6)
+    assert both.card.labels == LABELS
+    assert both.card.refusal_threshold == 0
+
+
+def test_all_who_know_what_is_no_digit_are_asked(members: tuple[Recognizer, Recognizer]) -> None:
+    both = combine([members[1], members[1]])
+    assert both.card.labels == (*LABELS, NONE)
+    assert both.card.refusal_threshold == pytest.approx(members[1].card.refusal_threshold)
+
+
+def test_nobody_cannot_read() -> None:
+    with pytest.raises(UsageError, match="no models"):
+        combine([])
