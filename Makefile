@@ -8,8 +8,9 @@ BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
-  best-0 best-1 best-2 small-0 small-1 small-2 tiny-0 tiny-1 tiny-2 tiny-3 tiny-4 pictures-0
-ENSEMBLE := best-0 best-1 best-2 small-0 small-1 small-2
+  pictures-0 pictures-1 pictures-2 best-0 best-1 best-2 small-0 small-1 small-2 \
+  tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
+ENSEMBLE := best-0 best-1 best-2 pictures-0 pictures-1 pictures-2 small-0 small-1 small-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -68,7 +69,12 @@ figures: install ## the published figures: recipes over their seeds, hours on 2 
 	for recipe in classic classic-small-batch dropout quick best small tiny pictures; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
+	for recipe in pictures best small tiny; do \
+	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --shifts --json > results/$$recipe-shifts.json || exit; \
+	done
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json
+	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --shifts --json \
+	  > results/ensemble-shifts.json
 	for suite in corruptions digits8x8 pages; do \
 	  $(BIN)/inkdigits evaluate --suite $$suite --json > results/suite-$$suite.json || exit; \
 	done

@@ -29,14 +29,15 @@ SUITES = {
 def tabulate_recipes() -> str:
     """A row for each recipe that has been measured."""
     rows = [
-        "| recipe | parameters | test | reviewed labels | training | validation | fitting |",
-        "|---|---|---|---|---|---|---|",
+        "| recipe | parameters | test | with shifts | reviewed labels | training | validation "
+        "| fitting |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in RECIPES:
-        path = RESULTS / f"{name}.json"
-        if path.is_file():
-            models = json.loads(path.read_bytes())["models"]
-            rows.append(f"| `{name}` | {' | '.join(_describe(models))} |")
+        models = _load_models(name)
+        if models:
+            cells = _describe(models, _load_models(f"{name}-shifts"))
+            rows.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -61,12 +62,26 @@ def write_tables(text: str) -> str:
     return text
 
 
-def _describe(models: list[dict[str, Any]]) -> list[str]:
-    evaluations = [model["evaluation"] for model in models]
+def _load_models(name: str) -> list[dict[str, Any]]:
+    path = RESULTS / f"{name}.json"
+    models: list[dict[str, Any]] = []
+    if path.is_file():
+        models = json.loads(path.read_bytes())["models"]
+    return models
+
+
+def _summarise(models: list[dict[str, Any]], name: str) -> str:
+    values = [model["evaluation"].get(name) for model in models]
+    return "" if None in values or not values else str(summarise(values))
+
+
+def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> list[str]:
     figures = [model["figures"] for model in models]
-    test = str(summarise([evaluation["accuracy"] for evaluation in evaluations]))
-    reviewed = [evaluation.get("reviewed_accuracy") for evaluation in evaluations]
-    cells = [test, "" if None in reviewed else str(summarise(reviewed))]
+    cells = [
+        _summarise(models, "accuracy"),
+        _summarise(shifted, "accuracy"),
+        _summarise(models, "reviewed_accuracy"),
+    ]
     if not figures[0]:  # an ensemble has none of its own
         return ["", *cells, "", "", ""]
     seconds = sorted(figure["fit_seconds"] for figure in figures)[len(figures) // 2]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import UsageError
-from inkdigits.recognition import Recognizer, combine
+from inkdigits.recognition import Recognizer, add_shifts, combine
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE
 from inkdigits.training import Run
@@ -61,3 +61,26 @@ def test_all_who_know_what_is_no_digit_are_asked(members: tuple[Recognizer, Reco
 def test_nobody_cannot_read() -> None:
     with pytest.raises(UsageError, match="no models"):
         combine([])
+
+
+def test_shifts_are_by_one_pixel_each_way(
+    members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
+) -> None:
+    tiles = np.pad(test_slice.images[:40, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1)))  # may be rolled
+    member = with_temperature(members[0], 2)
+    rolled = [np.roll(tiles, (y, x), (1, 2)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    expected = np.mean([member.classify(moved) for moved in rolled], axis=0)
+
+    shifted = add_shifts(member)
+
+    np.testing.assert_allclose(shifted.classify(tiles), expected, atol=1e-6)
+    assert np.abs(shifted.classify(tiles) - member.classify(tiles)).max() > 0.01
+    assert shifted.card.figures == member.card.figures
+
+
+def test_shifts_ask_about_what_is_no_digit_too(
+    members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
+) -> None:
+    shifted = add_shifts(members[1])
+    assert shifted.network(test_slice.images[:3]).shape == (3, 11)
+    assert shifted.read(test_slice.images[0]).text == str(test_slice.labels[0])

@@ -1,4 +1,4 @@
-"""Several networks that read as one."""
+"""Several judgements that count as one: of several networks, or of a tile in several places."""
 
 from __future__ import annotations
 
@@ -25,6 +25,30 @@ class MeanNetwork:
         """As `Network.__call__`."""
         shares = [
             calibrate(member.network(tiles), member.card.temperature) for member in self._members
+        ]
+        return np.asarray(np.mean(shares, axis=0, dtype=np.float64), np.float32)
+
+
+class ShiftedNetwork:
+    """The mean of a network's calibrated probabilities over shifts of the tile by one pixel."""
+
+    def __init__(self, member: Recognizer) -> None:
+        """Takes the network of a recognizer."""
+        self._member = member
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Network.__call__`."""
+        padded = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))
+        height, width = tiles.shape[1:]
+        shares = [
+            calibrate(
+                self._member.network(
+                    np.ascontiguousarray(padded[:, row : row + height, column : column + width])
+                ),
+                self._member.card.temperature,
+            )
+            for row in range(3)
+            for column in range(3)
         ]
         return np.asarray(np.mean(shares, axis=0, dtype=np.float64), np.float32)
 
@@ -74,3 +98,19 @@ def combine(members: Sequence[Recognizer]) -> Recognizer:
         refusal_threshold=float(np.mean([card.refusal_threshold for card in cards])),
     )
     return Recognizer(MeanNetwork(members), card, limits=members[0].limits)
+
+
+def add_shifts(member: Recognizer) -> Recognizer:
+    """Makes a recognizer judge each tile in nine places: as it is, and one pixel off each way.
+
+    Reading takes nine times as long. Such test-time augmentation goes back to Krizhevsky et al.
+    (2012), who took the mean over crops of a picture.
+
+    Args:
+        member: What judges.
+
+    Returns:
+        A recognizer with the same card, but for its temperature, which is already applied.
+    """
+    card = replace(member.card, temperature=1.0)
+    return Recognizer(ShiftedNetwork(member), card, limits=member.limits)
