@@ -12,6 +12,7 @@ Each name is loaded when it is first used, so that reading a picture loads no tr
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from inkdigits.training import export, resume, train
 
 __version__ = "0.1.0"
+
+# ONNX Runtime would tell its makers of every use, and keep an identifier in the user's home. It
+# looks at this when it is loaded; a user who has set it is heeded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Digit": "recognition",

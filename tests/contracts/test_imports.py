@@ -80,6 +80,19 @@ def test_reading_loads_what_it_needs(
     assert loaded <= READING
 
 
+def test_reading_leaves_nothing_in_the_home(
+    python: Python, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime keeps an identifier and a queue of events there unless it is told not to."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # which this process has set already
+    code = "import inkdigits, numpy; inkdigits.predict(numpy.zeros((28, 28), numpy.uint8))"
+
+    ended = python("-c", code, HOME=str(tmp_path), XDG_CACHE_HOME="")
+
+    assert ended.returncode == 0, ended.stderr
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_predict_loads_what_it_needs(
     list_loaded: Callable[[str], set[str]], smoke_run: Run, pictures: dict[str, Path]
 ) -> None:
