@@ -89,6 +89,7 @@ default-model: install ## the model inside the package, from a run of `make figu
 	rm -f src/inkdigits/recognition/default.*
 	$(BIN)/inkdigits export $(DEFAULT_RUN) --format onnx \
 	  --output src/inkdigits/recognition/default.onnx
+	$(BIN)/python -m inkdigits.web.gallery
 
 wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

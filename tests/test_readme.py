@@ -6,6 +6,8 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,11 +40,21 @@ def list_commands() -> list[str]:
     return [line.partition("#")[0].strip() for line in shown if "VERB" not in line]
 
 
+def serve_once(arguments: list[str]) -> int:
+    """The exit status of a service that is stopped once it listens."""
+    command = [sys.executable, "-m", "inkdigits", *arguments, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("inkdigits serves http://127.0.0.1:")
+        process.terminate()
+        return process.wait(60)
+
+
 @pytest.mark.slow
 def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
-        "predict", "train", "evaluate", "export", "data", "recipes", "benchmark",
+        "predict", "train", "evaluate", "export", "data", "recipes", "benchmark", "serve",
     }  # fmt: skip
     # The README trains the recipe before it goes on with the run of that name.
     commands.sort(key=lambda command: "train" not in command or "--resume" in command)
@@ -50,6 +62,9 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
         arguments = shlex.split(command)[1:]
         if arguments[0] == "train" and "--resume" not in arguments:
             arguments += SHORT
+        if arguments[0] == "serve":
+            assert serve_once(arguments) == 0
+            continue
         assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
     assert (workplace / "runs" / "quick" / "evaluation" / "confusion_matrix.png").is_file()
 

@@ -81,11 +81,11 @@ def _run_train(options: argparse.Namespace) -> int:
     from inkdigits.training import resume, train
 
     if options.resume is not None:
-        started_with = (options.recipe, options.seed, options.data, options.output)
-        if options.set or any(value is not None for value in started_with):
+        given = (options.recipe, options.seed, options.data, options.pictures, options.output)
+        if options.set or any(value is not None for value in given):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --seed, --set, --data and --output out"
+                "recipe, --seed, --set, --data, --pictures and --output out"
             )
         run = resume(options.resume, progress=not options.quiet)
     else:
@@ -94,6 +94,7 @@ def _run_train(options: argparse.Namespace) -> int:
             overrides=options.set,
             seed=options.seed or 0,
             data=options.data,
+            pictures=options.pictures,
             output=options.output,
             progress=not options.quiet,
         )
@@ -507,12 +508,19 @@ def _build_parser() -> _Parser:
         "train quick",
         "train dropout --seed 1 --output runs/mine",
         "train classic --set epochs=3 --set batch_size=64",
+        "train pictures --pictures my-corrections",
         "train --resume runs/classic",
     )
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: quick")
     train.add_argument("--seed", type=_seed, help="default: 0")
     train.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="override a field"
+    )
+    train.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="train on the single digits of these labelled pictures too, such as corrections",
     )
     train.add_argument("--output", type=Path, metavar="DIR", help="default: runs/RECIPE")
     train.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")

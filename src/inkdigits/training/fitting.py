@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import os
 import signal
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from inkdigits.data import LabelledImages, Mnist, fetch_mnist, load_mnist, split_validation
+from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
 from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
 from inkdigits.recognition.calibration import calibrate, keep_digits
@@ -28,6 +29,7 @@ from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
 from inkdigits.training.frameworks import load_keras, make_deterministic
 from inkdigits.training.networks import build_network, build_optimizer
+from inkdigits.training.pictures import add_copies, load_tiles
 from inkdigits.training.recipes import Recipe, get_recipe
 from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
 
@@ -41,6 +43,7 @@ def train(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
     data: Path | str | None = None,
+    pictures: Path | str | None = None,
     output: Path | str | None = None,
     progress: bool = True,
 ) -> Run:
@@ -54,6 +57,8 @@ def train(
         overrides: Fields to replace, field to value or texts `field=value`; for a name only.
         seed: Of weights, validation split, order and dropout; 0 to 2**32 - 1.
         data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
+        pictures: A folder of labelled pictures, such as corrections, whose single digits are
+            trained on as well, repeated to 2 % of the images; None: none.
         output: The run folder, which must not exist; None: the first free `runs/<recipe>-…`.
         progress: Whether to report to stderr while training.
 
@@ -63,7 +68,8 @@ def train(
     Raises:
         RecipeError: An unknown recipe, field or value, or a network that cannot be built.
         UsageError: Overrides for a recipe that is no name, or more validation images than images.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: No whole MNIST, or no digit in `pictures`.
+        PictureError: One of `pictures` cannot be read.
         OutputExistsError, RunError, OutputError: The run folder is taken or cannot be written.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
         MissingExtraError: Keras or matplotlib is not installed.
@@ -72,18 +78,18 @@ def train(
         recipe = get_recipe(recipe, overrides)
     elif overrides:
         raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
-    mnist = _load_data(data, progress=progress)
     # What cannot be built, split or drawn must not leave a folder behind.
     _check_matplotlib()
     build_network(recipe)
-    sets = _split(mnist, recipe, seed)
+    sets, sha256 = _gather(recipe, seed, data, pictures, progress=progress)
     run = Run.create(None if output is None else Path(output), recipe)
     with run.locked():
         settings = Settings(
             recipe=recipe,
             seed=seed,
-            data_sha256=mnist.sha256,
+            data_sha256=sha256,
             data=None if data is None else str(data),
+            pictures=None if pictures is None else str(pictures),
             backend=load_keras().backend.backend(),
             versions=dict(list_versions()),
         )
@@ -116,13 +122,15 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
                 f"{folder} was started on the {settings.backend} backend and this is {backend}: "
                 f"set KERAS_BACKEND={settings.backend}"
             )
-        mnist = _load_data(settings.data, progress=progress)
-        if mnist.sha256 != settings.data_sha256:
+        sets, sha256 = _gather(
+            settings.recipe, settings.seed, settings.data, settings.pictures, progress=progress
+        )
+        if sha256 != settings.data_sha256:
+            places = [settings.data or "the cache", *filter(None, [settings.pictures])]
             raise RunError(
-                f"{folder} was started on other images than those in "
-                f"{settings.data or 'the cache'} now: bring them back or start a new run"
+                f"{folder} was started on other images than those in {' and '.join(places)} now: "
+                "bring them back or start a new run"
             )
-        sets = _split(mnist, settings.recipe, settings.seed)
         return _fit(run, settings, sets, progress=progress)
 
 
@@ -136,16 +144,25 @@ def _check_matplotlib() -> None:
         ) from error
 
 
-def _load_data(data: Path | str | None, *, progress: bool) -> Mnist:
-    return fetch_mnist(progress=progress) if data is None else load_mnist(data)
-
-
-def _split(mnist: Mnist, recipe: Recipe, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """The images to train on and those to validate on."""
+def _gather(
+    recipe: Recipe,
+    seed: int,
+    data: Path | str | None,
+    pictures: Path | str | None,
+    *,
+    progress: bool,
+) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
+    """The images to train on and those to validate on, and the hashes of what they come from."""
+    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
+    sha256 = dict(mnist.sha256)
     training, validation = split_validation(mnist.train, recipe.validation_images, seed)
     if recipe.training_images is not None:
         training = training.take(np.arange(min(recipe.training_images, len(training))))
-    return training, validation
+    if pictures is not None:
+        own = load_tiles(pictures)
+        training = add_copies(training, own)
+        sha256["pictures"] = hashlib.sha256(own.images.tobytes() + own.labels.tobytes()).hexdigest()
+    return (training, validation), sha256
 
 
 def _fit(

@@ -39,10 +39,11 @@ class Settings:
     Attributes:
         recipe: The effective one, overrides included.
         seed: Of weights, split, order and dropout.
-        data_sha256: File name to hash of the raw IDX bytes.
+        data_sha256: File name to hash of the raw IDX bytes; of own pictures, their tiles'.
         data: The folder given with `--data`, or None for the cache.
         backend: Keras' backend.
         versions: Package name to version.
+        pictures: The folder given with `--pictures`, or None.
     """
 
     recipe: Recipe
@@ -51,6 +52,7 @@ class Settings:
     data: str | None
     backend: str
     versions: dict[str, str]
+    pictures: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,86 @@
+"""Takes a picture of the page on a desk and on a phone, for which Chromium is needed.
+
+inkdigits serve --no-browser &
+python docs/draw_page.py http://127.0.0.1:8000/
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+TARGET = Path(__file__).with_name("images") / "page.png"
+GAP = 24
+STROKES = (
+    [(150, 150), (94, 255), (206, 255)],
+    [(174, 190), (170, 340)],
+    [
+        (360, 190),
+        (384, 155),
+        (424, 150),
+        (453, 179),
+        (440, 222),
+        (392, 278),
+        (360, 326),
+        (464, 323),
+    ],
+)
+
+
+def write_42(page: Page) -> None:
+    """Draws with the mouse, and waits for the reading."""
+    surface = page.locator("#draw .surface").bounding_box()
+    if surface is None:
+        raise SystemExit("the page has nothing to draw on")
+    scale = surface["width"] / 640
+    for stroke in STROKES:
+        places = [(surface["x"] + scale * x, surface["y"] + scale * y) for x, y in stroke]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for x, y in places[1:]:
+            page.mouse.move(x, y, steps=6)
+        page.mouse.up()
+    page.locator("#text").filter(has_text="42").wait_for()
+    page.check("#heat")
+    page.locator("#legend").wait_for()
+
+
+def read_photographs(page: Page) -> None:
+    """Chooses sample pictures as files."""
+    page.click("#tab-pictures")
+    names = ("1984-on-ruled-paper.jpg", "3-blackboard.jpg")
+    page.set_input_files("#files", [SAMPLES / name for name in names])
+    page.locator("#text").filter(has_text="1984").wait_for()
+    page.wait_for_timeout(500)
+
+
+def main() -> None:
+    """Takes both, side by side."""
+    shots = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        for size, act in (((1200, 860), write_42), ((400, 860), read_photographs)):
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            page.goto(sys.argv[1])
+            act(page)
+            shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+        browser.close()
+    width = sum(shot.width for shot in shots) + GAP
+    sheet = Image.new("RGB", (width, max(shot.height for shot in shots)), (128, 128, 128))
+    sheet.paste(shots[0], (0, 0))
+    sheet.paste(shots[1], (shots[0].width + GAP, 0))
+    sheet.quantize(128).save(TARGET, optimize=True)
+    print(TARGET)
+
+
+if __name__ == "__main__":
+    main()
