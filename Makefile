@@ -8,14 +8,14 @@ BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
-  pictures-0 pictures-1 pictures-2 best-0 best-1 best-2 small-0 small-1 small-2 \
+  pictures-0 pictures-1 pictures-2 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
-ENSEMBLE := best-0 best-1 best-2 pictures-0 pictures-1 pictures-2 small-0 small-1 small-2
+ENSEMBLE := pictures-0 pictures-1 pictures-2 small-0 small-1 small-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark default-model wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load soak default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,10 +66,10 @@ figures: install ## the published figures: recipes over their seeds, hours on 2 
 	  if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
 	  else $(BIN)/inkdigits train $${name%-*} --seed $${name##*-} --output $$folder; fi || exit; \
 	done
-	for recipe in classic classic-small-batch dropout quick best small tiny pictures; do \
+	for recipe in classic classic-small-batch dropout quick pictures small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
-	for recipe in pictures best small tiny; do \
+	for recipe in pictures small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --shifts --json > results/$$recipe-shifts.json || exit; \
 	done
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json
@@ -84,6 +84,13 @@ tables: install ## the tables of the README, from results/
 
 benchmark: install ## speed, size and growth against Keras, TensorFlow and the classic script
 	$(BIN)/inkdigits benchmark --json > results/benchmark.json
+
+load: install ## the service under load beside LitServe and a plain route
+	$(PIP) --target build/litserve --no-deps litserve==0.2.19
+	$(BIN)/python benchmarks/load.py --litserve build/litserve --json > results/load.json
+
+soak: install ## the service under ten minutes of load, bad requests among them
+	$(BIN)/python benchmarks/soak.py --json > results/soak.json
 
 default-model: install ## the model inside the package, from a run of `make figures`
 	rm -f src/inkdigits/recognition/default.*

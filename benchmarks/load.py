@@ -1,27 +1,34 @@
 """How many requests the service answers, and how soon, beside two others with the same model.
 
-The others are a plain route of FastAPI, as one writes it, which asks the recognizer once for each
-request, and LitServe, which batches. All three get the same tiles as JSON, and the same photograph
-of about 200 kB: as a form the first two, as base64 in JSON LitServe. Whoever is not being measured
-is stopped meanwhile. Clients keep their connections and send the next request once the last is
-answered, and each answer is checked. They share the cores with what they measure.
+The others are plain routes of FastAPI, as one writes them, which ask the recognizer once for each
+request, and LitServe, which batches tiles. All three get the same tiles, one in a request, as JSON
+with its 784 numbers, and the same photograph of about 200 kB as raw bytes. Peers take turns within
+each round, and whose turn it is not is stopped. Clients keep their connections and send the next
+request once the last is answered. Every answer is compared with what the recognizer reads itself.
 
-    python benchmarks/load.py                      # ours and the plain route
+The clients share the cores with what they measure: `client ms` is the processor time that they take
+for a request, `CPU ms` that of the peer, all its processes together. Below the table stands where
+the time of a photograph goes, which is measured in this process before the load.
+
+    python benchmarks/load.py                      # ours and the plain routes
     pip install --target litserve --no-deps litserve==0.2.19
     python benchmarks/load.py --litserve litserve  # all three
-    python benchmarks/load.py --slice              # a second or two, to see that it works
+    python benchmarks/load.py --slice              # half a minute, to see that it works
+
+The exit status is 1 where an answer was wrong or missing. Needs `inkdigits[serve]`, and Linux.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
+import functools
 import io
 import json
 import os
 import platform
+import re
 import signal
 import socket
 import statistics
@@ -29,20 +36,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
+import uvloop
+from numpy.typing import NDArray
 from PIL import Image
 
+from inkdigits.data import fetch_mnist
+from inkdigits.recognition import Recognizer
+from inkdigits.recognition.calibration import calibrate
+from inkdigits.recognition.decoding import decode_picture
+from inkdigits.recognition.framing import frame
+from inkdigits.recognition.ink import extract_ink
+from inkdigits.recognition.segmentation import find_digits
+
+KINDS = ("tile", "photograph")
 ROUNDS = 3
 TILES = 64
 PHOTOGRAPH = Path(__file__).parents[1] / "samples" / "1984-on-ruled-paper.jpg"
 PHOTOGRAPH_BYTES = 200_000
 STARTED_WITHIN_S = 60
-BOUNDARY = "a8f3c1"
+ANSWERED_WITHIN_S = 60
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -55,155 +75,293 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Round:
-    """What some clients saw in some seconds; latencies in milliseconds."""
+    """What some clients saw in some seconds; times in milliseconds, processor time per request."""
 
+    requests: int
     requests_per_s: float
     p50_ms: float
     p99_ms: float
-    n_errors: int
+    cpu_ms: float
+    client_cpu_ms: float
+    errors: int
 
 
-def main() -> None:
+def main() -> int:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64], metavar="N")
     parser.add_argument("--seconds", type=float, default=4, help="of each round; default: 4")
     parser.add_argument("--litserve", type=Path, metavar="DIR", help="where pip put LitServe")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
     parser.add_argument("--slice", action="store_true", help="1 and 4 clients, one short round")
     options = parser.parse_args()
     clients, seconds, rounds = options.clients, options.seconds, ROUNDS
     if options.slice:
         clients, seconds, rounds = [1, 4], 0.3, 1
     names = ["inkdigits", "plain"]
-    if options.litserve is not None:
+    if options.litserve is not None and (options.litserve / "litserve").is_dir():
         names.append("litserve")
     else:
-        print("LitServe is left out: its folder was not given (--litserve)", file=sys.stderr)
+        where = options.litserve or "a folder given with --litserve"
+        print(
+            f"LitServe is left out: it is not in {where}; the top of {Path(__file__).name} says "
+            "how to put it there",
+            file=sys.stderr,
+        )
+    recognizer = Recognizer.load()
+    exchanges = {
+        (kind, name): draw_exchanges(kind, name, recognizer) for kind in KINDS for name in names
+    }
+    stages = measure_stages(recognizer)
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(start(name, options.litserve)) for name in names}
-        rows = measure(ports, clients, seconds, rounds)
-    machine = {
+        peers = {}
+        for name in names:
+            peers[name] = stack.enter_context(start(name, options.litserve))
+            for kind in KINDS:
+                await_answer(peers[name][0], exchanges[kind, name][0], name)
+        rows = measure(peers, exchanges, clients, seconds, rounds)
+    result = {
+        "machine": describe_machine(options.litserve),
+        "rounds": rounds,
+        "seconds": seconds,
+        "rows": rows,
+        "photograph_ms": stages,
+    }
+    print(json.dumps(result, indent=2) if options.json else tabulate(result))
+    return int(any(row["errors"] for row in rows))
+
+
+def tabulate(result: dict[str, Any]) -> str:
+    """The result as a table of text."""
+    lines = [
+        ", ".join(f"{name} {value}" for name, value in result["machine"].items()),
+        f"{'':12}{'clients':>8}  {'':10}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}"
+        f"{'client ms':>11}{'errors':>8}",
+    ]
+    lines += [
+        f"{row['what']:12}{row['clients']:8}  {row['peer']:10}{row['requests_per_s']:11.1f}"
+        f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['cpu_ms']:9.2f}{row['client_cpu_ms']:11.2f}"
+        f"{row['errors']:8}"
+        for row in result["rows"]
+    ]
+    stages = ", ".join(f"{name} {ms:.1f}" for name, ms in result["photograph_ms"].items())
+    return "\n".join([*lines, f"processor ms of one photograph: {stages}"])
+
+
+def describe_machine(litserve: Path | None) -> dict[str, Any]:
+    """Cores and versions."""
+    found = {
+        distribution.name.lower(): distribution.version
+        for distribution in distributions(path=[*([str(litserve)] if litserve else []), *sys.path])
+    }
+    names = ("inkdigits", "onnxruntime", "fastapi", "uvicorn", "litserve")
+    return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-        "fastapi": version("fastapi"),
-        "uvicorn": version("uvicorn"),
+        **{name: found[name] for name in names if name in found},
     }
-    if options.json:
-        print(json.dumps({"machine": machine, "rounds": rounds, "rows": rows}, indent=2))
-        return
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print(
-        f"{'':12}{'clients':>8}  {'':10}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
-    )
-    for row in rows:
-        print(
-            f"{row['what']:12}{row['clients']:8}  {row['peer']:10}{row['requests_per_s']:11.1f}"
-            f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['errors']:8}"
-        )
 
 
 def measure(
-    peers: dict[str, tuple[int, int]], clients: Sequence[int], seconds: float, rounds: int
+    peers: dict[str, tuple[int, int]],
+    exchanges: dict[tuple[str, str], list[Exchange]],
+    clients: Sequence[int],
+    seconds: float,
+    rounds: int,
 ) -> list[dict[str, Any]]:
-    """Medians over rounds in which each peer has its turn; peers as name: (port, process)."""
-    import uvloop
+    """Medians over rounds in which each peer has its turn.
 
-    exchanges = {
-        (what, name): draw_exchanges(what, name)
-        for what in ("tile", "photograph")
-        for name in peers
-    }
+    Args:
+        peers: By name the port and the process group.
+        exchanges: By kind and peer.
+        clients: How many at once.
+        seconds: Of each round.
+        rounds: That count; one more warms up.
+    """
     seen: dict[tuple[str, int, str], list[Round]] = {}
-    for _, process in peers.values():
-        os.killpg(process, signal.SIGSTOP)
+    for _, group in peers.values():
+        os.killpg(group, signal.SIGSTOP)
     try:
-        for what in ("tile", "photograph"):
+        for kind in KINDS:
             for n_clients in clients:
-                for number in range(-1, rounds):  # the first one warms up
-                    for name, (port, process) in peers.items():
-                        os.killpg(process, signal.SIGCONT)
+                for number in range(-1, rounds):
+                    for name, (_, group) in peers.items():
+                        os.killpg(group, signal.SIGCONT)
                         span = seconds if number >= 0 else min(seconds, 1)
-                        found = uvloop.run(load(port, exchanges[what, name], n_clients, span, name))
+                        found = load(peers[name], exchanges[kind, name], n_clients, span, name)
+                        os.killpg(group, signal.SIGSTOP)
                         if number >= 0:
-                            seen.setdefault((what, n_clients, name), []).append(found)
-                        os.killpg(process, signal.SIGSTOP)
+                            seen.setdefault((kind, n_clients, name), []).append(found)
     finally:
-        for _, process in peers.values():
-            os.killpg(process, signal.SIGCONT)
-    return [
-        {
-            "what": what,
-            "clients": n_clients,
-            "peer": name,
-            "requests_per_s": statistics.median(one.requests_per_s for one in found),
-            "p50_ms": statistics.median(one.p50_ms for one in found),
-            "p99_ms": statistics.median(one.p99_ms for one in found),
-            "errors": sum(one.n_errors for one in found),
-        }
-        for (what, n_clients, name), found in seen.items()
-    ]
+        for _, group in peers.values():
+            os.killpg(group, signal.SIGCONT)
+    rows = []
+    for (kind, n_clients, name), turns in seen.items():
+        row: dict[str, Any] = {"what": kind, "clients": n_clients, "peer": name}
+        values = [asdict(turn) for turn in turns]
+        row |= {key: statistics.median(value[key] for value in values) for key in values[0]}
+        rows.append(row | {"errors": sum(turn.errors for turn in turns)})
+    return rows
 
 
-async def load(
-    port: int, exchanges: Sequence[Exchange], n_clients: int, seconds: float, peer: str
+def load(
+    peer: tuple[int, int], exchanges: Sequence[Exchange], n_clients: int, seconds: float, name: str
 ) -> Round:
-    """Lets clients ask one after the other for so long."""
-    latencies: list[float] = []
-    n_errors = 0
-    started = time.perf_counter()
-
-    async def ask(first: int) -> None:
-        nonlocal n_errors
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        number = first
-        while time.perf_counter() < started + seconds:
-            exchange = exchanges[number % len(exchanges)]
-            number += 1
-            sent = time.perf_counter()
-            writer.write(exchange.request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-            body = await reader.readexactly(length)
-            latencies.append(1000 * (time.perf_counter() - sent))
-            is_right = b" 200 " in head[:16] and find_text(body, peer) == exchange.expected
-            n_errors += not is_right
-        writer.close()
-
-    await asyncio.gather(*map(ask, range(n_clients)))
-    elapsed = time.perf_counter() - started
-    p50, p99 = np.quantile(latencies, [0.5, 0.99])
-    return Round(len(latencies) / elapsed, float(p50), float(p99), n_errors)
+    """Lets clients ask one request after the other for so long."""
+    port, group = peer
+    cpu_s, client_cpu_s, started_s = read_cpu_s(group), time.process_time(), time.perf_counter()
+    clients = uvloop.run(_ask(port, exchanges, n_clients, seconds))
+    elapsed_s = time.perf_counter() - started_s
+    client_cpu_s, cpu_s = time.process_time() - client_cpu_s, read_cpu_s(group) - cpu_s
+    answers = [answer for client in clients for answer in client.answers]
+    if not answers:
+        raise SystemExit(f"{name} answered nothing: {n_clients} clients in {seconds:g} s")
+    p50, p99 = np.quantile([latency_ms for _, _, latency_ms in answers], [0.5, 0.99])
+    errors = sum(client.errors for client in clients)
+    errors += sum(find_text(body, name) != exchange.expected for exchange, body, _ in answers)
+    n = len(answers)
+    return Round(
+        requests=n,
+        requests_per_s=n / elapsed_s,
+        p50_ms=float(p50),
+        p99_ms=float(p99),
+        cpu_ms=1000 * cpu_s / n,
+        client_cpu_ms=1000 * client_cpu_s / n,
+        errors=errors,
+    )
 
 
-def draw_exchanges(what: str, peer: str) -> list[Exchange]:
+async def _ask(
+    port: int, exchanges: Sequence[Exchange], n_clients: int, seconds: float
+) -> list[_Client]:
+    loop = asyncio.get_running_loop()
+    end_s = time.perf_counter() + seconds
+    clients = []
+    for first in range(n_clients):
+        join = functools.partial(_Client, exchanges, first, end_s, loop.create_future())
+        _, client = await loop.create_connection(join, "127.0.0.1", port)
+        clients.append(client)
+    await asyncio.wait([client.ended for client in clients], timeout=seconds + ANSWERED_WITHIN_S)
+    for client in clients:
+        client.leave()
+    await asyncio.gather(*(client.ended for client in clients))
+    return clients
+
+
+class _Client(asyncio.Protocol):
+    """One connection, on which one request follows the other; no more work than that needs.
+
+    Attributes:
+        answers: Of each answer of status 200 the exchange, the body, and the milliseconds it took.
+        errors: Other answers, and requests without any.
+        ended: Set once the connection is closed.
+    """
+
+    def __init__(
+        self, exchanges: Sequence[Exchange], first: int, end_s: float, ended: asyncio.Future[None]
+    ) -> None:
+        self.answers: list[tuple[Exchange, bytes, float]] = []
+        self.errors = 0
+        self.ended = ended
+        self._exchanges = exchanges
+        self._number = first
+        self._end_s = end_s
+        self._transport: asyncio.Transport | None = None
+        self._sent_s = 0.0
+        self._waits = False
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received = self._received + data if self._received else data
+        head, found, body = received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(body) < int(length or 0):
+            return
+        latency_ms = 1000 * (time.perf_counter() - self._sent_s)
+        self._waits = False
+        self._received = b""
+        if head.startswith(b"HTTP/1.1 200 "):
+            exchange = self._exchanges[self._number % len(self._exchanges)]
+            self.answers.append((exchange, body, latency_ms))
+        else:
+            self.errors += 1
+        self._number += 1
+        self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.errors += self._waits
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def leave(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _send(self) -> None:
+        if self._transport is None:
+            return
+        self._sent_s = time.perf_counter()
+        if self._sent_s >= self._end_s:
+            self._transport.close()
+            return
+        self._waits = True
+        self._transport.write(self._exchanges[self._number % len(self._exchanges)].request)
+
+
+def read_cpu_s(group: int) -> float:
+    """Processor time that the processes of a group have taken so far, in seconds."""
+    ticks = 0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name of the command, in brackets, may hold anything.
+            fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS_PER_S
+
+
+def measure_stages(recognizer: Recognizer, repeats: int = 10) -> dict[str, float]:
+    """Median processor time in milliseconds of each thing that is done to the photograph."""
+    photograph = draw_photograph()
+    judged_s = 0.0
+
+    def judge(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        nonlocal judged_s
+        started_s = time.process_time()
+        probabilities = calibrate(recognizer.network(tiles), recognizer.card.temperature)
+        judged_s += time.process_time() - started_s
+        return probabilities
+
+    rows = []
+    for _ in range(repeats):
+        judged_s = 0.0
+        times_s = [time.process_time()]
+        pixels = decode_picture(photograph).pixels
+        times_s.append(time.process_time())
+        ink = extract_ink(pixels)
+        times_s.append(time.process_time())
+        regions = find_digits(ink, judge)
+        times_s.append(time.process_time() - judged_s)
+        tiles = np.array([frame(region.ink) for region in regions], np.uint8)
+        judge(tiles)
+        rows.append([*np.diff(times_s), judged_s])
+    names = ("decoding", "finding ink", "finding digits", "network")
+    return dict(zip(names, (1000 * np.median(rows, axis=0)).tolist(), strict=True))
+
+
+def draw_exchanges(kind: str, peer: str, recognizer: Recognizer) -> list[Exchange]:
     """Requests to a peer: some tiles, or one photograph."""
-    from inkdigits.data import fetch_mnist
-    from inkdigits.recognition import Recognizer
-
-    recognizer = Recognizer.load()
-    if what == "photograph":
+    if kind == "photograph":
+        path = "/v1/read" if peer == "inkdigits" else "/photograph"
         photograph = draw_photograph()
         text = recognizer.read(photograph).text
-        if peer == "litserve":
-            body = json.dumps({"picture": base64.b64encode(photograph).decode()}).encode()
-            return [Exchange(build_request("/photograph", "application/json", body), text)]
-        path, field = ("/v1/read", "pictures") if peer == "inkdigits" else ("/photograph", "file")
-        body = b"\r\n".join(
-            [
-                f"--{BOUNDARY}".encode(),
-                f'Content-Disposition: form-data; name="{field}"; filename="1984.jpg"'.encode(),
-                b"Content-Type: image/jpeg",
-                b"",
-                photograph,
-                f"--{BOUNDARY}--".encode(),
-                b"",
-            ]
-        )
-        return [
-            Exchange(build_request(path, f"multipart/form-data; boundary={BOUNDARY}", body), text)
-        ]
+        return [Exchange(build_request(path, "image/jpeg", photograph), text)]
     tiles = fetch_mnist(progress=False).test.images[:TILES]
     texts = map(str, recognizer.classify(tiles).argmax(axis=1).tolist())
     exchanges = []
@@ -214,8 +372,8 @@ def draw_exchanges(what: str, peer: str) -> list[Exchange]:
             path = f"/v2/models/{recognizer.card.recipe['name']}/infer"
             tensor = {"name": "tiles", "datatype": "UINT8", "shape": [1, 28, 28], "data": values}
             content = {"inputs": [tensor]}
-        body = json.dumps(content).encode()
-        exchanges.append(Exchange(build_request(path, "application/json", body), text))
+        request = build_request(path, "application/json", json.dumps(content).encode())
+        exchanges.append(Exchange(request, text))
     return exchanges
 
 
@@ -242,8 +400,6 @@ def build_request(path: str, content_type: str, body: bytes) -> bytes:
 
 def find_text(body: bytes, peer: str) -> str | None:
     """What an answer reads; None where it is no answer."""
-    import orjson
-
     try:
         answer = orjson.loads(body)
         if peer != "inkdigits":
@@ -257,30 +413,34 @@ def find_text(body: bytes, peer: str) -> str | None:
 
 @contextlib.contextmanager
 def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, int]]:
-    """A peer as a process, with more options: its port and its process group."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, str(Path(__file__).with_name(f"load_{name}.py")), str(port)]
+    """A peer as processes, with more options: its port and its process group."""
+    command = [sys.executable, str(Path(__file__).with_name(f"load_{name}.py"))]
     if name == "inkdigits":
-        command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", str(port)]
-    command += more
-    paths = [] if litserve is None or name != "litserve" else [str(litserve.resolve())]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", "0"]
+    else:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        more = (str(port), *more)
+    environment = dict(os.environ)
+    environment.pop("INKDIGITS_API_KEY", None)  # ours would ask for it
+    if name == "litserve" and litserve is not None:
+        environment["PYTHONPATH"] = str(litserve.resolve())
     with subprocess.Popen(
-        command,
+        [*command, *more],
         env=environment,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if name == "inkdigits" else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
     ) as process:
         try:
-            deadline = time.monotonic() + STARTED_WITHIN_S
-            while not _is_listening(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"{name} did not start: {' '.join(command)}")
-                time.sleep(0.1)
-            time.sleep(2)  # until its workers have loaded the model too
+            if process.stdout is not None:
+                said = process.stdout.readline()
+                address = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+                if address is None:
+                    raise SystemExit(f"{name} did not start: try {' '.join([*command, *more])}")
+                port = int(address[1])
             yield port, process.pid
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -291,10 +451,18 @@ def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, i
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def await_answer(port: int, exchange: Exchange, name: str) -> None:
+    """Waits until a peer answers rightly: until it listens and has loaded the model."""
+    deadline_s = time.monotonic() + STARTED_WITHIN_S
+    while True:
+        with contextlib.suppress(OSError):
+            (client,) = uvloop.run(_ask(port, [exchange], 1, 0.01))
+            if any(find_text(body, name) == exchange.expected for _, body, _ in client.answers):
+                return
+        if time.monotonic() > deadline_s:
+            raise SystemExit(f"{name} does not answer rightly after {STARTED_WITHIN_S} s")
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

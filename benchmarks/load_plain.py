@@ -1,11 +1,11 @@
 """A service as one writes it with FastAPI, without batches: what `load.py` compares ours with."""
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, UploadFile
+from fastapi import Body, FastAPI
 
 from inkdigits.recognition import Recognizer
 
@@ -22,9 +22,9 @@ def classify(content: dict[str, list[int]]) -> dict[str, Any]:
 
 
 @app.post("/photograph")
-def read(file: UploadFile) -> dict[str, Any]:
-    """Reads one picture."""
-    return recognizer.read(file.file.read()).to_json()
+def read(picture: Annotated[bytes, Body(media_type="image/jpeg")]) -> dict[str, Any]:
+    """Reads one picture, which is the body."""
+    return recognizer.read(picture).to_json()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ README = RESULTS.parent / "README.md"
 
 RECIPES = (
     *("classic", "classic-small-batch", "dropout", "quick"),
-    *("best", "ensemble", "small", "tiny", "pictures"),
+    *("pictures", "ensemble", "small", "tiny"),
 )
 SUITES = {
     "corruptions": "fifteen corruptions of MNIST-C (Mu and Gilmer, 2019), mean",
@@ -52,14 +52,56 @@ def tabulate_suites() -> str:
     return "\n".join(rows)
 
 
+def tabulate_load() -> str:
+    """The service beside its peers: a row for each load, a column for each peer."""
+    path = RESULTS / "load.json"
+    if not path.is_file():
+        return ""
+    result = json.loads(path.read_bytes())
+    peers = list(dict.fromkeys(row["peer"] for row in result["rows"]))
+    found = {(row["what"], row["clients"], row["peer"]): row for row in result["rows"]}
+    rows = [f"| requests per second (p99) | {' | '.join(peers)} |", "|---|" + "---|" * len(peers)]
+    for what, clients in dict.fromkeys((what, clients) for what, clients, _ in found):
+        cells = [
+            f"{_show(row['requests_per_s'])} ({_show(row['p99_ms'])} ms)"
+            for row in (found[what, clients, peer] for peer in peers)
+        ]
+        rows.append(f"| {what}, {clients} client{'s' * (clients > 1)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def tabulate_benchmark() -> str:
+    """A row for each figure of `inkdigits benchmark`."""
+    path = RESULTS / "benchmark.json"
+    if not path.is_file():
+        return ""
+    rows = ["| benchmark | figure | measured | asked |", "|---|---|---|---|"]
+    for result in json.loads(path.read_bytes())["results"]:
+        for figure in result["figures"]:
+            asked = [
+                f"{word} {figure[name]:g}"
+                for word, name in (("at least", "least"), ("at most", "most"))
+                if figure[name] is not None
+            ]
+            missed = " (not met)" if figure["is_met"] is False else ""
+            measured = f"{figure['value']:,.4g} {figure['unit']}".strip()
+            cells = (f"`{result['name']}`", figure["name"], measured, ", ".join(asked) + missed)
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def write_tables(text: str) -> str:
     """The README with its tables as the results are now."""
-    for name, table in (("recipes", tabulate_recipes()), ("suites", tabulate_suites())):
+    for name, tabulate in TABLES.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, n = re.subn(pattern, rf"\g<1>{table}\n\g<2>", text, flags=re.DOTALL)
+        text, n = re.subn(pattern, rf"\g<1>{tabulate()}\n\g<2>", text, flags=re.DOTALL)
         if n != 1:
             raise SystemExit(f"README.md has {n} places for the table of {name}; expected 1")
     return text
+
+
+def _show(value: float) -> str:
+    return f"{value:.1f}" if value < 20 else f"{value:,.0f}"
 
 
 def _load_models(name: str) -> list[dict[str, Any]]:
@@ -93,6 +135,13 @@ def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> li
         f"{seconds:.0f} s",
     ]
 
+
+TABLES = {
+    "recipes": tabulate_recipes,
+    "suites": tabulate_suites,
+    "benchmark": tabulate_benchmark,
+    "load": tabulate_load,
+}
 
 if __name__ == "__main__":
     README.write_text(write_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

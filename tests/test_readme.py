@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import runpy
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from inkdigits.cli import main
+from inkdigits.evaluation import summarise
+from inkdigits.training.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,11 +89,26 @@ def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (workplace / "runs" / "readme" / "model.onnx").is_file()
 
 
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"best", "smoke"}))
+def test_recipes_state_what_was_measured(name: str) -> None:
+    source = Path(inspect.getfile(Recipe)).read_text(encoding="utf-8")
+    (stated,) = re.findall(rf'name="{name}".*?\n\)\n"""(.*?)"""', source, re.DOTALL)[:1]
+    models = json.loads((ROOT / "results" / f"{name}.json").read_bytes())["models"]
+    accuracy = summarise([model["evaluation"]["accuracy"] for model in models])
+    seconds = statistics.median_high(model["figures"]["fit_seconds"] for model in models)
+    cores = {model["figures"]["cores"] for model in models}
+
+    assert [model["seed"] for model in models] == list(range(len(models)))
+    assert stated.startswith(f"{accuracy} of the test images; fitted in {seconds:.0f} s on 2 cores")
+    assert cores == {2}
+
+
 def test_tables_are_those_of_the_results() -> None:
     tables = runpy.run_path(str(ROOT / "results" / "write_tables.py"))
     assert tables["write_tables"](README) == README
     measured = {path.stem.removesuffix("-shifts") for path in (ROOT / "results").glob("*.json")}
-    named = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"]), "benchmark"}
+    more = {"benchmark", "load", "soak"}
+    named = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"]), *more}
     assert measured <= named
-    for name in measured - {"benchmark"}:
+    for name in measured - more:
         assert f"`{name}`" in README or f"--suite {name.removeprefix('suite-')}`" in README

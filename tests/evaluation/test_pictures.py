@@ -62,6 +62,20 @@ def test_scores_by_kind_and_source(evaluation: PictureEvaluation) -> None:
     assert (sources["bob"].n, sources["bob"].digits) == (3, 1)
 
 
+def test_calibration_error_is_that_of_the_digits_read(evaluation: PictureEvaluation) -> None:
+    single = [result for result in evaluation.results if result.picture.kind == "single"]
+    confidences = [result.reading.confidence for result in single if result.reading is not None]
+    # All four are surer than 14/15, so that they share a bin; three of them are right.
+    assert min(confidences) > 14 / 15
+
+    error = evaluation.expected_calibration_error
+
+    assert error == pytest.approx(abs(sum(confidences) / 4 - 3 / 4))
+    assert evaluation.to_json()["expected_calibration_error"] == error
+    assert f"{error:.2%}" in evaluation.to_table()
+    assert PictureEvaluation(()).expected_calibration_error is None
+
+
 def test_mistakes_are_listed_with_their_reason(evaluation: PictureEvaluation) -> None:
     wrong, broken = evaluation.mistakes
     assert wrong.picture.path.name == "0.png"

@@ -205,9 +205,8 @@ def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[A
         accuracy=right / n,
         accuracy_interval=compute_interval(right, n),
         loss=float(-np.log(np.clip(of_truth, _CLIP, 1 - _CLIP)).mean()),
-        expected_calibration_error=sum(
-            bin_.count / n * abs(bin_.accuracy - bin_.confidence)
-            for bin_ in bin_confidences(probabilities, labels)
+        expected_calibration_error=compute_calibration_error(
+            bin_confidences(probabilities, labels)
         ),
         macro_f1=statistics.fmean(per_digit[digit].f1 for digit in occurring),
         per_digit=per_digit,
@@ -233,6 +232,16 @@ def compute_interval(right: int, n: int) -> tuple[float, float]:
     return centre - half if right else 0.0, centre + half if right < n else 1.0
 
 
+def compute_calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """Expected calibration error: the mean distance of accuracy from confidence, 0 to 1.
+
+    Args:
+        bins: As `bin_confidences` gives them; at least one.
+    """
+    n = sum(bin_.count for bin_ in bins)
+    return sum(bin_.count / n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
+
+
 def bin_confidences(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> tuple[CalibrationBin, ...]:
@@ -250,8 +259,22 @@ def bin_confidences(
         ModelError: The probabilities are none, or not one row for each label.
     """
     check_predictions(probabilities, labels)
-    confidences = probabilities.max(axis=1).astype(np.float64)
-    wrong = probabilities.argmax(axis=1) != labels
+    return bin_outcomes(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+
+
+def bin_outcomes(
+    confidences: NDArray[np.floating[Any]], is_right: NDArray[np.bool_]
+) -> tuple[CalibrationBin, ...]:
+    """Sort answers by their confidence into 15 bins of equal width (Guo et al. 2017).
+
+    Args:
+        confidences: Shape (n,), 0 to 1.
+        is_right: Shape (n,).
+
+    Returns:
+        The bins that hold an answer, least confident first.
+    """
+    confidences, wrong = confidences.astype(np.float64), ~is_right
     edges = np.linspace(0, 1, _BINS + 1)
     # A row may sum to a little more than 1, and its confidence then lies above the last edge.
     numbers = np.minimum(np.searchsorted(edges, confidences) - 1, _BINS - 1)

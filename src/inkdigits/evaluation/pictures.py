@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from inkdigits.data.pictures import LabelledPicture, load_labelled_pictures
 from inkdigits.errors import PictureError
+from inkdigits.evaluation.metrics import bin_outcomes, compute_calibration_error
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
 from inkdigits.recognition.decoding import decode_picture
 from inkdigits.recognition.drawing import draw_boxes
@@ -85,6 +87,25 @@ class PictureEvaluation:
         return _score_groups(self.results, lambda result: result.picture.source)
 
     @property
+    def expected_calibration_error(self) -> float | None:
+        """How far confidence is from accuracy, 0 to 1, where one digit was written and read.
+
+        In 15 bins (Guo et al., 2017), as for tiles; None where there is no such picture.
+        """
+        read = [
+            result
+            for result in self.results
+            if result.reading is not None
+            and len(result.picture.label) == 1
+            and len(result.reading.text) == 1
+        ]
+        if not read:
+            return None
+        confidences = [result.reading.confidence for result in read if result.reading is not None]
+        is_right = [result.is_exact for result in read]
+        return compute_calibration_error(bin_outcomes(np.array(confidences), np.array(is_right)))
+
+    @property
     def mistakes(self) -> tuple[PictureResult, ...]:
         """The pictures that were not read exactly."""
         return tuple(result for result in self.results if not result.is_exact)
@@ -94,6 +115,7 @@ class PictureEvaluation:
         return {
             "by_kind": [vars(score) for score in self.by_kind],
             "by_source": [vars(score) for score in self.by_source],
+            "expected_calibration_error": self.expected_calibration_error,
             "mistakes": [
                 {
                     "file": str(result.picture.path),
@@ -115,6 +137,9 @@ class PictureEvaluation:
             lines += [f"{title:{width}}{header[width:]}", "─" * len(header)]
             lines += [_format_row(score, width) for score in scores]
             lines.append("")
+        error = self.expected_calibration_error
+        if error is not None:
+            lines += [f"Calibration error of single digits  {error:.2%}   0 is best", ""]
         return "\n".join(lines[:-1])
 
 

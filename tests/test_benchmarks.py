@@ -1,0 +1,122 @@
+"""The measurements that are no part of the package, each on a small slice."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkdigits.data import Mnist
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="they stop, continue and watch processes as Linux does"
+)
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def load_script() -> dict[str, Any]:
+    """What `load.py` defines."""
+    return runpy.run_path(str(BENCHMARKS / "load.py"))
+
+
+class _Peer(BaseHTTPRequestHandler):
+    """Answers as the request's path asks for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/leave":
+            self.close_connection = True
+            return
+        status, text = {"/right": (200, "7"), "/wrong": (200, "1"), "/fail": (500, "7")}[self.path]
+        body = json.dumps({"text": text}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *values: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def peer_port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Peer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "count_errors"),
+    [
+        ("/right", lambda answers: 0),
+        ("/wrong", lambda answers: answers / 2),
+        ("/fail", lambda answers: answers),  # it counts the answers of status 200
+        ("/leave", lambda answers: 2),
+    ],
+)
+def test_load_counts_errors(
+    load_script: dict[str, Any], peer_port: int, path: str, count_errors: Callable[[int], float]
+) -> None:
+    right, other = (
+        load_script["Exchange"](load_script["build_request"](wanted, "text/plain", b"x"), "7")
+        for wanted in ("/right", path)
+    )
+    # Each of the two clients sends the one and the other in turn.
+    found = load_script["load"]((peer_port, os.getpgid(0)), [right, other], 2, 0.2, "plain")
+
+    assert found.requests > 0
+    assert found.p50_ms <= found.p99_ms
+    assert found.errors == pytest.approx(count_errors(found.requests), abs=2 * (path != "/leave"))
+
+
+@pytest.mark.slow
+def test_load(python: Python, mnist: Mnist) -> None:
+    ended = python(str(BENCHMARKS / "load.py"), "--slice", "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "LitServe is left out" in ended.stderr
+    result = json.loads(ended.stdout)
+    assert {(row["what"], row["clients"], row["peer"]) for row in result["rows"]} == {
+        (what, clients, peer)
+        for what in ("tile", "photograph")
+        for clients in (1, 4)
+        for peer in ("inkdigits", "plain")
+    }
+    for row in result["rows"]:
+        assert row["errors"] == 0
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        # A client waits for one answer at a time, and half of its waits are at least the median.
+        assert row["requests_per_s"] * row["p50_ms"] / 1000 <= 2 * row["clients"]
+    assert all(ms > 0 for ms in result["photograph_ms"].values())
+
+
+@pytest.mark.slow
+def test_soak(python: Python, mnist: Mnist) -> None:
+    ended = python(str(BENCHMARKS / "soak.py"), "--minutes", "0.1", "--json")
+
+    assert ended.stdout, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["wrong"] == 0, result["seen"]
+    # In seconds nothing is warm yet; beyond that limit it must say so.
+    assert ended.returncode == int(result["growth"] > 0.1), ended.stderr
+    statuses = {what.partition(":")[0].rpartition(", ")[2] for what in result["seen"]}
+    assert {"tile", "photograph"} <= statuses
+    assert {"400", "404", "408", "413", "415", "422", "no answer"} <= statuses
+    assert result["good"] == result["seen"]["tile: right"] + result["seen"]["photograph: right"]
+    assert 50 < result["memory_mb"]["10 %"] <= result["memory_mb"]["peak"]
