@@ -33,6 +33,7 @@ from inkdigits.errors import (
 )
 from inkdigits.recognition import Recognizer
 from inkdigits.training import RECIPES, Run, export, resume, train
+from inkdigits.training.frameworks import has_16_bit_arithmetic
 from inkdigits.training.loading import load_keras_model
 
 # Small enough to be trained often; stops early, after epoch 5 with the weights of epoch 3.
@@ -150,6 +151,8 @@ def test_run_in_16_bits_gives_a_model_of_32(mnist: Mnist, tmp_path: Path) -> Non
     overrides = {"precision": "bfloat16", "augmentation": "distortions", "epochs": 2}
     run = train("smoke", overrides=overrides, output=tmp_path / "run", progress=False)
 
+    precision = run.load_settings().recipe.precision
+    assert precision == ("bfloat16" if has_16_bit_arithmetic() else "float32")
     network = load_keras_model(run.keras_model)
     validation = split_validation(mnist.train, 1_000, 0)[1]
     probabilities = np.asarray(network(validation.images))
@@ -160,6 +163,25 @@ def test_run_in_16_bits_gives_a_model_of_32(mnist: Mnist, tmp_path: Path) -> Non
     accuracy = np.mean(read.argmax(axis=1) == validation.labels)
     # As validated in 16 bits, on the digits as they are: distorted ones would be read far worse.
     assert accuracy == pytest.approx(run.load_history()[-1]["val_accuracy"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ("flags\t\t: fpu avx512f amx_bf16 amx_tile\n", True),
+        ("flags\t\t: fpu avx512_bf16\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("model name\t: amx_bf16like\n", False),
+        (None, False),
+    ],
+)
+def test_16_bits_are_for_processors_that_have_them(
+    facts: str | None, expected: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "cpuinfo"
+    if facts is not None:
+        path.write_text(facts, encoding="utf-8")
+    assert has_16_bit_arithmetic(path) is expected
 
 
 def test_same_seed_same_weights(small_run: Run, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from inkdigits.recognition.card import LABELS, NONE, TILE_SHAPE, Card
 from inkdigits.recognition.network import OnnxNetwork
 from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
-from inkdigits.training.frameworks import load_keras, make_deterministic
+from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras, make_deterministic
 from inkdigits.training.networks import build_network, build_optimizer
 from inkdigits.training.pictures import add_copies, load_tiles
 from inkdigits.training.recipes import Recipe, get_recipe
@@ -78,6 +78,8 @@ def train(
         recipe = get_recipe(recipe, overrides)
     elif overrides:
         raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
+    if not has_16_bit_arithmetic():
+        recipe = replace(recipe, precision="float32")
     # What cannot be built, split or drawn must not leave a folder behind.
     _check_matplotlib()
     build_network(recipe)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from inkdigits.errors import MissingExtraError
@@ -33,6 +34,19 @@ def make_deterministic(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         load_tensorflow().config.experimental.enable_op_determinism()
+
+
+def has_16_bit_arithmetic(cpu_facts: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bfloat16 by itself; elsewhere that is slower than float32.
+
+    Args:
+        cpu_facts: What Linux tells of the processor; where there is no such file, the answer is no.
+    """
+    try:
+        words = set(cpu_facts.read_text(encoding="utf-8").split())
+    except (OSError, ValueError):
+        return False
+    return bool(words & {"amx_bf16", "avx512_bf16"})
 
 
 def _load(name: str) -> Any:
