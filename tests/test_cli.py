@@ -20,7 +20,7 @@ from inkdigits.cli import main
 from inkdigits.data import LabelledImages
 from inkdigits.training import RECIPES, Run
 
-VERBS = ("train", "evaluate", "predict", "export", "data", "benchmark", "recipes")
+VERBS = ("train", "evaluate", "predict", "export", "data", "benchmark", "serve", "recipes")
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

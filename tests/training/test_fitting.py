@@ -153,7 +153,8 @@ def test_run_in_16_bits_gives_a_model_of_32(mnist: Mnist, tmp_path: Path) -> Non
 
     precision = run.load_settings().recipe.precision
     assert precision == ("bfloat16" if has_16_bit_arithmetic() else "float32")
-    network = load_keras_model(run.keras_model)
+    network = load_keras_model(run.keras_model, compile=True)
+    assert network.optimizer.iterations.numpy() == 2 * 8_000 // 64
     validation = split_validation(mnist.train, 1_000, 0)[1]
     probabilities = np.asarray(network(validation.images))
 

@@ -326,8 +326,11 @@ def _finish(
     finished = fit.network
     if settings.recipe.precision != "float32":
         finished = build_network(replace(settings.recipe, precision="float32"))
-        finished.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         finished.set_weights(fit.network.get_weights())
+        # With the optimizer as it is, so that whoever loads the file may go on.
+        finished.compile(
+            fit.network.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
     save_keras(finished, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)
