@@ -114,6 +114,18 @@ def test_a_broken_digit_is_one(recognizer: Recognizer, digits: dict[int, list[In
     assert read(recognizer, find_digits(broken, recognizer._judge)) == "858"
 
 
+def test_many_dotted_digits_are_one(recognizer: Recognizer, digits: dict[int, list[Ink]]) -> None:
+    found = []
+    for shapes in digits.values():
+        for shape in shapes[:6]:
+            dotted = np.pad(shape, 8)
+            dotted[np.arange(dotted.shape[0]) % 20 < 6] = 0
+            dotted[:, np.arange(dotted.shape[1]) % 20 < 6] = 0
+            found.append(len(find_digits(dotted, recognizer._judge)))
+    # Dots as large as these gaps are strokes of their own as often as not.
+    assert np.mean(np.equal(found, 1)) > 0.3
+
+
 def test_specks_and_frame_are_left_out(
     recognizer: Recognizer, digits: dict[int, list[Ink]]
 ) -> None:

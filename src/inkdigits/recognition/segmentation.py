@@ -168,11 +168,11 @@ def find_digits(ink: NDArray[np.uint8], classify: Classify) -> list[Region]:
         for group in _join_stacked(_divide(parts, height, classify), classify):
             regions.append(_as_region(group, scale, number, ink.shape))
     if len(regions) > 1:
-        # Dots and dashes that are nothing each may be a digit together.
+        # Dots and dashes, most of them nothing by themselves, may be a digit together.
         whole = _grow_digit(pieces)
         tiles = np.stack([frame(region.ink) for region in regions] + [frame(_merge(whole))])
         certainties = classify(tiles)[:, :10].max(axis=1)
-        if certainties[:-1].max() < _FAIR and certainties[-1] >= _SURE:
+        if np.median(certainties[:-1]) < _FAIR and certainties[-1] >= _SURE:
             return [_as_region(whole, scale, 0, ink.shape)]
     # A line of specks only has vanished: number those that are left.
     numbers = {number: rank for rank, number in enumerate(sorted({r.line for r in regions}))}
