@@ -83,7 +83,7 @@ tables: install ## the tables of the README, from results/
 	$(BIN)/python results/write_tables.py
 
 benchmark: install ## speed, size and growth against Keras, TensorFlow and the classic script
-	$(BIN)/inkdigits benchmark --json > results/benchmark.json
+	$(BIN)/inkdigits benchmark --model $(DEFAULT_RUN) --json > results/benchmark.json
 
 load: install ## the service under load beside LitServe and a plain route
 	$(PIP) --target build/litserve --no-deps litserve==0.2.19

@@ -114,6 +114,19 @@ def test_a_broken_digit_is_one(recognizer: Recognizer, digits: dict[int, list[In
     assert read(recognizer, find_digits(broken, recognizer._judge)) == "858"
 
 
+def test_a_wide_letter_without_a_sure_digit_in_it_stays_whole() -> None:
+    alpha = np.zeros((240, 260), np.uint8)
+    cv2.ellipse(alpha, (90, 120), (60, 48), 0, 40, 320, 255, 7)
+    cv2.line(alpha, (130, 84), (210, 160), 255, 7)
+    cv2.line(alpha, (130, 156), (190, 70), 255, 7)
+
+    def classify(tiles: Ink) -> NDArray[np.float32]:
+        return np.tile(np.array([0.5, *[0.0] * 9, 0.5], np.float32), (len(tiles), 1))
+
+    (region,) = find_digits(alpha, classify)
+    assert region.box.width > 1.5 * region.box.height
+
+
 def test_many_dotted_digits_are_one(recognizer: Recognizer, digits: dict[int, list[Ink]]) -> None:
     found = []
     for shapes in digits.values():

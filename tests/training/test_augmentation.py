@@ -28,11 +28,14 @@ STEPS = [
     augmentation.add_rule,
     augmentation.add_specks,
     augmentation.soften,
+    augmentation.square_up,
     augmentation.straighten,
     augmentation.photograph,
     augmentation.take_picture,
     augmentation.write_european_one,
     augmentation.write_european_seven,
+    augmentation.write_hooked_six,
+    augmentation.write_hooked_nine,
 ]
 
 
@@ -218,6 +221,37 @@ def test_a_european_seven_is_crossed_in_the_middle(seed: int) -> None:
     middle, foot = slice(45, 70), slice(82, 92)
     assert measure_reach(seven, middle) > measure_reach(ink, middle) + 5
     np.testing.assert_array_equal(seven[foot], ink[foot])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hooked_six_reaches_right_at_its_top_and_a_nine_left_at_its_end(seed: int) -> None:
+    six = np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8)
+    cv2.circle(six, (56, 72), 19, 255, 9)
+    cv2.line(six, (37, 72), (52, 18), 255, 9)
+    hooked = augmentation.write_hooked_six(six, np.random.default_rng(seed))
+
+    def reach(ink: Ink) -> int:
+        return int(np.nonzero(ink[:30] > 127)[1].max())
+
+    assert reach(hooked) >= reach(six) + 5
+    assert abs(np.ptp(np.nonzero(hooked > 127)[0]) - np.ptp(np.nonzero(six > 127)[0])) <= 12
+    nine = cv2.rotate(six, cv2.ROTATE_180).astype(np.uint8)
+    turned = augmentation.write_hooked_nine(nine, np.random.default_rng(seed))
+    np.testing.assert_array_equal(cv2.rotate(turned, cv2.ROTATE_180), hooked)
+
+
+def test_squared_up_a_circle_fills_its_corners() -> None:
+    ring = cv2.circle(np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8), (56, 56), 32, 255, 9)
+    squared = augmentation.square_up(ring.astype(np.uint8), np.random.default_rng(0))
+
+    def fill(ink: Ink) -> float:
+        contours, _ = cv2.findContours(ink, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        _, _, width, height = cv2.boundingRect(contours[0])
+        return cv2.contourArea(contours[0]) / (width * height)
+
+    assert fill(ring.astype(np.uint8)) == pytest.approx(np.pi / 4, abs=0.03)
+    assert fill(squared) > 0.84
+    assert np.abs(np.subtract(cv2.boundingRect(squared), cv2.boundingRect(ring))).max() <= 2
 
 
 def test_pens_reach_from_thin_to_thick() -> None:

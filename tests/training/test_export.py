@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -22,12 +21,8 @@ from inkdigits.errors import (
     UsageError,
 )
 from inkdigits.recognition.card import Card
-from inkdigits.training import FORMATS, Layer, Run, export, get_recipe, load_recognizer
-from inkdigits.training.export import fold_normalisation
-from inkdigits.training.frameworks import load_keras
+from inkdigits.training import FORMATS, Run, export, load_recognizer
 from inkdigits.training.loading import load_keras_model
-from inkdigits.training.networks import build_network
-from inkdigits.training.recipes import TILE
 
 EIGHT_BITS = "onnx-int8"
 
@@ -234,64 +229,3 @@ def test_full_disk(
     assert len(lines) == len(FORMATS), ended.stderr
     assert all("cannot be written" in line for line in lines), ended.stderr
     assert {path.name for path in tmp_path.iterdir()} <= {"net.json", "net.int8.json"}
-
-
-def normalise(**settings: object) -> Layer:
-    return Layer("BatchNormalization", **settings)
-
-
-CONV = Layer("Conv2D", 6, 3, activation="relu")
-PADDED = Layer("Conv2D", 6, 3, activation="relu", padding="same")
-POOL = Layer("MaxPooling2D", 2)
-
-
-@pytest.mark.parametrize(
-    ("layers", "left"),
-    [
-        ([CONV, normalise(), CONV, Layer("Flatten")], 0),
-        ([CONV, normalise(), POOL, CONV, normalise(), Layer("Flatten")], 0),
-        ([CONV, normalise(scale=False), CONV, Layer("Flatten"), Layer("Dense", 9), normalise()], 0),
-        ([CONV, normalise(center=False), Layer("Dropout", 0.5), POOL, Layer("Flatten")], 0),
-        ([CONV, normalise(), PADDED, POOL, Layer("Flatten")], 1),  # its padding is not the shift
-        ([CONV, normalise(), Layer("ReLU"), CONV, Layer("Flatten")], 1),  # no scale passes it
-        ([CONV, normalise(), normalise(), CONV, Layer("Flatten")], 1),  # only next to a weight
-        ([CONV, Layer("Flatten")], 0),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("negative", [False, True])
-def test_folding_changes_no_probability(layers: list[Layer], left: int, negative: bool) -> None:
-    network = build_network(
-        replace(
-            get_recipe("smoke"), network=(*TILE, *layers, Layer("Dense", 10, activation="softmax"))
-        )
-    )
-    random = np.random.default_rng(len(layers))
-    for layer in network.layers:
-        if type(layer).__name__ == "BatchNormalization":
-            values = [random.uniform(0.5, 2, w.shape) for w in layer.get_weights()]
-            if negative and layer.scale:
-                values[0][0] *= -1
-            layer.set_weights(values)
-    tiles = random.integers(0, 256, (20, 28, 28), np.uint8)
-    expected = network.predict(tiles, verbose=0)
-
-    folded = fold_normalisation(network)
-
-    np.testing.assert_allclose(folded.predict(tiles, verbose=0), expected, atol=2e-6)
-    kinds = [type(layer).__name__ for layer in folded.layers]
-    if not negative:
-        assert kinds.count("BatchNormalization") == left
-    elif POOL in layers and any(layer.kind == "BatchNormalization" for layer in layers):
-        # The largest of some values is not the largest once they are turned round.
-        assert kinds.count("BatchNormalization") > 0
-
-
-def test_folding_leaves_other_networks_alone() -> None:
-    keras = load_keras()
-    source = keras.Input((28, 28), dtype="uint8")
-    values = keras.layers.Rescaling(1 / 255)(keras.layers.Flatten()(source))
-    values = keras.layers.Dense(10)(keras.layers.BatchNormalization()(values))
-    branched = keras.Model(source, keras.layers.Softmax()(values))
-
-    assert fold_normalisation(branched) is branched

@@ -38,7 +38,7 @@ _SPECK: Final = 0.12
 _CORE: Final = 0.45
 """Pieces at least this high may found a line."""
 _WIDEST: Final = 1.5
-"""No digit is wider than this."""
+"""No digit of several pieces is wider than this."""
 _WIDEST_LETTER: Final = 1.3
 """What is wider is more likely digits that touch than one letter."""
 _JOIN_GAP: Final = 0.3
@@ -64,18 +64,24 @@ _DOUBT_LIMIT: Final = 5.0
 
 _MOST_PIECES: Final = 1000
 """A texture has no end of pieces; only the largest are looked at."""
-_MOST_CUTS: Final = 7
+_MOST_CUTS: Final = 16
 """A piece is cut at so many places at most."""
 _MOST_GROUPED: Final = _MOST_CUTS + 1
 """A digit is made of at most so many pieces: all that one was cut into can be one again."""
-_SURE: Final = 0.8
+_SURE: Final = 0.9
 """Each side of a cut is a digit with at least this probability: otherwise nearly every letter
 could be torn into two digits."""
+_WHOLE: Final = 0.8
+"""Dots and dashes are one digit together with at least this probability."""
 _FAIR: Final = 0.4
 """What is joined from pieces that are no digits themselves is one with at least this."""
 _LEAST_TORN: Final = 0.6
 """One side of a cut is at least this high, as a share of what was cut."""
-_DEEPEST_CUT: Final = 3.0
+_LEAST_PART: Final = 0.04
+"""Each side of a cut has at least this share of the ink."""
+_CUT_APART: Final = 0.08
+"""Cuts are at least so far from each other."""
+_DEEPEST_CUT: Final = 5.0
 """A cut goes through at most so many stroke widths of ink."""
 _DRIFT_COST: Final = 0.15
 """What a cut pays for each step aside, in pixels of full ink."""
@@ -172,7 +178,7 @@ def find_digits(ink: NDArray[np.uint8], classify: Classify) -> list[Region]:
         whole = _grow_digit(pieces)
         tiles = np.stack([frame(region.ink) for region in regions] + [frame(_merge(whole))])
         certainties = classify(tiles)[:, :10].max(axis=1)
-        if np.median(certainties[:-1]) < _FAIR and certainties[-1] >= _SURE:
+        if np.median(certainties[:-1]) < _FAIR and certainties[-1] >= _WHOLE:
             return [_as_region(whole, scale, 0, ink.shape)]
     # A line of specks only has vanished: number those that are left.
     numbers = {number: rank for rank, number in enumerate(sorted({r.line for r in regions}))}
@@ -366,12 +372,17 @@ def _cut(piece: _Piece, line_height: float) -> list[_Piece]:
     small = cv2.resize(piece.ink, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     seams, costs = _find_seams(small)
     stroke = max(measure_stroke(piece.ink) * scale, 1)
+    beside = np.cumsum(small >= _SOLID, axis=1)
+    taken_off = np.take_along_axis(beside, seams, axis=1).sum(axis=0) / max(beside[:, -1].sum(), 1)
     chosen: list[int] = []
     for index in np.argsort(costs, kind="stable"):
         if len(chosen) == _MOST_CUTS or costs[index] > _DEEPEST_CUT * stroke:
             break
+        # The cheapest ways pass beside the ink: none of the cuts may be wasted on them.
+        if not _LEAST_PART < taken_off[index] < 1 - _LEAST_PART:
+            continue
         apart = min((abs(int(index) - other) for other in chosen), default=size[0])
-        if apart >= 0.12 * line_height * scale:
+        if apart >= _CUT_APART * line_height * scale:
             chosen.append(int(index))
     chosen.sort()
     columns = np.arange(piece.width)[None, :]
@@ -385,7 +396,7 @@ def _cut(piece: _Piece, line_height: float) -> list[_Piece]:
         left_side = columns < ((border[:, None] + 0.5) / scale)
         taken = np.where(left_side, rest, 0).astype(np.uint8)
         left_over = np.where(left_side, 0, rest).astype(np.uint8)
-        if min((taken >= _SOLID).sum(), (left_over >= _SOLID).sum()) < 0.08 * piece.area:
+        if min((taken >= _SOLID).sum(), (left_over >= _SOLID).sum()) < _LEAST_PART * piece.area:
             continue
         parts.append(_trim(piece, taken, cost))
         cost = _CUT_COST * (1 + float(costs[index]) / stroke)
@@ -465,10 +476,11 @@ def _divide(parts: list[_Piece], line_height: float, classify: Classify) -> list
                     if gap > _JOIN_GAP:
                         break
                     joined = _JOIN_COST * gap
-                _, _, width, height = _bounds(group)
-                if width > _WIDEST * line_height or height > 2 * line_height:
-                    break
                 cost += joined
+                _, _, width, height = _bounds(group)
+                is_large = width > _WIDEST * line_height or height > 2 * line_height
+                if is_large and not _is_one_piece(parts, start, end):
+                    continue
             groups.append((start, end, cost + _shape_cost(group, line_height)))
     tiles = np.stack([frame(_merge(parts[start:end])) for start, end, _ in groups])
     probabilities = classify(tiles)[:, :10].max(axis=1)
@@ -538,6 +550,12 @@ def _is_cut(parts: list[_Piece], start: int, end: int) -> bool:
     before = start > 0 and parts[start].source == parts[start - 1].source != -1
     after = end < len(parts) and parts[end - 1].source == parts[end].source != -1
     return before or after
+
+
+def _is_one_piece(parts: list[_Piece], start: int, end: int) -> bool:
+    """Whether a group holds all that one piece was cut into, and nothing else."""
+    is_one = parts[start].source == parts[end - 1].source != -1
+    return is_one and not _is_cut(parts, start, end)
 
 
 def _is_torn(parts: list[_Piece], start: int, end: int, line_height: float) -> bool:

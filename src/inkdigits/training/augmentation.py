@@ -49,12 +49,13 @@ _TO_CANVAS: Final = np.linalg.inv(_TO_MIDDLE)
 """Shifts, as matrices, that make the canvas' middle the origin, and back."""
 
 _UNCHANGED_SHARE: Final = 0.2
-_EUROPEAN_SHARE: Final = 0.4
-"""Of the digits 1 and 7."""
+_OTHER_FORM_SHARE: Final = 0.4
+"""Of the digits that are written otherwise elsewhere: 1, 6, 7 and 9."""
 
 # Of the digits that do change:
 _NEW_PEN_SHARE: Final = 0.55
 _OUTLINED_SHARE: Final = 0.025
+_SQUARED_SHARE: Final = 0.08
 _STRAIGHTENED_SHARE: Final = 0.06
 _SOFTENED_SHARE: Final = 0.45
 _PHOTOGRAPHED_SHARE: Final = 0.06
@@ -132,9 +133,11 @@ def _augment_digit(image: Ink, label: int, random: np.random.Generator) -> Ink:
     if random.random() < _UNCHANGED_SHARE:
         return frame(image)
     ink = enlarge(image)
-    if label in _EUROPEAN_FORMS and random.random() < _EUROPEAN_SHARE:
-        ink = _EUROPEAN_FORMS[label](ink, random)
+    if label in _OTHER_FORMS and random.random() < _OTHER_FORM_SHARE:
+        ink = _OTHER_FORMS[label](ink, random)
     ink = bend(ink, random)
+    if random.random() < _SQUARED_SHARE:
+        ink = square_up(ink, random)
     chance = random.random()
     if chance < _NEW_PEN_SHARE:
         ink = change_pen(ink, random)
@@ -198,7 +201,40 @@ def write_european_seven(ink: Ink, random: np.random.Generator) -> Ink:
     return ink
 
 
-_EUROPEAN_FORMS: Final = {1: write_european_one, 7: write_european_seven}
+def write_hooked_six(ink: Ink, random: np.random.Generator) -> Ink:
+    """Set the stem of a 6 upright, more or less, and let its top end in a hook to the right."""
+    column, row, width, height = cv2.boundingRect(find_above(ink, 127))
+    if width < max(0.35 * height, 3):
+        return ink
+    near = 3
+    lean = _mean_column(ink[row : row + near]) - (column + 0.25 * width)
+    shear = random.uniform(0.3, 1) * max(lean, 0) / height
+    upright = np.array([[1, shear, -shear * (row + height)], [0, 1, 0]])
+    ink = _as_bytes(cv2.warpAffine(ink, upright, ink.shape[::-1]))
+    column, row, width, height = cv2.boundingRect(find_above(ink, 127))
+    pen = measure_stroke(ink)
+    top = np.array([_mean_column(ink[row : row + near]), row + pen / 2])
+    reach = column + width * random.uniform(0.75, 1.1) - top[0]
+    if reach < pen:
+        return ink  # the stem leans over the whole digit
+    rise, drop = random.uniform(0, 0.1) * height, random.uniform(0, 0.2) * height
+    bulge = top + np.array([reach * random.uniform(0.4, 0.7), -rise])
+    _draw(ink, [top, bulge, top + np.array([reach, drop - rise])], pen)
+    return ink
+
+
+def write_hooked_nine(ink: Ink, random: np.random.Generator) -> Ink:
+    """Let the stem of a 9 end in a hook to the left: upside down, it is a 6."""
+    turned = _as_bytes(cv2.rotate(ink, cv2.ROTATE_180))
+    return _as_bytes(cv2.rotate(write_hooked_six(turned, random), cv2.ROTATE_180))
+
+
+_OTHER_FORMS: Final = {
+    1: write_european_one,
+    6: write_hooked_six,
+    7: write_european_seven,
+    9: write_hooked_nine,
+}
 
 
 def bend(ink: Ink, random: np.random.Generator) -> Ink:
@@ -332,6 +368,22 @@ def soften(ink: Ink, random: np.random.Generator) -> Ink:
         if squares.any():
             return _as_bytes(cv2.resize(squares, ink.shape[::-1], interpolation=cv2.INTER_NEAREST))
     return find_above(ink, int(random.integers(90, 160)))
+
+
+def square_up(ink: Ink, random: np.random.Generator) -> Ink:
+    """Widen what is round into its corners, more or less, as the digits of displays are."""
+    column, row, width, height = cv2.boundingRect(find_above(ink, 127))
+    if min(width, height) < 0.1 * CANVAS_SIDE:
+        return ink
+    half = np.array([width / 2, height / 2], np.float32)
+    middle = np.array([column, row], np.float32) + half - np.float32(0.5)
+    places = (_list_places() - middle) / half
+    # Points of a square around the middle come from the circle that it touches.
+    nearer = np.abs(places).max(axis=2) / np.maximum(np.hypot(*cv2.split(places)), 1e-6)
+    strength = random.uniform(0.5, 1)
+    sources = places * (1 - strength + strength * nearer)[:, :, np.newaxis] * half + middle
+    across, down = cv2.split(sources.astype(np.float32))
+    return _as_bytes(cv2.remap(ink, across, down, cv2.INTER_LINEAR))
 
 
 def straighten(ink: Ink, random: np.random.Generator) -> Ink:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -12,7 +11,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from inkdigits.training.epochs import draw_tiles
 from inkdigits.training.frameworks import load_keras, load_tensorflow
 from inkdigits.training.loading import load_keras_model
 from inkdigits.training.recipes import Recipe
+from inkdigits.training.rewriting import equalise_channels, fold_normalisation
 from inkdigits.training.runs import Run
 
 # What `--format` calls a form: the end of its file's or folder's name.
@@ -48,9 +47,6 @@ FORMATS = {
 # Training images from which the ranges of the int8 form are taken.
 CALIBRATION_IMAGES = 1_024
 CALIBRATION_BATCH = 128
-
-# Layers that a scale and a shift of each channel pass unchanged, the scale being positive.
-_PASSED = ("MaxPooling2D", "Flatten", "Dropout")
 
 
 def export(source: Run | Path | str, format: str, *, output: Path | str | None = None) -> Path:
@@ -93,8 +89,12 @@ def export_model(model: Path, format: str, path: Path) -> None:
     if format in ("keras", "h5"):
         save_keras(load_keras_model(model, compile=True), path)
     elif load_keras().backend.backend() == "tensorflow":
-        tiles = _draw_calibration(model) if format == "onnx-int8" else None
-        _convert(fold_normalisation(load_keras_model(model)), format, path, tiles)
+        network = fold_normalisation(load_keras_model(model))
+        tiles = None
+        if format == "onnx-int8":
+            tiles = _draw_calibration(model)
+            equalise_channels(network, tiles)
+        _convert(network, format, path, tiles)
     else:
         ended = subprocess.run(
             [sys.executable, "-m", "inkdigits.training.export", str(model), format, str(path)],
@@ -117,72 +117,6 @@ def save_keras(network: Any, path: Path) -> None:
             # four bytes each for a weight and its two moments, and the description.
             temporary.write_bytes(bytes(16 * network.count_params() + 100_000))
         network.save(temporary)
-
-
-def fold_normalisation(network: Any) -> Any:
-    """A network that gives the same without its batch normalisation, and so sooner.
-
-    In use the normalisation (Ioffe and Szegedy, 2015) is a scale and a shift of each channel, which
-    the next layer with weights can do as well: exactly, but for rounding.
-
-    Args:
-        network: A Keras network; only one whose layers follow one upon the other is looked into.
-
-    Returns:
-        A new network, where every batch normalisation is folded that can be; `network` itself
-        where none can.
-    """
-    keras = load_keras()
-    if not isinstance(network, keras.Sequential):
-        return network
-    layers = list(network.layers)
-    weights = [layer.get_weights() for layer in layers]
-    folded = set()
-    for place, layer in enumerate(layers):
-        if type(layer).__name__ != "BatchNormalization" or layer.axis not in (
-            -1,
-            len(layer.output.shape) - 1,
-        ):
-            continue
-        mean, variance = (np.asarray(v, np.float64) for v in weights[place][-2:])
-        gamma = weights[place][0] if layer.scale else np.ones_like(mean)
-        beta = weights[place][layer.scale] if layer.center else np.zeros_like(mean)
-        scales = gamma / np.sqrt(variance + layer.epsilon)
-        shifts = beta - mean * scales
-        heir = _find_heir(layers, place, scales)
-        if heir is None:
-            continue
-        kernel, bias = weights[heir]
-        by_channel = kernel.reshape(-1, len(scales), kernel.shape[-1]).astype(np.float64)
-        weights[heir] = [
-            (by_channel * scales[:, np.newaxis]).reshape(kernel.shape).astype(np.float32),
-            (bias + np.einsum("pco,c->o", by_channel, shifts)).astype(np.float32),
-        ]
-        folded.add(place)
-    if not folded:
-        return network
-    kept = [place for place in range(len(layers)) if place not in folded]
-    source = keras.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)
-    copies = [type(layers[place]).from_config(layers[place].get_config()) for place in kept]
-    lighter = keras.Sequential([source, *copies], name=network.name)
-    for place, copy in zip(kept, copies, strict=True):
-        copy.set_weights(weights[place])
-    return lighter
-
-
-def _find_heir(layers: list[Any], place: int, scales: NDArray[np.float64]) -> int | None:
-    """The place of the layer that can take over a normalisation's scales and shifts, or None."""
-    for heir in range(place + 1, len(layers)):
-        layer, kind = layers[heir], type(layers[heir]).__name__
-        if kind == "Conv2D":
-            # Padding would have to be the shift and not 0.
-            whole = layer.padding == "valid" and layer.groups == 1
-            return heir if whole and layer.use_bias else None
-        if kind == "Dense":
-            return heir if layer.use_bias else None
-        if kind not in _PASSED or (kind == "MaxPooling2D" and scales.min() <= 0):
-            return None
-    return None
 
 
 def _draw_calibration(model: Path) -> NDArray[np.uint8]:
@@ -277,17 +211,6 @@ def _quietened() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous)
-
-
-def _add_test_figures(card: Card, folder: Path) -> Card:
-    """The card of a model that leaves its run, with what `evaluate` has measured of it there."""
-    try:
-        evaluation = json.loads((folder / "evaluation" / "evaluation.json").read_bytes())
-    except FileNotFoundError:
-        return card
-    names = ("accuracy", "loss", "expected_calibration_error")
-    measured = {f"test_{name}": evaluation[name] for name in names}
-    return replace(card, figures=card.figures | measured)
 
 
 def _locate_keras_model(source: Run | Path | str) -> Path:
