@@ -37,13 +37,15 @@ def cover_everywhere(
 def test_equals_covering_each_place_in_turn(
     index: int, cover: int, recognizer: Recognizer, test_slice: LabelledImages
 ) -> None:
-    tile, label = test_slice.images[index], int(test_slice.labels[index])
+    # Where the network is least sure, a cover changes most.
+    least_sure = np.argsort(recognizer.classify(test_slice.images).max(axis=1))[index]
+    tile, label = test_slice.images[least_sure], int(test_slice.labels[least_sure])
 
     falls = compute_occlusion(tile, recognizer.classify, label, cover=cover)
 
     assert falls.shape == (28, 28)
     assert falls.dtype == np.float32
-    assert np.abs(falls).max() > 1e-3
+    assert np.abs(falls).max() > 1e-2
     assert falls == pytest.approx(cover_everywhere(tile, recognizer, label, cover), abs=1e-5)
 
 
