@@ -84,7 +84,7 @@ def equalise_channels(network: Any, tiles: NDArray[np.uint8]) -> None:
 
     A ReLU passes a positive scale, so what one layer's weights are divided by, the next layer's can
     be multiplied by (Nagel et al., 2019). Afterwards each channel reaches 1; the probabilities are
-    the same but for rounding. Without this, the channels of a folded normalisation differ a
+    the same but for rounding. Without this, the channels of a folded normalisation may differ a
     hundredfold, and the small ones would have a few steps of the 256 only.
 
     Args:
@@ -106,7 +106,7 @@ def equalise_channels(network: Any, tiles: NDArray[np.uint8]) -> None:
         n_channels = weights[0].shape[-1]
         ranges = values[str(heir)].reshape(-1, n_channels).max(axis=0)
         ranges = np.where(ranges > 0, ranges, 1)
-        layers[place].set_weights([values_of_layer / ranges for values_of_layer in weights])
+        layers[place].set_weights([part / ranges for part in weights])
         kernel, *bias = layers[heir].get_weights()
         by_channel = kernel.reshape(-1, n_channels, kernel.shape[-1]) * ranges[:, np.newaxis]
         layers[heir].set_weights([by_channel.reshape(kernel.shape), *bias])
