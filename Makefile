@@ -10,6 +10,8 @@ FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
   pictures-0 pictures-1 pictures-2 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
+RUNS := $(FIGURES:%=runs/figures/%/model.json)
+TEACHER := runs/figures/pictures-0/model.int8.onnx
 ENSEMBLE := pictures-0 pictures-1 pictures-2 small-0 small-1 small-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -60,12 +62,17 @@ samples: install ## draw the sample pictures anew
 notebook: install ## execute the notebook and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-figures: install ## the published figures: recipes over their seeds, hours on 2 cores
-	for name in $(FIGURES); do \
-	  folder=runs/figures/$$name; \
-	  if [ -d $$folder ]; then $(BIN)/inkdigits train --resume $$folder; \
-	  else $(BIN)/inkdigits train $${name%-*} --seed $${name##*-} --output $$folder; fi || exit; \
-	done
+$(RUNS): runs/figures/%/model.json: | install
+	if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \
+	  $(BIN)/inkdigits train $${name%-*} $(if $(filter small-%,$*),--teacher $(TEACHER)) \
+	    --seed $${name##*-} --output $(@D); fi
+
+$(filter runs/figures/small-%,$(RUNS)): | $(TEACHER)
+
+$(TEACHER): | runs/figures/pictures-0/model.json
+	$(BIN)/inkdigits export runs/figures/pictures-0 --format onnx-int8 --output $@
+
+figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 cores
 	for recipe in classic classic-small-batch dropout quick pictures small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done

@@ -82,10 +82,10 @@ def _run_train(options: argparse.Namespace) -> int:
 
     if options.resume is not None:
         given = (options.recipe, options.seed, options.data, options.pictures, options.output)
-        if options.set or any(value is not None for value in given):
+        if options.set or options.teacher or any(value is not None for value in given):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --seed, --set, --data, --pictures and --output out"
+                "recipe, --seed, --set, --data, --pictures, --teacher and --output out"
             )
         run = resume(options.resume, progress=not options.quiet)
     else:
@@ -95,6 +95,7 @@ def _run_train(options: argparse.Namespace) -> int:
             seed=options.seed or 0,
             data=options.data,
             pictures=options.pictures,
+            teachers=options.teacher,
             output=options.output,
             progress=not options.quiet,
         )
@@ -509,6 +510,7 @@ def _build_parser() -> _Parser:
         "train dropout --seed 1 --output runs/mine",
         "train classic --set epochs=3 --set batch_size=64",
         "train pictures --pictures my-corrections",
+        "train tiny --teacher runs/pictures",
         "train --resume runs/classic",
     )
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: quick")
@@ -521,6 +523,14 @@ def _build_parser() -> _Parser:
         type=Path,
         metavar="DIR",
         help="train on the single digits of these labelled pictures too, such as corrections",
+    )
+    train.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="learn what these trained models see in each tile, beside its label",
     )
     train.add_argument("--output", type=Path, metavar="DIR", help="default: runs/RECIPE")
     train.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")

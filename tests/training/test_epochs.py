@@ -17,7 +17,9 @@ def draw(recipe: Recipe, images: LabelledImages, epochs: list[int], seed: int = 
         drawn = [feed.draw(epoch) for epoch in epochs]
     finally:
         feed.close()
-    return [b"".join(part.tobytes() for part in (d.noise_seeds, d.images, d.labels)) for d in drawn]
+    return [
+        b"".join(part.tobytes() for part in (d.noise_seeds, d.images, d.targets)) for d in drawn
+    ]
 
 
 def test_plain_epochs_are_permutations(test_slice: LabelledImages) -> None:
@@ -26,7 +28,7 @@ def test_plain_epochs_are_permutations(test_slice: LabelledImages) -> None:
     for drawn in (first, second):
         rows = {row.tobytes() for row in drawn.images}
         assert rows == {row.tobytes() for row in test_slice.images}
-        assert np.array_equal(np.bincount(drawn.labels), np.bincount(test_slice.labels))
+        assert np.array_equal(np.bincount(drawn.targets), np.bincount(test_slice.labels))
     assert not np.array_equal(first.images, second.images)
     assert first.process_seed != second.process_seed
 
@@ -52,6 +54,6 @@ def test_outliers_are_a_share_and_labelled_none(test_slice: LabelledImages) -> N
     drawn = feed.draw(0)
     feed.close()
     assert drawn.images.shape == (250, 28, 28)
-    assert np.count_nonzero(drawn.labels == NONE) == 50
-    digits = drawn.labels[drawn.labels != NONE]
+    assert np.count_nonzero(drawn.targets == NONE) == 50
+    digits = drawn.targets[drawn.targets != NONE]
     assert np.array_equal(np.bincount(digits), np.bincount(images.labels))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages
 from inkdigits.recognition.card import NONE
 from inkdigits.training.augmentation import augment_digits, distort_digits
+from inkdigits.training.distillation import Teacher
 from inkdigits.training.outliers import generate_outliers
 from inkdigits.training.recipes import Recipe
 
@@ -24,20 +25,26 @@ class EpochData:
         noise_seeds: One for each layer that draws noise, such as dropout.
         process_seed: For generators that belong to the whole process.
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        labels: int32, shape (n,), 0 to 9, and 10 for what is no digit.
+        targets: int32, shape (n,), 0 to 9, and 10 for what is no digit; with a teacher its
+            probabilities, float32, shape (n, 10) or (n, 11).
     """
 
     noise_seeds: NDArray[np.int64]
     process_seed: int
     images: NDArray[np.uint8]
-    labels: NDArray[np.int32]
+    targets: NDArray[Any]
 
 
 class EpochFeed:
-    """Draws the epochs of a fit; with augmentation, one epoch ahead in a thread of its own."""
+    """Draws the epochs of a fit; where that takes its time, one ahead in a thread of its own."""
 
     def __init__(
-        self, recipe: Recipe, training: LabelledImages, seed: int, n_noisy_layers: int
+        self,
+        recipe: Recipe,
+        training: LabelledImages,
+        seed: int,
+        n_noisy_layers: int,
+        teacher: Teacher | None = None,
     ) -> None:
         """Draws nothing yet.
 
@@ -46,11 +53,14 @@ class EpochFeed:
             training: The images to draw from.
             seed: Of the fit.
             n_noisy_layers: How many layers of the network want a seed for each epoch.
+            teacher: Says what to learn of each tile beside its label.
         """
         self._recipe = recipe
         self._training = training
         self._seed = seed
         self._n_noisy_layers = n_noisy_layers
+        self._teacher = teacher
+        self._is_slow = recipe.augmentation != "none" or teacher is not None
         self._executor = ThreadPoolExecutor(max_workers=1)
         self._ahead: dict[int, Future[EpochData]] = {}
 
@@ -58,7 +68,7 @@ class EpochFeed:
         """The epoch of this number, counted from 0."""
         ahead = self._ahead.pop(epoch, None)
         drawn = self._draw(epoch) if ahead is None else ahead.result()
-        if self._recipe.augmentation != "none" and epoch + 1 < self._recipe.epochs:
+        if self._is_slow and epoch + 1 < self._recipe.epochs:
             self._ahead[epoch + 1] = self._executor.submit(self._draw, epoch + 1)
         return drawn
 
@@ -72,7 +82,8 @@ class EpochFeed:
         order = random.permutation(len(self._training))
         process_seed = int(random.integers(2**31))
         images, labels = self._training.images[order], self._training.labels[order]
-        tiles, targets = draw_tiles(self._recipe, images, labels, random)
+        tiles, drawn = draw_tiles(self._recipe, images, labels, random)
+        targets = drawn if self._teacher is None else self._teacher(tiles, drawn)
         return EpochData(noise_seeds, process_seed, tiles, targets)
 
 

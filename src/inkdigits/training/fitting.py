@@ -23,8 +23,9 @@ from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_valida
 from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, NONE, TILE_SHAPE, Card
+from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
+from inkdigits.training.distillation import Teacher, encode_one_hot
 from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
 from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras, make_deterministic
@@ -33,6 +34,8 @@ from inkdigits.training.pictures import add_copies, load_tiles
 from inkdigits.training.recipes import Recipe, get_recipe
 from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
 
+# Between two looks at the progress; PyTorch looks after each.
+STEPS_AT_ONCE = 16
 # Of the digits held out for validation, drawn harder than most pictures are, so many are refused.
 REFUSED_SHARE = 0.01
 
@@ -44,6 +47,7 @@ def train(
     seed: int = 0,
     data: Path | str | None = None,
     pictures: Path | str | None = None,
+    teachers: Sequence[Path | str] = (),
     output: Path | str | None = None,
     progress: bool = True,
 ) -> Run:
@@ -59,6 +63,8 @@ def train(
         data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
         pictures: A folder of labelled pictures, such as corrections, whose single digits are
             trained on as well, repeated to 2 % of the images; None: none.
+        teachers: Folders of runs, or `.onnx` files, whose mean judgement of each tile is learnt
+            beside its label (Hinton et al., 2015).
         output: The run folder, which must not exist; None: the first free `runs/<recipe>-…`.
         progress: Whether to report to stderr while training.
 
@@ -67,7 +73,9 @@ def train(
 
     Raises:
         RecipeError: An unknown recipe, field or value, or a network that cannot be built.
-        UsageError: Overrides for a recipe that is no name, or more validation images than images.
+        UsageError: Overrides for a recipe that is no name, more validation images than images, or
+            teachers that do not know what is no digit for a recipe that learns it.
+        ModelError: One of `teachers` is not there or damaged.
         DataFormatError, DataUnavailableError: No whole MNIST, or no digit in `pictures`.
         PictureError: One of `pictures` cannot be read.
         OutputExistsError, RunError, OutputError: The run folder is taken or cannot be written.
@@ -80,10 +88,11 @@ def train(
         raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
     if not has_16_bit_arithmetic():
         recipe = replace(recipe, precision="float32")
-    # What cannot be built, split or drawn must not leave a folder behind.
+    # What cannot be built, split, taught or drawn must not leave a folder behind.
     _check_matplotlib()
     build_network(recipe)
-    sets, sha256 = _gather(recipe, seed, data, pictures, progress=progress)
+    teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
+    sets, sha256 = _gather(recipe, seed, data, pictures, teacher, progress=progress)
     run = Run.create(None if output is None else Path(output), recipe)
     with run.locked():
         settings = Settings(
@@ -92,11 +101,12 @@ def train(
             data_sha256=sha256,
             data=None if data is None else str(data),
             pictures=None if pictures is None else str(pictures),
+            teachers=[str(model) for model in teachers],
             backend=load_keras().backend.backend(),
             versions=dict(list_versions()),
         )
         run.save_settings(settings)
-        return _fit(run, settings, sets, progress=progress)
+        return _fit(run, settings, sets, teacher, progress=progress)
 
 
 def resume(folder: Path | str, *, progress: bool = True) -> Run:
@@ -109,7 +119,8 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
         progress: Whether to report to stderr while training.
 
     Raises:
-        RunError: No run there, a damaged one, one in use, or one of another backend or data.
+        RunError: No run there, a damaged one, one in use, or one of another backend, data or
+            teachers.
         TrainingInterrupted: As in `train`, as the other errors are.
     """
     run = Run.open(folder)
@@ -124,16 +135,18 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
                 f"{folder} was started on the {settings.backend} backend and this is {backend}: "
                 f"set KERAS_BACKEND={settings.backend}"
             )
+        recipe, teachers = settings.recipe, settings.teachers
+        teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
         sets, sha256 = _gather(
-            settings.recipe, settings.seed, settings.data, settings.pictures, progress=progress
+            recipe, settings.seed, settings.data, settings.pictures, teacher, progress=progress
         )
         if sha256 != settings.data_sha256:
-            places = [settings.data or "the cache", *filter(None, [settings.pictures])]
+            places = [settings.data or "the cache", *filter(None, [settings.pictures]), *teachers]
             raise RunError(
-                f"{folder} was started on other images than those in {' and '.join(places)} now: "
-                "bring them back or start a new run"
+                f"{folder} was started on other images or teachers than those in "
+                f"{' and '.join(places)} now: bring them back or start a new run"
             )
-        return _fit(run, settings, sets, progress=progress)
+        return _fit(run, settings, sets, teacher, progress=progress)
 
 
 def _check_matplotlib() -> None:
@@ -151,10 +164,11 @@ def _gather(
     seed: int,
     data: Path | str | None,
     pictures: Path | str | None,
+    teacher: Teacher | None,
     *,
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
-    """The images to train on and those to validate on, and the hashes of what they come from."""
+    """The images to train on and those to validate on, and the hashes of what is learnt from."""
     mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
     sha256 = dict(mnist.sha256)
     training, validation = split_validation(mnist.train, recipe.validation_images, seed)
@@ -164,6 +178,8 @@ def _gather(
         own = load_tiles(pictures)
         training = add_copies(training, own)
         sha256["pictures"] = hashlib.sha256(own.images.tobytes() + own.labels.tobytes()).hexdigest()
+    if teacher is not None:
+        sha256 |= teacher.sha256
     return (training, validation), sha256
 
 
@@ -171,6 +187,7 @@ def _fit(
     run: Run,
     settings: Settings,
     sets: tuple[LabelledImages, LabelledImages],
+    teacher: Teacher | None,
     *,
     progress: bool,
 ) -> Run:
@@ -182,11 +199,12 @@ def _fit(
         with _sigterm_as_interrupt():
             make_deterministic(seed)
             n_tiles = len(training) + round(recipe.outliers * len(training))
-            fit = _Fit.start(recipe, seed, n_tiles, run.load_checkpoint())
-            feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers))
-            judged = _draw_validation(recipe, validation, seed)
+            tiles, labels = judged = _draw_validation(recipe, validation, seed)
+            targets = labels if teacher is None else encode_one_hot(labels, recipe.n_outputs)
+            fit = _Fit.start(recipe, seed, n_tiles, (tiles, targets), run.load_checkpoint())
+            feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers), teacher)
             while not fit.is_over:
-                fit.run_epoch(feed, judged, report)
+                fit.run_epoch(feed, report)
                 run.save_checkpoint(fit.take_checkpoint())
             fit.restore_best()
             _finish(run, settings, fit, training, validation, judged)
@@ -225,22 +243,34 @@ class _Fit:
     recipe: Recipe
     seed: int
     network: Any
+    validation: tuple[NDArray[np.uint8], NDArray[Any]]
     history: list[dict[str, float]]
     best_weights: list[Any] | None
 
     @classmethod
     def start(
-        cls, recipe: Recipe, seed: int, n_training: int, checkpoint: Checkpoint | None
+        cls,
+        recipe: Recipe,
+        seed: int,
+        n_training: int,
+        validation: tuple[NDArray[np.uint8], NDArray[Any]],
+        checkpoint: Checkpoint | None,
     ) -> _Fit:
+        tiles, targets = validation  # targets are labels, or probabilities where a teacher is
         network = build_network(recipe)
         n_steps = recipe.epochs * -(-n_training // recipe.batch_size)
         optimizer = build_optimizer(recipe, n_steps)
-        network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        network.compile(
+            optimizer,
+            "sparse_categorical_crossentropy" if targets.ndim == 1 else "categorical_crossentropy",
+            metrics=["accuracy"],
+            steps_per_execution=1 if load_keras().backend.backend() == "torch" else STEPS_AT_ONCE,
+        )
         # Keras completes its metrics on first use, which on PyTorch draws a random number: left to
         # the first epoch, it would set a resumed run apart.
-        network.evaluate(np.zeros((1, *TILE_SHAPE), np.uint8), np.zeros(1, np.int32), verbose=0)
+        network.evaluate(tiles[:1], targets[:1], verbose=0)
         if checkpoint is None:
-            return cls(recipe, seed, network, [], None)
+            return cls(recipe, seed, network, validation, [], None)
         optimizer.build(network.trainable_variables)
         try:
             network.set_weights(checkpoint.weights)
@@ -250,7 +280,7 @@ class _Fit:
             raise RunError(
                 "the run's checkpoint is of another network than its settings: start a new run"
             ) from error
-        return cls(recipe, seed, network, checkpoint.history, checkpoint.best_weights)
+        return cls(recipe, seed, network, validation, checkpoint.history, checkpoint.best_weights)
 
     @property
     def best_epoch(self) -> int:
@@ -270,9 +300,7 @@ class _Fit:
         waited_enough = patience is not None and n_epochs - self.best_epoch >= patience
         return n_epochs >= self.recipe.epochs or waited_enough
 
-    def run_epoch(
-        self, feed: EpochFeed, judged: tuple[NDArray[np.uint8], NDArray[Any]], report: _Report
-    ) -> None:
+    def run_epoch(self, feed: EpochFeed, report: _Report) -> None:
         epoch = len(self.history)
         started = time.perf_counter()
         drawn = feed.draw(epoch)
@@ -283,13 +311,15 @@ class _Fit:
         n_steps = -(-len(drawn.images) // self.recipe.batch_size)
         fitted = self.network.fit(
             drawn.images,
-            drawn.labels,
+            drawn.targets,
             batch_size=self.recipe.batch_size,
             shuffle=False,
             verbose=0,
             callbacks=[report.follow_epoch(epoch + 1, n_steps)],
         )
-        val_loss, val_accuracy = self.network.evaluate(*judged, batch_size=1_000, verbose=0)
+        val_loss, val_accuracy = self.network.evaluate(
+            *self.validation, batch_size=1_000, verbose=0
+        )
         row = {
             "epoch": epoch + 1,
             "loss": fitted.history["loss"][0],
@@ -323,14 +353,10 @@ def _finish(
     """Writes model, curves and, last of all, the card."""
     best_epoch = None if fit.best_weights is None else fit.best_epoch
     save_figure(plot_curves(fit.history, best_epoch=best_epoch), run.folder / "curves.png")
-    finished = fit.network
-    if settings.recipe.precision != "float32":
-        finished = build_network(replace(settings.recipe, precision="float32"))
-        finished.set_weights(fit.network.get_weights())
-        # With the optimizer as it is, so that whoever loads the file may go on.
-        finished.compile(
-            fit.network.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
-        )
+    finished = build_network(replace(settings.recipe, precision="float32"))
+    finished.set_weights(fit.network.get_weights())
+    # With the optimizer as it is, so that whoever loads the file may go on.
+    finished.compile(fit.network.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     save_keras(finished, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inkdigits.errors import RecipeError
-from inkdigits.recognition.card import LABELS, TILE_SHAPE
+from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.training.frameworks import load_keras
 from inkdigits.training.recipes import Recipe
 
@@ -43,8 +43,7 @@ def build_network(recipe: Recipe) -> Any:
     except (TypeError, ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise RecipeError(f"recipe {recipe.name}: its layers do not fit: {reason}") from error
-    n_outputs = len(LABELS) + (1 if recipe.outliers else 0)
-    expected = (None, *TILE_SHAPE), (None, n_outputs)
+    expected = (None, *TILE_SHAPE), (None, recipe.n_outputs)
     if shapes != expected:
         raise RecipeError(
             f"recipe {recipe.name} maps {shapes[0]} to {shapes[1]}; expected {expected[0]} to "

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -39,11 +39,13 @@ class Settings:
     Attributes:
         recipe: The effective one, overrides included.
         seed: Of weights, split, order and dropout.
-        data_sha256: File name to hash of the raw IDX bytes; of own pictures, their tiles'.
+        data_sha256: File name to hash of the raw IDX bytes; of own pictures, their tiles'; of
+            teachers, their files'.
         data: The folder given with `--data`, or None for the cache.
         backend: Keras' backend.
         versions: Package name to version.
         pictures: The folder given with `--pictures`, or None.
+        teachers: The models given with `--teacher`.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class Settings:
     backend: str
     versions: dict[str, str]
     pictures: str | None = None
+    teachers: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
