@@ -100,7 +100,7 @@ def taught(smoke_run: Run, mnist: Mnist, tmp_path: Path) -> Run:
 
 def test_run_remembers_its_teacher(taught: Run, smoke_run: Run) -> None:
     settings = taught.load_settings()
-    assert settings.teachers == [str(taught.folder.parent / "teacher")]
+    assert settings.teachers == (str(taught.folder.parent / "teacher"),)
     assert settings.data_sha256 | Teacher([smoke_run.folder], 10).sha256 == settings.data_sha256
 
     assert resume(taught.folder, progress=False).is_finished

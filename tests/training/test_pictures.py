@@ -86,7 +86,7 @@ def test_a_run_goes_on_with_the_same_pictures_only(own: Path, tmp_path: Path) ->
     manifest = own / "manifest.csv"
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text.replace("a.png,3\n", "a.png,4\n"), encoding="utf-8")
-    with pytest.raises(RunError, match=r"other images than those in .*own now"):
+    with pytest.raises(RunError, match=r"other images or teachers than those in .*own now"):
         resume(run.folder, progress=False)
 
     manifest.write_text(text, encoding="utf-8")

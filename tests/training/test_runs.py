@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,9 @@ def test_impossible_folder_of_runs(
 
 def test_settings_come_back(run: Run) -> None:
     assert Run.open(run.folder).load_settings() == SETTINGS
+    taught = replace(SETTINGS, teachers=("runs/quick",))
+    run.save_settings(taught)
+    assert run.load_settings() == taught
     assert not run.is_finished
 
 
@@ -85,6 +89,7 @@ def test_settings_come_back(run: Run) -> None:
         {"seed": WITHOUT},
         {"colour": "red"},
         {"recipe": None},
+        {"teachers": 3},
         {"recipe": {"name": "smoke"}},
         {"recipe": {**RECIPES["smoke"].to_json(), "epochs": -1}},
     ],

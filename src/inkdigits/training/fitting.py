@@ -101,7 +101,7 @@ def train(
             data_sha256=sha256,
             data=None if data is None else str(data),
             pictures=None if pictures is None else str(pictures),
-            teachers=[str(model) for model in teachers],
+            teachers=tuple(map(str, teachers)),
             backend=load_keras().backend.backend(),
             versions=dict(list_versions()),
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -55,7 +55,7 @@ class Settings:
     backend: str
     versions: dict[str, str]
     pictures: str | None = None
-    teachers: Sequence[str] = ()
+    teachers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +189,9 @@ class Run:
         path = self.folder / "settings.json"
         try:
             values = json.loads(path.read_bytes())
-            return Settings(**{**values, "recipe": Recipe.from_json(values["recipe"])})
+            values["recipe"] = Recipe.from_json(values["recipe"])
+            values["teachers"] = tuple(values.get("teachers", ()))  # which older runs do not name
+            return Settings(**values)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}): start a new run") from error
 
