@@ -69,8 +69,8 @@ $(RUNS): runs/figures/%/model.json: | install
 
 $(filter runs/figures/small-%,$(RUNS)): | $(TEACHER)
 
-$(TEACHER): | runs/figures/pictures-0/model.json
-	$(BIN)/inkdigits export runs/figures/pictures-0 --format onnx-int8 --output $@
+$(TEACHER): | $(dir $(TEACHER))model.json
+	$(BIN)/inkdigits export $(@D) --format onnx-int8
 
 figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 cores
 	for recipe in classic classic-small-batch dropout quick pictures small tiny; do \

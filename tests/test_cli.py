@@ -94,6 +94,8 @@ def test_what_is_printed(
         (["train", "smoke", "--resume", "runs/x"], "leave the recipe"),
         (["train", "--resume", "runs/x", "--seed", "0"], "leave the recipe"),
         (["train", "--resume", "runs/x", "--set", "epochs=1"], "leave the recipe"),
+        (["train", "--resume", "runs/x", "--teacher", "runs/y"], "leave the recipe"),
+        (["train", "smoke", "--teacher", "nowhere"], "nowhere is not there"),
         (["train", "smoke", "--data", "nowhere"], "nowhere"),
         (["evaluate", "nowhere"], "nowhere is no model"),
         (["evaluate", "nowhere.onnx"], "nowhere.onnx is not there"),
