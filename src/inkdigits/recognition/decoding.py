@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFilter
 
 from inkdigits.errors import PictureError, PictureFormatError, PictureTooLargeError
+from inkdigits.recognition.quantiles import quantile
 
 PictureSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 
@@ -424,7 +425,7 @@ def _choose_background(image: Image.Image) -> int:
     # A picture cut out with its paper, such as a screenshot with round corners, has one tone along
     # the transparency and another inside: its paper goes on. Anything else is bare ink.
     if rim.size and rim.std() < 32:
-        paper = float(np.median(rim))
+        paper = quantile(rim, 0.5)
         if np.mean(np.abs(lumas[visible] - paper) > 80) > 0.02:
             return round(paper)
     return 0 if np.average(lumas, weights=alphas) > 127 else 255
@@ -446,8 +447,8 @@ def _colours_to_grey(image: Image.Image) -> Image.Image:
     # are negative are made up for.
     weights = main * (1 if main @ _LUMA >= 0 else -1) / np.abs(main).sum()
     contrast, luma_contrast = (
-        float(np.diff(np.percentile(details @ direction, (0.1, 99.9)))[0])
-        for direction in (weights, _LUMA)
+        quantile(shades, 0.999) - quantile(shades, 0.001)
+        for shades in (details @ weights, details @ _LUMA)
     )
     if contrast < max(_MIN_COLOUR_CONTRAST, 2 * luma_contrast):
         return image.convert("L")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import is_framed
+from inkdigits.recognition.quantiles import quantile
 
 Grey = NDArray[np.uint8]
 Strength = NDArray[np.float32]
@@ -124,7 +125,7 @@ def _measure_ridges(mask: Grey) -> float:
     """
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     ridges = (distances >= cv2.dilate(distances, np.ones((3, 3), np.uint8))) & (mask > 0)
-    return max(2 * float(np.quantile(distances[ridges], 0.75)) - 1, 1.0)
+    return max(2 * quantile(distances[ridges], 0.75) - 1, 1.0)
 
 
 def _compare_with_paper(pixels: Grey, stroke: float) -> Strength:
@@ -169,13 +170,13 @@ def _contrast(pixels: Grey, small_paper: Grey) -> Strength:
     light = np.maximum(paper.astype(np.float32), 16)
     strength: Strength = ((light - pixels) / light).astype(np.float32)
     # A closing settles on the brightest grains.
-    return strength - max(float(np.median(strength)), 0)
+    return strength - max(quantile(strength, 0.5), 0)
 
 
 def _find_floor(strength: Strength) -> float:
     """Least strength of ink, above the grain of the paper."""
     # Most of any page is paper, so half the deviations are grain (median absolute deviation).
-    grain = 1.4826 * float(np.median(np.abs(strength)))
+    grain = 1.4826 * quantile(np.abs(strength), 0.5)
     return max(_LEAST_CONTRAST, _NOISE_FACTOR * grain)
 
 
@@ -186,7 +187,7 @@ def _split(strength: Strength, floor: float) -> float:
         return floor
     values = (np.minimum(candidates, 1) * 255).astype(np.uint8)
     threshold = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)[0] / 255
-    return min(threshold, float(np.quantile(candidates, 0.9)) / 2)
+    return min(threshold, quantile(candidates, 0.9) / 2)
 
 
 def _level(strength: Strength, stroke: float) -> Grey:
@@ -196,7 +197,7 @@ def _level(strength: Strength, stroke: float) -> Grey:
     if not (strength > floor).any():
         return np.zeros(strength.shape, np.uint8)
     split = max(_split(strength, floor), floor)
-    full = float(np.quantile(strength[strength > split], 0.8))
+    full = quantile(strength[strength > split], 0.8)
     # Writing in pencil stands beside writing in ink: what is full is measured around each place.
     around = _grow(np.where(strength > split * _PALE, strength, 0), 8 * stroke)
     full_here = np.clip(around, _PALE * full, full)

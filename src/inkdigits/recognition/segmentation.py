@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import frame, is_framed, measure_stroke
+from inkdigits.recognition.quantiles import quantile
 from inkdigits.recognition.reading import Box
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -178,7 +179,7 @@ def find_digits(ink: NDArray[np.uint8], classify: Classify) -> list[Region]:
         whole = _grow_digit(pieces)
         tiles = np.stack([frame(region.ink) for region in regions] + [frame(_merge(whole))])
         certainties = classify(tiles)[:, :10].max(axis=1)
-        if np.median(certainties[:-1]) < _FAIR and certainties[-1] >= _WHOLE:
+        if quantile(certainties[:-1], 0.5) < _FAIR and certainties[-1] >= _WHOLE:
             return [_as_region(whole, scale, 0, ink.shape)]
     # A line of specks only has vanished: number those that are left.
     numbers = {number: rank for rank, number in enumerate(sorted({r.line for r in regions}))}
