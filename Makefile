@@ -94,10 +94,10 @@ benchmark: install ## speed, size and growth against Keras, TensorFlow and the c
 
 load: install ## the service under load beside LitServe and a plain route
 	$(PIP) --target build/litserve --no-deps litserve==0.2.19
-	$(BIN)/python benchmarks/load.py --litserve build/litserve --json > results/load.json
+	$(BIN)/python measurements/load.py --litserve build/litserve --json > results/load.json
 
 soak: install ## the service under ten minutes of load, bad requests among them
-	$(BIN)/python benchmarks/soak.py --json > results/soak.json
+	$(BIN)/python measurements/soak.py --json > results/soak.json
 
 default-model: install ## the model inside the package, from a run of `make figures`
 	rm -f src/inkdigits/recognition/default.*

@@ -10,10 +10,10 @@ The clients share the cores with what they measure: `client ms` is the processor
 for a request, `CPU ms` that of the peer, all its processes together. Below the table stands where
 the time of a photograph goes, which is measured in this process before the load.
 
-    python benchmarks/load.py                      # ours and the plain routes
+    python measurements/load.py                      # ours and the plain routes
     pip install --target litserve --no-deps litserve==0.2.19
-    python benchmarks/load.py --litserve litserve  # all three
-    python benchmarks/load.py --slice              # half a minute, to see that it works
+    python measurements/load.py --litserve litserve  # all three
+    python measurements/load.py --slice              # half a minute, to see that it works
 
 The exit status is 1 where an answer was wrong or missing. Needs `inkdigits[serve]`, and Linux.
 """

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="they stop, continue and watch processes as Linux does"
 )
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+MEASUREMENTS = Path(__file__).parents[1] / "measurements"
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,7 +29,7 @@ Python = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def load_script() -> dict[str, Any]:
     """What `load.py` defines."""
-    return runpy.run_path(str(BENCHMARKS / "load.py"))
+    return runpy.run_path(str(MEASUREMENTS / "load.py"))
 
 
 class _Peer(BaseHTTPRequestHandler):
@@ -87,7 +87,7 @@ def test_load_counts_errors(
 
 @pytest.mark.slow
 def test_load(python: Python, mnist: Mnist) -> None:
-    ended = python(str(BENCHMARKS / "load.py"), "--slice", "--json")
+    ended = python(str(MEASUREMENTS / "load.py"), "--slice", "--json")
 
     assert ended.returncode == 0, ended.stderr
     assert "LitServe is left out" in ended.stderr
@@ -108,7 +108,7 @@ def test_load(python: Python, mnist: Mnist) -> None:
 
 @pytest.mark.slow
 def test_soak(python: Python, mnist: Mnist) -> None:
-    ended = python(str(BENCHMARKS / "soak.py"), "--minutes", "0.1", "--json")
+    ended = python(str(MEASUREMENTS / "soak.py"), "--minutes", "0.1", "--json")
 
     assert ended.stdout, ended.stderr
     result = json.loads(ended.stdout)

@@ -4,8 +4,8 @@ MNIST's 10,000 test digits against 500 each of: letters of fonts and mathematica
 matplotlib ships), patches of photographs (those that scikit-learn ships), curves and clusters of
 straight strokes. Prints the area under the ROC curve and the share refused.
 
-    python benchmarks/outliers.py
-    python benchmarks/outliers.py runs/pictures
+    python measurements/outliers.py
+    python measurements/outliers.py runs/pictures
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ the middle; each must get the status that it deserves. Memory is what the servic
 every second; its growth is from the median of the second tenth of the time, when all is warm, to
 that of the last tenth.
 
-    python benchmarks/soak.py               # ten minutes
-    python benchmarks/soak.py --minutes 0.2
+    python measurements/soak.py               # ten minutes
+    python measurements/soak.py --minutes 0.2
 
 The exit status is 1 where a good request was answered wrongly, a bad one with another status, or
 memory grew by more than a tenth. Needs `inkdigits[serve]`, and Linux.
