@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +32,7 @@ def write_whole(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
         raise OutputExistsError(f"{path} exists already: choose another name or remove it first")
     # Beside its target, because a move is atomic only within one file system. Not by `tempfile`,
     # which would close a shared cache or result to everybody else.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.urandom(16).hex()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
