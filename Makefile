@@ -8,11 +8,12 @@ BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
-  pictures-0 pictures-1 pictures-2 small-0 small-1 small-2 \
+  pictures-0 pictures-1 pictures-2 best-0 best-1 best-2 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
 RUNS := $(FIGURES:%=runs/figures/%/model.json)
 TEACHER := runs/figures/pictures-0/model.int8.onnx
-ENSEMBLE := pictures-0 pictures-1 pictures-2 small-0 small-1 small-2
+TAUGHT := best-% small-%
+ENSEMBLE := $(filter pictures-% $(TAUGHT),$(FIGURES))
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -64,19 +65,19 @@ notebook: install ## execute the notebook and keep its outputs
 
 $(RUNS): runs/figures/%/model.json: | install
 	if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \
-	  $(BIN)/inkdigits train $${name%-*} $(if $(filter small-%,$*),--teacher $(TEACHER)) \
+	  $(BIN)/inkdigits train $${name%-*} $(if $(filter $(TAUGHT),$*),--teacher $(TEACHER)) \
 	    --seed $${name##*-} --output $(@D); fi
 
-$(filter runs/figures/small-%,$(RUNS)): | $(TEACHER)
+$(filter $(TAUGHT:%=runs/figures/%/model.json),$(RUNS)): | $(TEACHER)
 
 $(TEACHER): | $(dir $(TEACHER))model.json
 	$(BIN)/inkdigits export $(@D) --format onnx-int8
 
 figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 cores
-	for recipe in classic classic-small-batch dropout quick pictures small tiny; do \
+	for recipe in classic classic-small-batch dropout quick pictures best small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
-	for recipe in pictures small tiny; do \
+	for recipe in pictures best small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --shifts --json > results/$$recipe-shifts.json || exit; \
 	done
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json
