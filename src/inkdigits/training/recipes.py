@@ -363,7 +363,10 @@ TINY = replace(
         Layer("MaxPooling2D", 2),  # -> (4, 4, 16)
         Layer("BatchNormalization", momentum=0.9),
         Layer("Activation", "relu"),
-        Layer("Flatten"),  # -> (256,)
+        Layer("Conv2D", 14, 3),  # -> (2, 2, 14)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Activation", "relu"),
+        Layer("Flatten"),  # -> (56,)
         Layer("Dense", 10, activation="softmax"),
     ),
     epochs=40,
@@ -371,7 +374,7 @@ TINY = replace(
     learning_rate=8e-3,
     validation_images=5_000,
 )
-"""99.39 % ± 0.04 (n = 5) of the test images; fitted in 368 s on 2 cores.
+"""99.42 % ± 0.06 (n = 5) of the test images; fitted in 249 s on 2 cores.
 
 `inkdigits train tiny --seed 0`, seeds 0 to 4, with Keras 3.15.1 on TensorFlow 2.21.0.
 """
