@@ -510,7 +510,7 @@ def _build_parser() -> _Parser:
         "train dropout --seed 1 --output runs/mine",
         "train classic --set epochs=3 --set batch_size=64",
         "train pictures --pictures my-corrections",
-        "train tiny --teacher runs/pictures",
+        "train small --teacher runs/pictures",
         "train --resume runs/classic",
     )
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: quick")
