@@ -8,12 +8,15 @@ BIN := .venv/bin
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
-  pictures-0 pictures-1 pictures-2 best-0 best-1 best-2 small-0 small-1 small-2 \
+  pictures-0 pictures-1 pictures-2 strided-0 strided-1 strided-2 \
+  best-0 best-1 best-2 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
 RUNS := $(FIGURES:%=runs/figures/%/model.json)
-TEACHER := runs/figures/pictures-0/model.int8.onnx
-TAUGHT := best-% small-%
-ENSEMBLE := $(filter pictures-% $(TAUGHT),$(FIGURES))
+BEST := $(filter runs/figures/best-%,$(RUNS))
+SMALL := $(filter runs/figures/small-%,$(RUNS))
+TEACHERS_OF_SMALL := runs/figures/pictures-0/model.int8.onnx
+TEACHERS_OF_BEST := $(patsubst %,runs/figures/strided-%/model.int8.onnx,0 1 2)
+ENSEMBLE := $(filter strided-% best-%,$(FIGURES))
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -65,19 +68,22 @@ notebook: install ## execute the notebook and keep its outputs
 
 $(RUNS): runs/figures/%/model.json: | install
 	if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \
-	  $(BIN)/inkdigits train $${name%-*} $(if $(filter $(TAUGHT),$*),--teacher $(TEACHER)) \
+	  $(BIN)/inkdigits train $${name%-*} $(if $(TEACHERS),--teacher $(TEACHERS)) \
 	    --seed $${name##*-} --output $(@D); fi
 
-$(filter $(TAUGHT:%=runs/figures/%/model.json),$(RUNS)): | $(TEACHER)
+$(BEST): private TEACHERS := $(TEACHERS_OF_BEST)
+$(BEST): | $(TEACHERS_OF_BEST)
+$(SMALL): private TEACHERS := $(TEACHERS_OF_SMALL)
+$(SMALL): | $(TEACHERS_OF_SMALL)
 
-$(TEACHER): | $(dir $(TEACHER))model.json
+runs/figures/%/model.int8.onnx: | runs/figures/%/model.json
 	$(BIN)/inkdigits export $(@D) --format onnx-int8
 
 figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 cores
-	for recipe in classic classic-small-batch dropout quick pictures best small tiny; do \
+	for recipe in classic classic-small-batch dropout quick pictures strided best small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --json > results/$$recipe.json || exit; \
 	done
-	for recipe in pictures best small tiny; do \
+	for recipe in pictures strided best small tiny; do \
 	  $(BIN)/inkdigits evaluate runs/figures/$$recipe-[0-9] --shifts --json > results/$$recipe-shifts.json || exit; \
 	done
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json

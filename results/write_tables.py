@@ -17,7 +17,7 @@ README = RESULTS.parent / "README.md"
 
 RECIPES = (
     *("classic", "classic-small-batch", "dropout", "quick"),
-    *("pictures", "best", "ensemble", "small", "tiny"),
+    *("pictures", "strided", "best", "ensemble", "small", "tiny"),
 )
 SUITES = {
     "corruptions": "fifteen corruptions of MNIST-C (Mu and Gilmer, 2019), mean",

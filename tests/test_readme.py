@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,11 +96,17 @@ def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (workplace / "runs" / "readme" / "model.onnx").is_file()
 
 
+def load_models(name: str) -> list[dict[str, Any]]:
+    models: list[dict[str, Any]]
+    models = json.loads((ROOT / "results" / f"{name}.json").read_bytes())["models"]
+    return models
+
+
 @pytest.mark.parametrize("name", sorted(set(RECIPES) - {"smoke"}))
 def test_recipes_state_what_was_measured(name: str) -> None:
     source = Path(inspect.getfile(Recipe)).read_text(encoding="utf-8")
     (stated,) = re.findall(rf'name="{name}".*?\n\)\n"""(.*?)"""', source, re.DOTALL)[:1]
-    models = json.loads((ROOT / "results" / f"{name}.json").read_bytes())["models"]
+    models = load_models(name)
     accuracy = summarise([model["evaluation"]["accuracy"] for model in models])
     seconds = statistics.median_high(model["figures"]["fit_seconds"] for model in models)
     cores = {model["figures"]["cores"] for model in models}
@@ -107,6 +114,9 @@ def test_recipes_state_what_was_measured(name: str) -> None:
     assert [model["seed"] for model in models] == list(range(len(models)))
     assert stated.startswith(f"{accuracy} of the test images; fitted in {seconds:.0f} s on 2 cores")
     assert cores == {2}
+    if "--shifts" in stated:
+        shifted = summarise([m["evaluation"]["accuracy"] for m in load_models(f"{name}-shifts")])
+        assert stated.rstrip().endswith(f"(`inkdigits evaluate --shifts`) has {shifted}.")
 
 
 def test_tables_are_those_of_the_results() -> None:

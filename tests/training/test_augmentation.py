@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +15,14 @@ from inkdigits.data import LabelledImages, Mnist
 from inkdigits.errors import DataFormatError
 from inkdigits.recognition.framing import frame, is_framed, measure_stroke
 from inkdigits.training import augmentation
-from inkdigits.training.augmentation import CANVAS_SIDE, augment_digits, distort_digits, enlarge
+from inkdigits.training.augmentation import (
+    CANVAS_SIDE,
+    DISTORTIONS,
+    Distortion,
+    augment_digits,
+    distort_digits,
+    enlarge,
+)
 
 Ink = NDArray[np.uint8]
 Step = Callable[[Ink, np.random.Generator], Ink]
@@ -106,11 +114,12 @@ def test_augmented_digits_still_are_the_digits_they_were(
     assert np.mean(sixes == 9) + np.mean(nines == 6) < 0.03
 
 
+@pytest.mark.parametrize("distortion", DISTORTIONS.values(), ids=DISTORTIONS)
 def test_distorted_digits_move_little_and_stay_what_they_were(
-    mnist: Mnist, digits: LabelledImages
+    mnist: Mnist, digits: LabelledImages, distortion: Distortion
 ) -> None:
-    distorted = distort_digits(digits.images, np.random.default_rng(0))
-    again = distort_digits(digits.images, np.random.default_rng(0))
+    distorted = distort_digits(digits.images, np.random.default_rng(0), distortion)
+    again = distort_digits(digits.images, np.random.default_rng(0), distortion)
     np.testing.assert_array_equal(distorted, again)
     assert np.any(distorted != digits.images, axis=(1, 2)).mean() > 0.99
 
@@ -120,12 +129,32 @@ def test_distorted_digits_move_little_and_stay_what_they_were(
         return np.asarray(images.reshape(-1, 784) @ places.astype(np.float64) / masses)
 
     moves = find_centres(distorted) - find_centres(digits.images)
-    assert np.abs(moves).max() < 4.5  # two pixels, and what turns and bends add
+    # What turns, zooms and bends add to the shift.
+    assert np.abs(moves).max() < distortion.shift + 2.5
     assert np.abs(moves.mean(axis=0)).max() < 0.15
     known = mnist.train.take(range(1_000, 13_000))
     neighbours = KNeighborsClassifier(3).fit(known.images.reshape(-1, 784), known.labels)
     in_the_middle = np.stack([frame(tile) for tile in distorted])
     assert neighbours.score(in_the_middle.reshape(-1, 784), digits.labels) > 0.85
+
+
+def test_no_distortion_leaves_digits_as_they_are(digits: LabelledImages) -> None:
+    none = Distortion(degrees=0, shear=0, zoom=0, shift=0, bend=0)
+    same = distort_digits(digits.images, np.random.default_rng(0), none)
+    np.testing.assert_array_equal(same, digits.images)
+
+
+@pytest.mark.parametrize("distortion", DISTORTIONS.values(), ids=DISTORTIONS)
+def test_digits_turn_no_further_than_said(distortion: Distortion) -> None:
+    """A long bar, whose angle the moments of its ink tell."""
+    turned_only = replace(distortion, shear=0, zoom=0, shift=0, bend=0)
+    bar = np.zeros((500, 28, 28), np.uint8)
+    bar[:, 4:24, 12:16] = 255
+    turned = distort_digits(bar, np.random.default_rng(0), turned_only)
+    moments = [cv2.moments(tile) for tile in turned]
+    angles = [np.rad2deg(np.arctan2(2 * m["mu11"], m["mu02"] - m["mu20"])) / 2 for m in moments]
+    assert 0.95 * distortion.degrees < np.abs(angles).max() < distortion.degrees + 0.5
+    assert min(angles) < 0 < max(angles)
 
 
 def test_straight_strokes_have_few_corners() -> None:

@@ -34,10 +34,11 @@ def test_plain_epochs_are_permutations(test_slice: LabelledImages) -> None:
 
 
 DISTORTED = replace(SMOKE, name="distorted", augmentation="distortions", epochs=3)
+MOVED = replace(DISTORTED, name="moved", augmentation="affine")
 
 
 @pytest.mark.parametrize(
-    "recipe", [SMOKE, DISTORTED, replace(PICTURES, epochs=3)], ids=lambda recipe: recipe.name
+    "recipe", [SMOKE, DISTORTED, MOVED, replace(PICTURES, epochs=3)], ids=lambda recipe: recipe.name
 )
 def test_an_epoch_follows_from_seed_and_number_alone(
     recipe: Recipe, test_slice: LabelledImages

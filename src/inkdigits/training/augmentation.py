@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -94,28 +95,57 @@ def augment_digits(
     return tiles
 
 
-def distort_digits(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Distortion:
+    """The widest moves that `distort_digits` draws from, evenly on both sides of none.
+
+    Attributes:
+        degrees: Turned, about the middle.
+        shear: Horizontal shift for each pixel of height.
+        zoom: Natural logarithm of the scale, drawn for width and height each.
+        shift: Pixels, right and down each.
+        bend: Pixels, the standard deviation of a smooth random field; drawn from 0 upwards.
+    """
+
+    degrees: float
+    shear: float
+    zoom: float
+    shift: float
+    bend: float
+
+
+DISTORTIONS: Final = {
+    "affine": Distortion(degrees=10, shear=0, zoom=0.1, shift=2.8, bend=0),
+    "distortions": Distortion(degrees=15, shear=0.15, zoom=0.12, shift=2, bend=1.2),
+}
+"""By the name of an augmentation in a recipe."""
+
+
+def distort_digits(
+    images: NDArray[np.uint8], random: np.random.Generator, widest: Distortion
+) -> NDArray[np.uint8]:
     """Turn, shear, zoom, shift and bend each digit a little, as hands differ.
 
     Args:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
         random: Where all chance comes from; the same state gives the same tiles.
+        widest: How far at most.
 
     Returns:
         Tiles of the same digits: uint8, shape (n, 28, 28), 0 background, 255 full ink.
     """
     n = len(images)
-    angles = np.deg2rad(random.uniform(-15, 15, n))
-    shears = random.uniform(-0.15, 0.15, n)
-    zooms = np.exp(random.uniform(-0.12, 0.12, (n, 2)))
-    shifts = random.uniform(-2, 2, (n, 1, 2))
+    angles = np.deg2rad(random.uniform(-widest.degrees, widest.degrees, n))
+    shears = random.uniform(-widest.shear, widest.shear, n)
+    zooms = np.exp(random.uniform(-widest.zoom, widest.zoom, (n, 2)))
+    shifts = random.uniform(-widest.shift, widest.shift, (n, 1, 2))
     cosines, sines = np.cos(angles), np.sin(angles)
     turns = np.stack([cosines, -sines, sines, cosines], axis=1).reshape(n, 2, 2)
     slants = np.broadcast_to(np.eye(2), (n, 2, 2)).copy()
     slants[:, 0, 1] = shears
     matrices = (turns @ slants * zooms[:, :, np.newaxis]).astype(np.float32)
     # A smooth random field on a coarse grid, interpolated (Simard et al., 2003).
-    strengths = random.uniform(0, 1.2, (n, 1, 1, 1)).astype(np.float32)
+    strengths = random.uniform(0, widest.bend, (n, 1, 1, 1)).astype(np.float32)
     fields = strengths * random.standard_normal((n, 5, 5, 2), dtype=np.float32)
     middle = (TILE_SIDE - 1) / 2
     places = np.indices((TILE_SIDE, TILE_SIDE), np.float32)[::-1].reshape(2, -1).T - middle

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.recognition.card import NONE
-from inkdigits.training.augmentation import augment_digits, distort_digits
+from inkdigits.training.augmentation import DISTORTIONS, augment_digits, distort_digits
 from inkdigits.training.distillation import Teacher
 from inkdigits.training.outliers import generate_outliers
 from inkdigits.training.recipes import Recipe
@@ -107,8 +107,8 @@ def draw_tiles(
     """
     n_outliers = round(recipe.outliers * len(images))
     tiles, targets = images, labels.astype(np.int32)
-    if recipe.augmentation == "distortions":
-        tiles = distort_digits(images, random)
+    if recipe.augmentation in DISTORTIONS:
+        tiles = distort_digits(images, random, DISTORTIONS[recipe.augmentation])
     elif recipe.augmentation == "pictures":
         tiles = augment_digits(images, labels, random)
     if n_outliers:

@@ -25,6 +25,7 @@ from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, scor
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
+from inkdigits.training.augmentation import DISTORTIONS
 from inkdigits.training.distillation import Teacher, encode_one_hot
 from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
@@ -230,7 +231,7 @@ def _draw_validation(
     Pictures are drawn as in training, for they are what the network is for; distortions are only
     a means to learn from.
     """
-    if recipe.augmentation == "distortions":
+    if recipe.augmentation in DISTORTIONS:
         recipe = replace(recipe, augmentation="none")
     random = np.random.default_rng([seed, 2**31])  # no epoch has this number
     return draw_tiles(recipe, validation.images, validation.labels, random)

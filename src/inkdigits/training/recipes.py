@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from inkdigits.errors import RecipeError
 
 Schedule = Literal["constant", "one-cycle", "cosine"]
-Augmentation = Literal["none", "distortions", "pictures"]
+Augmentation = Literal["none", "affine", "distortions", "pictures"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -70,9 +70,9 @@ class Recipe:
         training_images: Use only so many of the remaining ones; None: all.
         patience: Stop once the validation loss has not fallen for so many epochs, and restore the
             weights of its lowest; None: never stop early, keep the last weights.
-        augmentation: "none"; "distortions" turns, shears, zooms, shifts and bends each digit a
-            little, anew in each epoch; "pictures" draws each digit anew in each epoch, as real
-            pictures show digits, and validates on such digits too.
+        augmentation: "none"; "affine" turns, zooms and shifts each digit a little, anew in each
+            epoch; "distortions" shears and bends it as well; "pictures" draws each digit anew in
+            each epoch, as real pictures show digits, and validates on such digits too.
         outliers: Tiles of no digit that each epoch adds, as a share of the training images; where
             there are any, the network has an eleventh output for them.
         precision: Of the arithmetic of the fit. "bfloat16" computes in 16 bits and keeps the
@@ -276,10 +276,70 @@ PICTURES = Recipe(
 """
 
 
+def _build_strided(first: int, second: int, third: int, last: int) -> tuple[Layer, ...]:
+    """The one network of `best` and `strided`, by the channels of its maps of one size.
+
+    After Deotte, MNIST-CNN-99.75 (2018), but without batch normalisation of the two widest maps,
+    which takes longer than their convolutions.
+    """
+    return (
+        *TILE,
+        Layer("Conv2D", first, 3, activation="relu"),  # (28, 28, 1) -> (26, 26, first)
+        Layer("Conv2D", first, 3, activation="relu"),  # -> (24, 24, first)
+        Layer("Conv2D", second, 5, strides=2, padding="same", activation="relu"),  # -> (12, 12, …)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Dropout", 0.4),
+        Layer("Conv2D", third, 3, activation="relu"),  # -> (10, 10, third)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Conv2D", third, 3, activation="relu"),  # -> (8, 8, third)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Conv2D", third, 5, strides=2, padding="same", activation="relu"),  # -> (4, 4, third)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Dropout", 0.4),
+        Layer("Conv2D", last, 4, activation="relu"),  # -> (1, 1, last)
+        Layer("BatchNormalization", momentum=0.9),
+        Layer("Flatten"),
+        Layer("Dropout", 0.4),
+        Layer("Dense", 10, activation="softmax"),
+    )
+
+
+STRIDED = Recipe(
+    name="strided",
+    summary="strides instead of pooling, turned and shifted digits: the teacher of `best`",
+    network=_build_strided(32, 32, 64, 128),
+    epochs=24,
+    batch_size=128,
+    learning_rate=3e-3,
+    schedule="one-cycle",
+    validation_images=2_000,
+    augmentation="affine",
+    precision="bfloat16",
+)
+"""99.68 % ± 0.03 (n = 3) of the test images; fitted in 505 s on 2 cores.
+
+`inkdigits train strided --seed 0`, seeds 0 to 2, with Keras 3.15.1 on TensorFlow 2.21.0.
+"""
+
+BEST = replace(
+    STRIDED,
+    name="best",
+    summary="the most accurate on MNIST: `strided`, wider, taught by it (`--teacher`)",
+    network=_build_strided(32, 64, 96, 192),
+    epochs=30,
+)
+"""99.69 % ± 0.03 (n = 3) of the test images; fitted in 1290 s on 2 cores.
+
+`inkdigits train best --teacher runs/figures/strided-*/model.int8.onnx --seed 0`, seeds 0 to 2, with
+Keras 3.15.1 on TensorFlow 2.21.0; the teachers are `strided` of seeds 0 to 2, exported in 8 bits.
+The mean over nine shifts (`inkdigits evaluate --shifts`) has 99.72 % ± 0.03 (n = 3).
+"""
+
+
 def _build_five_convolutions(
     first: int, second: int, third: int, fourth: int, fifth: int, *, dropout: float
 ) -> tuple[Layer, ...]:
-    """The one network of `best`, `small` and `tiny`, by the channels of its convolutions."""
+    """The one network of `small` and `tiny`, by the channels of its convolutions."""
     normalised = (Layer("BatchNormalization", momentum=0.9), Layer("Activation", "relu"))
     return (
         *TILE,
@@ -300,29 +360,17 @@ def _build_five_convolutions(
     )
 
 
-BEST = Recipe(
-    name="best",
-    summary="the most accurate on MNIST: distortions, late pooling, a teacher (`--teacher`)",
-    network=_build_five_convolutions(32, 64, 96, 96, 160, dropout=0.3),
+SMALL = Recipe(
+    name="small",
+    summary="fewer than 100,000 parameters",
+    network=_build_five_convolutions(24, 32, 48, 48, 80, dropout=0.3),
     epochs=30,
     batch_size=256,
     learning_rate=6e-3,
     schedule="one-cycle",
+    validation_images=2_000,
     augmentation="distortions",
     precision="bfloat16",
-)
-"""99.66 % ± 0.03 (n = 3) of the test images; fitted in 940 s on 2 cores.
-
-`inkdigits train best --teacher runs/figures/pictures-0/model.int8.onnx --seed 0`, seeds 0 to 2,
-with Keras 3.15.1 on TensorFlow 2.21.0; the teacher is `pictures` of seed 0, exported in 8 bits.
-"""
-
-SMALL = replace(
-    BEST,
-    name="small",
-    summary="fewer than 100,000 parameters",
-    network=_build_five_convolutions(24, 32, 48, 48, 80, dropout=0.3),
-    validation_images=2_000,
 )
 """99.63 % ± 0.03 (n = 3) of the test images; fitted in 779 s on 2 cores.
 
@@ -369,7 +417,7 @@ RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         *(CLASSIC, CLASSIC_SMALL_BATCH, DROPOUT, QUICK),
-        *(BEST, SMALL, TINY, PICTURES, SMOKE),
+        *(BEST, STRIDED, SMALL, TINY, PICTURES, SMOKE),
     )
 }
 
