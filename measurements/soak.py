@@ -205,12 +205,17 @@ async def ask(port: int, request: bytes) -> int:
 async def send_slowly(port: int, request: bytes) -> int:
     """Sends a few bytes now and then, until there is an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(read_answer(reader))
     with contextlib.closing(writer):
-        for first in range(0, len(request), 100):
-            writer.write(request[first : first + 100])
-            with contextlib.suppress(TimeoutError):
-                return (await asyncio.wait_for(read_answer(reader), 0.2))[0]
-        return 0
+        try:
+            for first in range(0, len(request), 100):
+                writer.write(request[first : first + 100])
+                await asyncio.wait([answer], timeout=0.2)
+                if answer.done():
+                    return answer.result()[0]
+            return 0
+        finally:
+            answer.cancel()
 
 
 async def leave(port: int, request: bytes) -> int:

@@ -112,7 +112,8 @@ def test_soak(python: Python, mnist: Mnist) -> None:
 
     assert ended.stdout, ended.stderr
     result = json.loads(ended.stdout)
-    assert result["wrong"] == 0, result["seen"]
+    assert not [what for what in result["seen"] if what.partition(": ")[2].startswith("wrong")]
+    assert result["wrong"] == 0
     # In seconds nothing is warm yet; beyond that limit it must say so.
     assert ended.returncode == int(result["growth"] > 0.1), ended.stderr
     statuses = {what.partition(":")[0].rpartition(", ")[2] for what in result["seen"]}
