@@ -71,6 +71,7 @@ $(RUNS): runs/figures/%/model.json: | install
 	  $(BIN)/inkdigits train $${name%-*} $(if $(TEACHERS),--teacher $(TEACHERS)) \
 	    --seed $${name##*-} --output $(@D); fi
 
+# Private, or make would teach the teachers as well: they are what these runs wait for.
 $(BEST): private TEACHERS := $(TEACHERS_OF_BEST)
 $(BEST): | $(TEACHERS_OF_BEST)
 $(SMALL): private TEACHERS := $(TEACHERS_OF_SMALL)

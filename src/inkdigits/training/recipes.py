@@ -280,7 +280,7 @@ def _build_strided(first: int, second: int, third: int, last: int) -> tuple[Laye
     """The one network of `best` and `strided`, by the channels of its maps of one size.
 
     After Deotte, MNIST-CNN-99.75 (2018), but without batch normalisation of the two widest maps,
-    which takes longer than their convolutions.
+    to save its time.
     """
     return (
         *TILE,
