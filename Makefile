@@ -90,6 +90,8 @@ figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --json > results/ensemble.json
 	$(BIN)/inkdigits evaluate --ensemble $(ENSEMBLE:%=runs/figures/%) --shifts --json \
 	  > results/ensemble-shifts.json
+	$(BIN)/python measurements/ensemble_sizes.py $(ENSEMBLE:%=runs/figures/%) --json \
+	  > results/ensemble-sizes.json
 	for suite in corruptions digits8x8 pages; do \
 	  $(BIN)/inkdigits evaluate --suite $$suite --json > results/suite-$$suite.json || exit; \
 	done

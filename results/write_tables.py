@@ -27,37 +27,46 @@ SUITES = {
 
 
 def tabulate_recipes() -> str:
-    """A row for each recipe that has been measured."""
+    """A row for each recipe and for the ensemble."""
     rows = [
         "| recipe | parameters | test | with shifts | reviewed labels | training | validation "
         "| fitting |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in RECIPES:
-        models = _load_models(name)
-        if models:
-            cells = _describe(models, _load_models(f"{name}-shifts"))
-            rows.append(f"| `{name}` | {' | '.join(cells)} |")
+        # Not all are measured with shifts.
+        is_shifted = (RESULTS / f"{name}-shifts.json").is_file()
+        shifted = _load(f"{name}-shifts")["models"] if is_shifted else []
+        rows.append(f"| `{name}` | {' | '.join(_describe(_load(name)['models'], shifted))} |")
+    return "\n".join(rows)
+
+
+def tabulate_ensemble_sizes() -> str:
+    """A column for each number of networks that are averaged."""
+    found = _load("ensemble-sizes")["rows"]
+    rows = [
+        f"| networks averaged | {' | '.join(str(row['networks']) for row in found)} |",
+        "|---|" + "---|" * len(found),
+    ]
+    for what, name in (("test", "accuracy"), ("with shifts", "accuracy_with_shifts")):
+        rows.append(f"| {what} | {' | '.join(f'{100 * row[name]:.2f} %' for row in found)} |")
+    misread = " | ".join(f"{row['misread_by_all']:.0f}" for row in found)
+    rows.append(f"| digits that all of them misread | {misread} |")
     return "\n".join(rows)
 
 
 def tabulate_suites() -> str:
-    """A row for each suite that has been measured."""
+    """A row for each suite."""
     rows = ["| what | accuracy | command |", "|---|---|---|"]
     for name, what in SUITES.items():
-        path = RESULTS / f"suite-{name}.json"
-        if path.is_file():
-            mean = json.loads(path.read_bytes())["mean"]
-            rows.append(f"| {what} | {100 * mean:.2f} % | `inkdigits evaluate --suite {name}` |")
+        mean = _load(f"suite-{name}")["mean"]
+        rows.append(f"| {what} | {100 * mean:.2f} % | `inkdigits evaluate --suite {name}` |")
     return "\n".join(rows)
 
 
 def tabulate_load() -> str:
     """The service beside its peers: a row for each load, a column for each peer."""
-    path = RESULTS / "load.json"
-    if not path.is_file():
-        return ""
-    result = json.loads(path.read_bytes())
+    result = _load("load")
     peers = list(dict.fromkeys(row["peer"] for row in result["rows"]))
     found = {(row["what"], row["clients"], row["peer"]): row for row in result["rows"]}
     rows = [f"| requests per second (p99) | {' | '.join(peers)} |", "|---|" + "---|" * len(peers)]
@@ -72,11 +81,8 @@ def tabulate_load() -> str:
 
 def tabulate_benchmark() -> str:
     """A row for each figure of `inkdigits benchmark`."""
-    path = RESULTS / "benchmark.json"
-    if not path.is_file():
-        return ""
     rows = ["| benchmark | figure | measured | asked |", "|---|---|---|---|"]
-    for result in json.loads(path.read_bytes())["results"]:
+    for result in _load("benchmark")["results"]:
         for figure in result["figures"]:
             asked = [
                 f"{word} {figure[name]:g}"
@@ -104,12 +110,9 @@ def _show(value: float) -> str:
     return f"{value:.1f}" if value < 20 else f"{value:,.0f}"
 
 
-def _load_models(name: str) -> list[dict[str, Any]]:
-    path = RESULTS / f"{name}.json"
-    models: list[dict[str, Any]] = []
-    if path.is_file():
-        models = json.loads(path.read_bytes())["models"]
-    return models
+def _load(name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_bytes())
+    return result
 
 
 def _summarise(models: list[dict[str, Any]], name: str) -> str:
@@ -138,6 +141,7 @@ def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> li
 
 TABLES = {
     "recipes": tabulate_recipes,
+    "ensemble-sizes": tabulate_ensemble_sizes,
     "suites": tabulate_suites,
     "benchmark": tabulate_benchmark,
     "load": tabulate_load,

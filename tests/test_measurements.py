@@ -13,9 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from inkdigits.data import Mnist
+from inkdigits.data import LabelledImages, Mnist
+from inkdigits.recognition import Recognizer, combine
+from inkdigits.training import Run
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="they stop, continue and watch processes as Linux does"
@@ -121,3 +124,25 @@ def test_soak(python: Python, mnist: Mnist) -> None:
     assert {"400", "404", "408", "413", "415", "422", "no answer"} <= statuses
     assert result["good"] == result["seen"]["tile: right"] + result["seen"]["photograph: right"]
     assert 50 < result["memory_mb"]["10 %"] <= result["memory_mb"]["peak"]
+
+
+def test_ensemble_sizes_are_means_over_all_choices(
+    smoke_run: Run, test_slice: LabelledImages
+) -> None:
+    smoke, default = Recognizer.load(smoke_run.folder), Recognizer.load()
+    measure = runpy.run_path(str(MEASUREMENTS / "ensemble_sizes.py"))["measure"]
+
+    each, both = measure([smoke, default], test_slice)
+
+    assert [(row["networks"], row["choices"]) for row in (each, both)] == [(1, 2), (2, 1)]
+    wrong = [
+        judge.network(test_slice.images)[:, :10].argmax(axis=1) != test_slice.labels
+        for judge in (smoke, default, combine([smoke, default]))
+    ]
+    assert each["accuracy"] == pytest.approx(1 - np.mean(wrong[:2]))
+    assert each["misread_by_all"] == np.sum(wrong[:2]) / 2
+    assert both["accuracy"] == pytest.approx(1 - np.mean(wrong[2]))
+    assert both["misread_by_all"] == np.sum(wrong[0] & wrong[1])
+    # Two of the same judge as one does.
+    one, two = measure([smoke, smoke], test_slice)
+    assert {**one, "networks": 2, "choices": 1} == {**two, "networks": 2}
