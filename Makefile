@@ -9,14 +9,14 @@ RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \
   pictures-0 pictures-1 pictures-2 strided-0 strided-1 strided-2 \
-  best-0 best-1 best-2 small-0 small-1 small-2 \
+  best-0 best-1 best-2 best-3 best-4 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
 RUNS := $(FIGURES:%=runs/figures/%/model.json)
 BEST := $(filter runs/figures/best-%,$(RUNS))
 SMALL := $(filter runs/figures/small-%,$(RUNS))
 TEACHERS_OF_SMALL := runs/figures/pictures-0/model.int8.onnx
 TEACHERS_OF_BEST := $(patsubst %,runs/figures/strided-%/model.int8.onnx,0 1 2)
-ENSEMBLE := $(filter strided-% best-%,$(FIGURES))
+ENSEMBLE := strided-0 strided-1 strided-2 best-0 best-1 best-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
