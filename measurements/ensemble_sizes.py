@@ -2,7 +2,7 @@
 
 For each number of networks, the mean over all choices of so many of the runs named: of the accuracy
 of their mean probabilities, of the same where each network takes the mean over nine shifts, and of
-the digits that every network of a choice misreads, which no mean is likely to mend.
+the digits that every network of a choice misreads without shifts, which no mean is likely to mend.
 
     python measurements/ensemble_sizes.py runs/best runs/best-2 runs/small
     python measurements/ensemble_sizes.py runs/best runs/best-2 runs/small --json
@@ -50,7 +50,7 @@ def measure(members: list[Recognizer], digits: LabelledImages) -> list[dict[str,
 
     Returns:
         For each number of networks the number of choices, and the mean over these of the accuracy,
-        of that with shifts, and of the number of digits that all networks misread.
+        of that with shifts, and of the number of digits that all networks misread without them.
     """
     judgements = np.array(
         [

@@ -277,7 +277,7 @@ PICTURES = Recipe(
 
 
 def _build_strided(first: int, second: int, third: int, last: int) -> tuple[Layer, ...]:
-    """The one network of `best` and `strided`, by the channels of its maps of one size.
+    """The one network of `best` and `strided`, by the channels of its convolutions.
 
     After Deotte, MNIST-CNN-99.75 (2018), but without batch normalisation of the two widest maps,
     to save its time.
