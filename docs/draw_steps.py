@@ -13,14 +13,13 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.decoding import decode_picture
 from inkdigits.recognition.drawing import draw_boxes, draw_tiles
-from inkdigits.recognition.ink import extract_ink
 
 CELL = (430, 300)
-TITLES = ("1  decoded, upright, grey", "2  ink", "3  digits found", "4  tiles and reading")
+TITLES = ("1  decoded, upright, grey", "2  digits found", "3  tiles and reading")
 
 
 def draw_steps(paths: list[Path]) -> Image.Image:
-    """A row of four steps for each picture."""
+    """A row of three steps for each picture."""
     recognizer = Recognizer.load()
     sheet = Image.new("RGB", (len(TITLES) * CELL[0], len(paths) * CELL[1] + 40), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(22)
@@ -31,7 +30,6 @@ def draw_steps(paths: list[Path]) -> Image.Image:
         reading = recognizer.read(path)
         steps = (
             Image.fromarray(pixels),
-            Image.fromarray(255 - extract_ink(pixels)),
             draw_boxes(pixels, reading),
             draw_tiles(reading),
         )

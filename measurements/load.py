@@ -44,16 +44,11 @@ from typing import Any
 import numpy as np
 import orjson
 import uvloop
-from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.data import fetch_mnist
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.calibration import calibrate
 from inkdigits.recognition.decoding import decode_picture
-from inkdigits.recognition.framing import frame
-from inkdigits.recognition.ink import extract_ink
-from inkdigits.recognition.segmentation import find_digits
 
 KINDS = ("tile", "photograph")
 ROUNDS = 3
@@ -329,30 +324,17 @@ def read_cpu_s(group: int) -> float:
 def measure_stages(recognizer: Recognizer, repeats: int = 10) -> dict[str, float]:
     """Median processor time in milliseconds of each thing that is done to the photograph."""
     photograph = draw_photograph()
-    judged_s = 0.0
-
-    def judge(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        nonlocal judged_s
-        started_s = time.process_time()
-        probabilities = calibrate(recognizer.network(tiles), recognizer.card.temperature)
-        judged_s += time.process_time() - started_s
-        return probabilities
-
     rows = []
     for _ in range(repeats):
-        judged_s = 0.0
         times_s = [time.process_time()]
         pixels = decode_picture(photograph).pixels
         times_s.append(time.process_time())
-        ink = extract_ink(pixels)
+        recognizer.read(pixels)
         times_s.append(time.process_time())
-        regions = find_digits(ink, judge)
-        times_s.append(time.process_time() - judged_s)
-        tiles = np.array([frame(region.ink) for region in regions], np.uint8)
-        judge(tiles)
-        rows.append([*np.diff(times_s), judged_s])
-    names = ("decoding", "finding ink", "finding digits", "network")
-    return dict(zip(names, (1000 * np.median(rows, axis=0)).tolist(), strict=True))
+        rows.append(np.diff(times_s))
+    return dict(
+        zip(("decoding", "reading"), (1000 * np.median(rows, axis=0)).tolist(), strict=True)
+    )
 
 
 def draw_exchanges(kind: str, peer: str, recognizer: Recognizer) -> list[Exchange]:

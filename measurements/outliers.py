@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from inkdigits.data import fetch_mnist
-from inkdigits.evaluation.outliers import HELD_OUT_KINDS, compute_auroc, generate_held_out
+from inkdigits.evaluation.refusal import compute_auroc
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+from inkdigits.synthesis.held_out_marks import HELD_OUT_KINDS, generate_held_out
 
 N_OUTLIERS = 500
 SEED = 0

@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "files": {"errors"},
     "data": SHARED | {"data"},
     "recognition": SHARED | {"recognition"},
-    "evaluation": SHARED | {"data", "recognition", "evaluation"},
-    "training": SHARED | {"data", "recognition", "evaluation", "training"},
+    "synthesis": SHARED | {"data", "recognition", "synthesis"},
+    "evaluation": SHARED | {"data", "recognition", "synthesis", "evaluation"},
+    "training": SHARED | {"data", "recognition", "synthesis", "evaluation", "training"},
     "benchmark": SHARED | {"data", "recognition", "training", "benchmark"},
     "web": SHARED | {"__init__", "data", "recognition", "web"},  # data for the gallery alone
 }

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import DataUnavailableError, MissingExtraError, UsageError
-from inkdigits.evaluation.corruptions import CORRUPTIONS, corrupt_scale
 from inkdigits.evaluation.suites import (
     SuiteResult,
     SuiteRow,
@@ -21,6 +20,7 @@ from inkdigits.evaluation.suites import (
     evaluate_digits8x8,
 )
 from inkdigits.recognition import Recognizer
+from inkdigits.synthesis.corruptions import CORRUPTIONS, corrupt_scale
 from inkdigits.training import Run
 
 ROWS = (SuiteRow("shear", 200, 151), SuiteRow("dotted_line", 10_000, 9_999))

@@ -3,6 +3,7 @@
 matplotlib is loaded by the first plot, not by this import.
 """
 
+from inkdigits.evaluation.labelled_pictures import PictureEvaluation, evaluate_pictures
 from inkdigits.evaluation.metrics import (
     DigitScore,
     Evaluation,
@@ -11,11 +12,7 @@ from inkdigits.evaluation.metrics import (
     score,
     summarise,
 )
-from inkdigits.evaluation.pictures import (
-    PictureEvaluation,
-    draw_picture_mistakes,
-    evaluate_pictures,
-)
+from inkdigits.evaluation.mistakes import MISTAKE_KINDS
 from inkdigits.evaluation.plots import (
     plot_confusion_matrix,
     plot_curves,
@@ -24,7 +21,9 @@ from inkdigits.evaluation.plots import (
     plot_sample_predictions,
     save_figure,
 )
-from inkdigits.evaluation.report import evaluate
+from inkdigits.evaluation.rejection import RejectionCurve, plot_rejection
+from inkdigits.evaluation.report import evaluate, write_picture_report
+from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.evaluation.suites import (
     SUITES,
     SuiteResult,
@@ -34,13 +33,14 @@ from inkdigits.evaluation.suites import (
 )
 
 __all__ = [
+    "MISTAKE_KINDS",
     "SUITES",
     "DigitScore",
     "Evaluation",
     "PictureEvaluation",
+    "RejectionCurve",
     "SuiteResult",
     "Summary",
-    "draw_picture_mistakes",
     "evaluate",
     "evaluate_corruptions",
     "evaluate_digits8x8",
@@ -49,10 +49,13 @@ __all__ = [
     "fit_temperature",
     "plot_confusion_matrix",
     "plot_curves",
+    "plot_mistake_sheet",
     "plot_mistakes",
+    "plot_rejection",
     "plot_reliability",
     "plot_sample_predictions",
     "save_figure",
     "score",
     "summarise",
+    "write_picture_report",
 ]

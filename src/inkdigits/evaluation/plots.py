@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BLUE: Final = "#0072B2"
-_RED: Final = "#D55E00"
-_GREY: Final = "#595959"
+BLUE: Final = "#0072B2"
+RED: Final = "#D55E00"
+GREY: Final = "#595959"
 _PALE: Final = "#CCE3F0"
 _HISTORY_KEYS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 _DPI: Final = 150
@@ -66,18 +66,18 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
     shown = len(history) - 1 if best_epoch is None else int(np.argmax(epochs == best_epoch))
     when = f"epoch {epochs[shown]:g}"
     training, validation = 100 * columns["accuracy"], 100 * columns["val_accuracy"]
-    figure = _build_figure(12, 5.4)
+    figure = build_figure(12, 5.4)
     accuracy_axes, loss_axes = figure.subplots(1, 2)
 
     _draw_curves(accuracy_axes, epochs, training, validation)
     _zoom_accuracy(accuracy_axes, epochs, training, validation)
     accuracy_axes.set_ylabel("Accuracy (%)", fontsize=13)
-    _set_title(accuracy_axes, f"Validation accuracy {validation[shown]:.2f} % at {when}")
+    set_title(accuracy_axes, f"Validation accuracy {validation[shown]:.2f} % at {when}")
 
     _draw_curves(loss_axes, epochs, columns["loss"], columns["val_loss"])
     loss_axes.set_ylabel("Loss (nats)", fontsize=13)
     loss_axes.set_ylim(bottom=0)
-    _set_title(loss_axes, f"Validation loss {columns['val_loss'][shown]:.4f} at {when}")
+    set_title(loss_axes, f"Validation loss {columns['val_loss'][shown]:.4f} at {when}")
 
     margin = max(0.5, 0.06 * len(history))
     for axes in (accuracy_axes, loss_axes):
@@ -85,7 +85,7 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.set_xlim(epochs.min() - margin, epochs.max() + margin)
         if best_epoch is not None:
-            axes.axvline(best_epoch, color=_GREY, linestyle=":", linewidth=2, label="weights kept")
+            axes.axvline(best_epoch, color=GREY, linestyle=":", linewidth=2, label="weights kept")
     _add_legend(figure, *accuracy_axes.get_legend_handles_labels())
     return figure
 
@@ -123,7 +123,7 @@ def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
     # A matrix without mistakes still needs a scale that runs upwards.
     worst = float(shares[off_diagonal].max()) or 1.0
 
-    figure = _build_figure(9.5, 8)
+    figure = build_figure(9.5, 8)
     axes = figure.subplots()
     mesh = axes.imshow(np.where(off_diagonal, shares, np.nan), cmap="Oranges", vmin=0, vmax=worst)
     axes.set_facecolor(_PALE)
@@ -138,7 +138,7 @@ def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
                 ha="center",
                 va="center",
                 fontsize=12,
-                color="white" if dark else "black" if count else _GREY,
+                color="white" if dark else "black" if count else GREY,
                 fontweight="bold" if truth == predicted else "normal",
             )
     axes.set_xticks(range(10))
@@ -146,7 +146,7 @@ def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
     axes.tick_params(labelsize=13, length=0)
     axes.set_xlabel("Predicted digit", fontsize=14)
     axes.set_ylabel("True digit", fontsize=14)
-    _set_title(
+    set_title(
         axes, f"Accuracy {100 * (n - mistakes) / n:.2f} %: {_count_mistakes(mistakes)} in {n:,}"
     )
     colorbar = figure.colorbar(mesh, ax=axes, shrink=0.8, format="{x:g} %")
@@ -220,7 +220,7 @@ def plot_mistakes(
     confidences = probabilities[wrong].max(axis=1)
     chosen = wrong[np.argsort(-confidences, kind="stable")][:n]
     if not len(chosen):
-        figure = _build_figure(8, 3)
+        figure = build_figure(8, 3)
         figure.text(
             0.5,
             0.5,
@@ -228,7 +228,7 @@ def plot_mistakes(
             ha="center",
             va="center",
             fontsize=20,
-            color=_BLUE,
+            color=BLUE,
         )
         return figure
     which = f": the {len(chosen):,} most confident" if len(chosen) < len(wrong) else ""
@@ -262,7 +262,7 @@ def plot_reliability(
     accuracy = 1 - sum(bin_.mistakes for bin_ in bins) / n
     confidence = sum(bin_.count * bin_.confidence for bin_ in bins) / n
     error = sum(bin_.count / n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
-    figure = _build_figure(9, 8)
+    figure = build_figure(9, 8)
     axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
 
     confidences = [100 * bin_.confidence for bin_ in bins]
@@ -273,7 +273,7 @@ def plot_reliability(
     axes.plot(
         [0, 100],
         [0, 100],
-        color=_GREY,
+        color=GREY,
         linestyle="--",
         linewidth=2,
         label="perfect calibration (below: too sure)",
@@ -287,7 +287,7 @@ def plot_reliability(
             [100 * high - value for value, (_, high) in zip(accuracies, intervals, strict=True)],
         ],
         fmt="o",
-        color=_BLUE,
+        color=BLUE,
         markersize=8,
         capsize=4,
         linewidth=2,
@@ -296,14 +296,14 @@ def plot_reliability(
     axes.set_ylim(0, 103)
     axes.set_ylabel("Accuracy (%)", fontsize=14)
     _add_legend(figure, *axes.get_legend_handles_labels())
-    _set_title(
+    set_title(
         axes,
         f"Calibration error {100 * error:.2f} %\n"
         f"{100 * confidence:.2f} % sure on average, {100 * accuracy:.2f} % right",
     )
 
     count_axes.bar(
-        lefts, [bin_.count for bin_ in bins], width, align="edge", color=_BLUE, edgecolor="white"
+        lefts, [bin_.count for bin_ in bins], width, align="edge", color=BLUE, edgecolor="white"
     )
     count_axes.set_yscale("log")
     # A bar of one tile begins below 1, or it could not be seen.
@@ -336,7 +336,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         figure.savefig(temporary, format="png", dpi=_DPI)
 
 
-def _build_figure(width_in: float, height_in: float) -> Figure:
+def build_figure(width_in: float, height_in: float) -> Figure:
+    """An empty white figure of so many inches; MissingExtraError where matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -348,7 +349,8 @@ def _build_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout=layout, facecolor="white")
 
 
-def _set_title(axes: Axes, title: str) -> None:
+def set_title(axes: Axes, title: str) -> None:
+    """Writes a title over a panel, as every figure has it."""
     axes.set_title(title, fontsize=15, fontweight="bold", pad=12)
 
 
@@ -367,9 +369,9 @@ def _draw_curves(
 ) -> None:
     # Markers, so that a single epoch can be seen; small ones where they would touch.
     size = 6 if len(epochs) <= 20 else 3
-    axes.plot(epochs, training, "o--", color=_RED, linewidth=2, markersize=size, label="training")
+    axes.plot(epochs, training, "o--", color=RED, linewidth=2, markersize=size, label="training")
     axes.plot(
-        epochs, validation, "s-", color=_BLUE, linewidth=2.5, markersize=size, label="validation"
+        epochs, validation, "s-", color=BLUE, linewidth=2.5, markersize=size, label="validation"
     )
     axes.tick_params(labelsize=12)
     axes.grid(color="#DDDDDD")
@@ -393,7 +395,7 @@ def _zoom_accuracy(
     margin = 0.05 * (top - bottom) or 0.5
     bottom, top = bottom - margin, top + margin
     axes.set_ylim(bottom, top)
-    for line, (accuracies, colour) in enumerate(((training, _RED), (validation, _BLUE))):
+    for line, (accuracies, colour) in enumerate(((training, RED), (validation, BLUE))):
         # Only the lowest of each curve, so that the notes of a long run do not overlap.
         lowest = int(np.where(np.isfinite(accuracies), accuracies, np.inf).argmin())
         if accuracies[lowest] < bottom:
@@ -416,7 +418,7 @@ def _draw_tiles(
 ) -> Figure:
     column_count = min(len(images), max(5, math.ceil(math.sqrt(len(images)))))
     row_count = math.ceil(len(images) / column_count)
-    figure = _build_figure(max(2 * column_count, 8), 2.35 * row_count + 0.7)
+    figure = build_figure(max(2 * column_count, 8), 2.35 * row_count + 0.7)
     figure.suptitle(title, fontsize=17, fontweight="bold")
     grid = figure.subplots(row_count, column_count, squeeze=False)
     for axes in grid.flat[len(images) :]:
@@ -434,10 +436,10 @@ def _draw_tiles(
             f"{'' if right else '✗ '}Pred: {prediction} ({_format_share(float(confidence))})\n"
             f"True: {label}",
             fontsize=12,
-            color="black" if right else _RED,
+            color="black" if right else RED,
             fontweight="normal" if right else "bold",
         )
-        axes.spines[:].set(color="#BBBBBB" if right else _RED, linewidth=1 if right else 3)
+        axes.spines[:].set(color="#BBBBBB" if right else RED, linewidth=1 if right else 3)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of a model on MNIST's 10,000 test images, and the report that it writes."""
+"""Evaluation on MNIST's 10,000 test images, and the reports that evaluations write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
+from inkdigits.evaluation.labelled_pictures import PictureEvaluation
 from inkdigits.evaluation.metrics import Evaluation, score
+from inkdigits.evaluation.mistakes import MISTAKE_KINDS
 from inkdigits.evaluation.plots import (
     plot_confusion_matrix,
     plot_mistakes,
@@ -18,9 +20,12 @@ from inkdigits.evaluation.plots import (
     plot_sample_predictions,
     save_figure,
 )
+from inkdigits.evaluation.rejection import plot_rejection
 from inkdigits.evaluation.reviewed import score_reviewed
+from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.files import write_text_whole
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+from inkdigits.recognition.decoding import DecodingLimits
 
 
 def evaluate(
@@ -57,6 +62,33 @@ def evaluate(
     if output is not None:
         _write_report(Path(output), evaluation, test, probabilities)
     return evaluation
+
+
+def write_picture_report(
+    evaluation: PictureEvaluation,
+    output: Path | str,
+    *,
+    limits: DecodingLimits | None = None,
+) -> None:
+    """Writes what was measured on labelled pictures, which replaces a report that is there.
+
+    Args:
+        evaluation: As `evaluate_pictures` gives it; its files must still be there.
+        output: A folder for `pictures.json`, `rejection.png`, and a `mistakes-KIND.png` for each
+            kind of mistake, also for those that were not made.
+        limits: What the pictures may cost to decode; None: as for `Recognizer.load`.
+
+    Raises:
+        OutputError: The report cannot be written.
+        MissingExtraError: matplotlib is not installed.
+        PictureError: A file that was read before cannot be decoded any more.
+    """
+    folder = Path(output)
+    save_figure(plot_rejection(evaluation.rejection), folder / "rejection.png")
+    for kind in MISTAKE_KINDS:  # one after the other: a sheet may hold a hundred megabytes
+        figure = plot_mistake_sheet(evaluation, kind, limits=limits)
+        save_figure(figure, folder / f"mistakes-{kind}.png")
+    write_text_whole(folder / "pictures.json", json.dumps(evaluation.to_json(), indent=2) + "\n")
 
 
 def _write_report(

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from inkdigits.data import fetch_mnist, load_mnist
 from inkdigits.errors import MissingExtraError, UsageError
-from inkdigits.evaluation.corruptions import CORRUPTIONS
 from inkdigits.evaluation.metrics import compute_interval
-from inkdigits.evaluation.pages import KINDS, draw_page
 from inkdigits.recognition import Recognizer
+from inkdigits.synthesis.corruptions import CORRUPTIONS
+from inkdigits.synthesis.suite_pages import KINDS, draw_page
 
 ReportProgress = Callable[[str, int, int], None]
 """Called with the name of a row, the number of its digits or pages read so far, and of all."""
@@ -195,7 +195,7 @@ def evaluate_pages(
     Args:
         recognizer: The model.
         data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        pages_per_kind: Number of pages of each kind of `inkdigits.evaluation.pages.KINDS`.
+        pages_per_kind: Number of pages of each kind of `inkdigits.synthesis.suite_pages.KINDS`.
         report_progress: Told how far the work is.
 
     Returns:

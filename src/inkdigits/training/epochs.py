@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.recognition.card import NONE
-from inkdigits.training.augmentation import DISTORTIONS, augment_digits, distort_digits
+from inkdigits.synthesis.outlier_tiles import generate_outliers
+from inkdigits.synthesis.tile_augmentation import DISTORTIONS, augment_digits, distort_digits
 from inkdigits.training.distillation import Teacher
-from inkdigits.training.outliers import generate_outliers
 from inkdigits.training.recipes import Recipe
 
 

@@ -109,6 +109,18 @@ def export_model(model: Path, format: str, path: Path) -> None:
             raise ModelError(f"{model} could not be converted to {format}: {reason}")
 
 
+def convert_to_onnx(network: Any) -> Any:
+    """A Keras network of any input as an `onnx.ModelProto`."""
+    import onnx
+
+    shape = [1, *(side or 32 for side in network.input_shape[1:])]
+    network(np.zeros(shape, np.float32))  # Keras exports only what has been called once
+    with tempfile.TemporaryDirectory() as folder, _quietened():
+        path = Path(folder) / "network.onnx"
+        network.export(path, format="onnx", verbose=False)
+        return onnx.load(path)
+
+
 def save_keras(network: Any, path: Path) -> None:
     """Saves a compiled Keras network as `.keras` or `.h5`; replaces `path`."""
     with write_whole(path) as temporary, _quietened():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +22,16 @@ from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, scor
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
-from inkdigits.training.augmentation import DISTORTIONS
+from inkdigits.synthesis.tile_augmentation import DISTORTIONS
 from inkdigits.training.distillation import Teacher, encode_one_hot
 from inkdigits.training.epochs import EpochFeed, draw_tiles
 from inkdigits.training.export import export_model, save_keras
 from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras, make_deterministic
+from inkdigits.training.interruption import sigterm_as_interrupt
 from inkdigits.training.networks import build_network, build_optimizer
-from inkdigits.training.pictures import add_copies, load_tiles
+from inkdigits.training.own_pictures import add_copies, load_tiles
+from inkdigits.training.reader import is_reader_run, resume_reader, train_reader
+from inkdigits.training.reader_recipes import READER_RECIPES, ReaderRecipe, get_reader_recipe
 from inkdigits.training.recipes import Recipe, get_recipe
 from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
 
@@ -42,7 +42,7 @@ REFUSED_SHARE = 0.01
 
 
 def train(
-    recipe: str | Recipe = "quick",
+    recipe: str | Recipe | ReaderRecipe = "quick",
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
@@ -83,6 +83,14 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
         MissingExtraError: Keras or matplotlib is not installed.
     """
+    if isinstance(recipe, str) and recipe in READER_RECIPES:
+        recipe = get_reader_recipe(recipe, overrides)
+    if isinstance(recipe, ReaderRecipe):
+        if pictures is not None or teachers:
+            raise UsageError(
+                f"{recipe.name} learns from drawn pages alone: leave pictures and teachers out"
+            )
+        return train_reader(recipe, seed=seed, data=data, output=output, progress=progress)
     if isinstance(recipe, str):
         recipe = get_recipe(recipe, overrides)
     elif overrides:
@@ -94,7 +102,7 @@ def train(
     build_network(recipe)
     teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
     sets, sha256 = _gather(recipe, seed, data, pictures, teacher, progress=progress)
-    run = Run.create(None if output is None else Path(output), recipe)
+    run = Run.create(None if output is None else Path(output), recipe.name)
     with run.locked():
         settings = Settings(
             recipe=recipe,
@@ -125,6 +133,8 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
         TrainingInterrupted: As in `train`, as the other errors are.
     """
     run = Run.open(folder)
+    if is_reader_run(run):
+        return resume_reader(run, progress=progress)
     settings = run.load_settings()
     if run.is_finished:
         return run
@@ -197,7 +207,7 @@ def _fit(
     report = _Report(run, recipe, enabled=progress)
     feed: EpochFeed | None = None
     try:
-        with _sigterm_as_interrupt():
+        with sigterm_as_interrupt():
             make_deterministic(seed)
             n_tiles = len(training) + round(recipe.outliers * len(training))
             tiles, labels = judged = _draw_validation(recipe, validation, seed)
@@ -447,16 +457,3 @@ class _Report:
 
     def close(self) -> None:
         self._progress.stop()
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Has SIGTERM end the fit as Ctrl-C does; only the main thread may set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -435,16 +435,26 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
     """
     if name not in RECIPES:
         raise RecipeError(_describe_unknown("recipe", name, list(RECIPES)))
-    if not isinstance(overrides, Mapping):
-        overrides = dict(_parse_override(text) for text in overrides)
-    known = [f.name for f in fields(Recipe) if f.name != "name"]
-    for field in overrides:
-        if field not in known:
-            raise RecipeError(_describe_unknown("field of a recipe", field, known))
-    values = dict(overrides)
+    values = check_overrides(overrides, [f.name for f in fields(Recipe) if f.name != "name"])
     if "network" in values:
         values["network"] = _parse_network(values["network"])
     return replace(RECIPES[name], **values)
+
+
+def check_overrides(
+    overrides: Mapping[str, Any] | Sequence[str], known: Sequence[str]
+) -> dict[str, Any]:
+    """Fields and values from themselves, or from texts `field=value`.
+
+    Raises:
+        RecipeError: A field that is not known, or a text of another form.
+    """
+    if not isinstance(overrides, Mapping):
+        overrides = dict(_parse_override(text) for text in overrides)
+    for field in overrides:
+        if field not in known:
+            raise RecipeError(_describe_unknown("field of a recipe", field, known))
+    return dict(overrides)
 
 
 def _parse_override(text: str) -> tuple[str, Any]:

@@ -102,12 +102,12 @@ class Run:
         return self.card.is_file()
 
     @classmethod
-    def create(cls, folder: Path | None, recipe: Recipe) -> Run:
+    def create(cls, folder: Path | None, name: str) -> Run:
         """Makes a new run folder.
 
         Args:
             folder: Where; None takes the first free one of `runs/<recipe>`, `runs/<recipe>-2`, …
-            recipe: Gives the name.
+            name: Of the recipe.
 
         Raises:
             OutputExistsError: The folder exists.
@@ -121,7 +121,7 @@ class Run:
             number = 1
             while True:
                 suffix = "" if number == 1 else f"-{number}"
-                free = Path("runs") / f"{recipe.name}{suffix}"
+                free = Path("runs") / f"{name}{suffix}"
                 try:
                     free.mkdir()
                     return cls(free)

@@ -7,19 +7,14 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, Mnist
 from inkdigits.errors import UsageError
-from inkdigits.evaluation.outliers import HELD_OUT_KINDS
 from inkdigits.recognition.framing import frame
-from inkdigits.training.outliers import (
-    LETTERS,
+from inkdigits.synthesis.held_out_marks import HELD_OUT_KINDS
+from inkdigits.synthesis.outlier_tiles import (
     OUTLIER_KINDS,
-    PRINTED,
-    SYMBOLS,
     cut_digit,
     generate_outliers,
     group_digits,
 )
-
-LIKE_DIGITS = set("BDGIOQSZbgijloqsuyz!()/|?^$&0123456789")
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +66,6 @@ def test_a_digit_that_is_missing_is_named(digits: LabelledImages) -> None:
 
 def test_no_held_out_kind_is_trained_on() -> None:
     assert not set(OUTLIER_KINDS) & set(HELD_OUT_KINDS)
-
-
-def test_nothing_that_looks_like_a_digit_is_written() -> None:
-    assert not LIKE_DIGITS & (set(LETTERS) | set(PRINTED))
-
-
-@pytest.mark.parametrize("glyphs", [LETTERS, SYMBOLS], ids=["letters", "symbols"])
-def test_glyphs_are_strokes_on_the_grid(glyphs: dict[str, str]) -> None:
-    for name, text in glyphs.items():
-        points = [stroke.removeprefix("~").split() for stroke in text.split("/")]
-        assert all(len(stroke) >= 2 for stroke in points), name
-        places = np.array(
-            [[int(digit) for digit in point] for stroke in points for point in stroke]
-        )
-        assert places.shape[1] == 2, name
-        assert np.ptp(places, axis=0).max() >= 6, name
 
 
 def test_fragments_are_wide_and_hardly_ever_have_a_hole(digits: LabelledImages) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,11 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
-from inkdigits.errors import DataUnavailableError, UsageError
-from inkdigits.evaluation.pages import KINDS, Page, draw_page
-from inkdigits.evaluation.suites import SUITES, evaluate_pages
-from inkdigits.recognition import Recognizer
+from inkdigits.errors import UsageError
 from inkdigits.recognition.framing import frame, measure_stroke
+from inkdigits.synthesis.suite_pages import KINDS, Page, draw_page
 
 CONNECTED = [kind for kind in KINDS if kind not in ("broken", "touching", "overlapping", "mixed")]
 
@@ -238,63 +234,3 @@ def test_pages_that_cannot_be_drawn(whole_digits: LabelledImages) -> None:
     for digits in (whole_digits.take([]), blank):
         with pytest.raises(UsageError, match="expected at least one digit, and ink in each"):
             draw_page("row", digits, random)
-
-
-# The suite
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return Recognizer.load()
-
-
-@pytest.fixture(scope="module")
-def own_data(whole_digits: LabelledImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four IDX files of one's own."""
-    folder = tmp_path_factory.mktemp("own")
-    for part, n in (("train", 3), ("t10k", 80)):
-        digits = whole_digits.take(range(n))
-        images = struct.pack(">4i", 2051, n, 28, 28) + digits.images.tobytes()
-        labels = struct.pack(">2i", 2049, n) + digits.labels.tobytes()
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-    return folder
-
-
-def test_suite_counts_exact_readings(
-    recognizer: Recognizer, whole_digits: LabelledImages, own_data: Path
-) -> None:
-    reported: list[tuple[str, int, int]] = []
-    result = evaluate_pages(
-        recognizer,
-        data=own_data,
-        pages_per_kind=2,
-        report_progress=lambda *report: reported.append(report),
-    )
-
-    digits = whole_digits.take(range(80))
-    assert [row.name for row in result.rows] == list(KINDS)
-    for number, row in enumerate(result.rows):
-        pages = [
-            draw_page(row.name, digits, np.random.default_rng((0, number, page)))
-            for page in range(2)
-        ]
-        assert row.n == 2
-        assert row.right == sum(recognizer.read(page.picture).text == page.text for page in pages)
-    assert reported == [(kind, done, 2) for kind in KINDS for done in (1, 2)]
-    # Single digits and rows on clean paper are what the default model is made for.
-    assert sum(row.right for row in result.rows[:2]) >= 3
-    assert result.clean is None
-
-
-def test_suite_is_the_same_every_time(recognizer: Recognizer, own_data: Path) -> None:
-    first, second = (evaluate_pages(recognizer, data=own_data, pages_per_kind=1) for _ in range(2))
-    assert first == second
-    assert SUITES["pages"] is evaluate_pages
-
-
-def test_suite_without_pages_or_data(recognizer: Recognizer, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="0 pages of each kind: expected 1 or more"):
-        evaluate_pages(recognizer, data=tmp_path, pages_per_kind=0)
-    with pytest.raises(DataUnavailableError):
-        evaluate_pages(recognizer, data=tmp_path)

@@ -6,18 +6,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-import sklearn.metrics
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import ImageFont
 
 from inkdigits.errors import MissingExtraError, UsageError
-from inkdigits.evaluation import outliers
-from inkdigits.evaluation.outliers import HELD_OUT_KINDS, compute_auroc, generate_held_out
 from inkdigits.recognition.framing import is_framed
-
-SCORES = st.lists(st.integers(0, 8).map(lambda step: step / 8), min_size=1, max_size=40)
+from inkdigits.synthesis import held_out_marks
+from inkdigits.synthesis.held_out_marks import HELD_OUT_KINDS, generate_held_out
 
 
 @pytest.mark.parametrize("kind", HELD_OUT_KINDS)
@@ -45,8 +39,8 @@ def test_every_kind_follows_from_the_chance_alone(kind: str) -> None:
 @pytest.mark.parametrize(
     ("characters", "fonts"),
     [
-        (outliers._LETTERS, outliers._LETTER_FONTS),
-        (outliers._SIGNS, (outliers._SIGN_FONT,)),
+        (held_out_marks._LETTERS, held_out_marks._LETTER_FONTS),
+        (held_out_marks._SIGNS, (held_out_marks._SIGN_FONT,)),
     ],
     ids=["letters", "signs"],
 )
@@ -60,7 +54,7 @@ def test_the_fonts_have_every_character(characters: str, fonts: tuple[str, ...])
 
 
 def test_no_character_looks_like_a_digit() -> None:
-    characters = set(outliers._LETTERS) | set(outliers._SIGNS)
+    characters = set(held_out_marks._LETTERS) | set(held_out_marks._SIGNS)
     assert not characters & set("BDGIOQSZbgijloqsuyzδξЗзЧчЭэ∃⊥0123456789")
 
 
@@ -76,46 +70,8 @@ def test_an_unknown_kind_names_the_known_ones() -> None:
 def test_what_is_not_installed_is_named(
     kind: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outliers._load_font.cache_clear()
-    outliers._load_photographs.cache_clear()
+    held_out_marks._load_font.cache_clear()
+    held_out_marks._load_photographs.cache_clear()
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match="pip install"):
         generate_held_out(kind, 1, np.random.default_rng(0))
-
-
-@given(digits=SCORES, others=SCORES)
-def test_auroc_is_that_of_scikit_learn(digits: list[float], others: list[float]) -> None:
-    expected = sklearn.metrics.roc_auc_score(
-        [1] * len(digits) + [0] * len(others), [*digits, *others]
-    )
-    assert compute_auroc(np.array(digits), np.array(others)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("digits", "others", "expected"),
-    [
-        ([0.9, 0.8], [0.1, 0.7], 1.0),
-        ([0.1], [0.2, 0.3], 0.0),
-        ([0.5, 0.5], [0.5], 0.5),
-        ([0.9, 0.2], [0.5], 0.5),
-        ([np.inf], [-np.inf], 1.0),
-    ],
-)
-def test_auroc_of_clear_cases(digits: list[float], others: list[float], expected: float) -> None:
-    assert compute_auroc(np.array(digits), np.array(others)) == expected
-
-
-@pytest.mark.parametrize(
-    ("digits", "others", "named"),
-    [
-        (np.zeros(0), np.ones(3), "digits"),
-        (np.ones(3), np.zeros(0), "outliers"),
-        (np.array([0.5, np.nan]), np.ones(3), "digits"),
-        (np.ones((3, 1)), np.ones(3), "digits"),
-    ],
-)
-def test_scores_that_cannot_be_compared_are_refused(
-    digits: NDArray[np.float64], others: NDArray[np.float64], named: str
-) -> None:
-    with pytest.raises(UsageError, match=f"scores of the {named}"):
-        compute_auroc(digits, others)

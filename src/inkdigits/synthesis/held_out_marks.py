@@ -1,9 +1,10 @@
-"""What holds no digit, of kinds that no training uses: how well a network refuses the unknown.
+"""Marks kept from training: letters and signs of fonts, photographs, curves, clusters of strokes.
 
-Fonts, photographs and curves lie on paper here, as in a user's picture, and go through the same
-`extract_ink` and `frame` as that. Letters and signs that a person could take for a digit are left
-out: in capitals B D G I O Q S Z, in small letters b g i j l o q s u y z, δ, ξ, З, Ч, Э, and such
-signs as ∃ and ⊥.
+No module of training imports this one, and none that draws what training sees, so that refusal is
+measured on kinds that no network has met; a test reads the imports. Here the marks lie on paper, as
+in a user's picture, and go through the same `extract_mark` and `frame` as that. Letters and signs
+that a person could take for a digit are left out: in capitals B D G I O Q S Z, in small letters
+b g i j l o q s u y z, δ, ξ, З, Ч, Э, and such signs as ∃ and ⊥.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.errors import MissingExtraError, UsageError
+from inkdigits.recognition.crops import extract_mark
 from inkdigits.recognition.framing import TILE_SIDE, frame
-from inkdigits.recognition.ink import extract_ink
+from inkdigits.synthesis.canvas import draw_line
 
 Picture = NDArray[np.uint8]
 
@@ -65,36 +66,8 @@ def generate_held_out(kind: str, n: int, random: np.random.Generator) -> NDArray
     tiles = np.zeros((n, TILE_SIDE, TILE_SIDE), np.uint8)
     for tile in tiles:
         while not tile.any():
-            tile[:] = frame(extract_ink(take_picture(random)))
+            tile[:] = frame(extract_mark(take_picture(random)))
     return tiles
-
-
-def compute_auroc(
-    digit_scores: NDArray[np.floating[Any]], outlier_scores: NDArray[np.floating[Any]]
-) -> float:
-    """Area under the ROC curve of a score that should be high for digits and low for outliers.
-
-    It is the probability that a digit chosen at random scores above an outlier chosen at random,
-    a tie counting half (Mann and Whitney, 1947): 1 tells them apart always, 0.5 is guessing.
-
-    Args:
-        digit_scores: Shape (n,), n at least 1, such as the highest probability of each tile.
-        outlier_scores: Shape (m,), m at least 1.
-
-    Raises:
-        UsageError: There are no scores on one side, or one that is no number.
-    """
-    for name, scores in (("digits", digit_scores), ("outliers", outlier_scores)):
-        if scores.ndim != 1 or scores.size == 0 or np.isnan(scores).any():
-            raise UsageError(
-                f"the scores of the {name} have shape {scores.shape} and "
-                f"{np.count_nonzero(np.isnan(scores))} NaN, expected one number for each tile: "
-                "leave out what has no score"
-            )
-    ranked = np.sort(outlier_scores)
-    below = np.searchsorted(ranked, digit_scores, side="left")
-    not_above = np.searchsorted(ranked, digit_scores, side="right")
-    return float(np.mean(below + not_above) / (2 * len(ranked)))
 
 
 def _photograph_letter(random: np.random.Generator) -> Picture:
@@ -130,7 +103,7 @@ def _draw_curve(random: np.random.Generator) -> Picture:
         phase = random.uniform(0.3, 1.2)
         points = np.stack([np.sin(across * times + phase), np.sin(down * times)], axis=1) * reach
     ink = np.zeros((_SIDE, _SIDE), np.uint8)
-    _draw_line(ink, _SIDE / 2 + points, int(random.integers(2, 5)))
+    draw_line(ink, _SIDE / 2 + points, int(random.integers(2, 5)))
     return _put_on_paper(ink, random)
 
 
@@ -143,7 +116,7 @@ def _draw_strokes(random: np.random.Generator) -> Picture:
         angle += random.normal(0, 0.08)
         half = random.uniform(10, 42) / 2 * np.array([math.cos(angle), math.sin(angle)])
         middle = random.uniform(25, _SIDE - 25, 2)
-        _draw_line(ink, np.stack([middle - half, middle + half]), width)
+        draw_line(ink, np.stack([middle - half, middle + half]), width)
     return _put_on_paper(ink, random)
 
 
@@ -196,7 +169,3 @@ def _load_photographs() -> tuple[Picture, ...]:
         ) from error
     images = load_sample_images().images
     return tuple(np.asarray(Image.fromarray(image).convert("L"), np.uint8) for image in images)
-
-
-def _draw_line(ink: Picture, points: NDArray[np.float64], width: int) -> None:
-    cv2.polylines(ink, [np.round(points).astype(np.int32)], False, 255, width, cv2.LINE_AA)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from inkdigits.data import LabelledImages, load_labelled_pictures
 from inkdigits.errors import DataUnavailableError
+from inkdigits.recognition.crops import cut_tile, extract_mark
 from inkdigits.recognition.decoding import decode_picture
-from inkdigits.recognition.framing import frame
-from inkdigits.recognition.ink import extract_ink
-from inkdigits.recognition.segmentation import find_single_digit
 
 LARGEST_SHARE: Final = 0.02
 """Of the images to train on, that own pictures are repeated to."""
@@ -21,7 +20,7 @@ MOST_COPIES: Final = 100
 
 
 def load_tiles(directory: Path | str) -> LabelledImages:
-    """Frames the pictures of single digits in a folder, as prediction does.
+    """Frames the pictures of single digits in a folder as reading frames what it finds.
 
     Args:
         directory: As in `load_labelled_pictures`; pictures of no digit, of several digits or
@@ -37,9 +36,10 @@ def load_tiles(directory: Path | str) -> LabelledImages:
     tiles, labels = [], []
     for picture in load_labelled_pictures(directory):
         if len(picture.label) == 1:
-            digit = find_single_digit(extract_ink(decode_picture(picture.path).pixels))
-            if digit is not None:
-                tiles.append(frame(digit.ink))
+            pixels = decode_picture(picture.path).pixels
+            ink = extract_mark(pixels)
+            if ink.any():
+                tiles.append(cut_tile(pixels, cv2.boundingRect(ink)))
                 labels.append(int(picture.label))
     if not tiles:
         raise DataUnavailableError(

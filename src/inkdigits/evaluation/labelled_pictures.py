@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from inkdigits.data.pictures import LabelledPicture, load_labelled_pictures
 from inkdigits.errors import PictureError
 from inkdigits.evaluation.metrics import bin_outcomes, compute_calibration_error
+from inkdigits.evaluation.mistakes import (
+    MISTAKE_KINDS,
+    UNSURE,
+    Confusion,
+    count_edits,
+    list_confusions,
+    sort_mistakes,
+)
+from inkdigits.evaluation.rejection import DEFAULT_TARGET, RejectionCurve, trace_rejection
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
-from inkdigits.recognition.decoding import decode_picture
-from inkdigits.recognition.drawing import draw_boxes
 
-_MISTAKES_IN_A_ROW = 4
+_SHOWN_CONFUSIONS: Final = 10
+"""Rows of the table; further ones are rare, and all of them are in the JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +50,40 @@ class PictureResult:
 
     @property
     def is_exact(self) -> bool:
-        """Whether just what is written was read; of no digit: whether it was refused."""
+        """True if the reading equals the label, or if a picture without digits was rejected."""
         return self.error is None and self.text == self.picture.label
+
+    @property
+    def lowest_confidence(self) -> float | None:
+        """Confidence of the least confident digit of the text, 0 to 1.
+
+        None where nothing was read, or where a digit is uncertain already.
+        """
+        if self.reading is None or not self.text or UNSURE in self.text:
+            return None
+        return min(digit.confidence for digit in self.reading.digits if digit.digit is not None)
+
+    @cached_property
+    def mistakes(self) -> Mapping[str, int]:
+        """Number of digits by kind of mistake, as `sort_mistakes` gives them."""
+        if self.error is not None:
+            return {"undecodable": len(self.picture.label)}
+        return sort_mistakes(self.text, self.picture.label)
+
+
+@dataclass(frozen=True)
+class MistakeCount:
+    """How often one kind of mistake was made.
+
+    Attributes:
+        kind: A key of `MISTAKE_KINDS`.
+        pictures: Number of pictures with at least one.
+        digits: Number of digits; over all kinds they add up to the digit errors.
+    """
+
+    kind: str
+    pictures: int
+    digits: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +97,7 @@ class PictureScore:
         refused: Number in which no digit was read.
         digits: Number of digits that are written on them.
         digit_errors: Digits missed, added or misread: the edit distance (Levenshtein, 1966).
+        mistakes: Every kind of mistake that was made.
     """
 
     name: str
@@ -64,6 +106,11 @@ class PictureScore:
     refused: int
     digits: int
     digit_errors: int
+    mistakes: tuple[MistakeCount, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The score as plain numbers, strings and lists."""
+        return {**vars(self), "mistakes": [vars(mistake) for mistake in self.mistakes]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +119,11 @@ class PictureEvaluation:
 
     Attributes:
         results: One for each picture, in their order.
+        target: Share of the kept pictures that shall be exact at the recommended threshold.
     """
 
     results: tuple[PictureResult, ...]
+    target: float = DEFAULT_TARGET
 
     @property
     def by_kind(self) -> tuple[PictureScore, ...]:
@@ -85,6 +134,23 @@ class PictureEvaluation:
     def by_source(self) -> tuple[PictureScore, ...]:
         """Scores for each source of pictures."""
         return _score_groups(self.results, lambda result: result.picture.source)
+
+    @property
+    def by_mistake(self) -> tuple[MistakeCount, ...]:
+        """Every kind of mistake that was made, over all pictures."""
+        return _count_mistakes(self.results)
+
+    @property
+    def confusions(self) -> tuple[Confusion, ...]:
+        """Which digit was taken for which, most frequent first."""
+        return list_confusions((result.text, result.picture.label) for result in self.results)
+
+    @cached_property
+    def rejection(self) -> RejectionCurve:
+        """Accuracy against rejection over the threshold, with the one recommended here."""
+        return trace_rejection(
+            [(result.lowest_confidence, result.is_exact) for result in self.results], self.target
+        )
 
     @property
     def expected_calibration_error(self) -> float | None:
@@ -113,8 +179,11 @@ class PictureEvaluation:
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain numbers, strings and lists."""
         return {
-            "by_kind": [vars(score) for score in self.by_kind],
-            "by_source": [vars(score) for score in self.by_source],
+            "by_kind": [score.to_json() for score in self.by_kind],
+            "by_source": [score.to_json() for score in self.by_source],
+            "by_mistake": [vars(mistake) for mistake in self.by_mistake],
+            "confusions": [vars(confusion) for confusion in self.confusions],
+            "rejection": self.rejection.to_json(),
             "expected_calibration_error": self.expected_calibration_error,
             "mistakes": [
                 {
@@ -122,6 +191,7 @@ class PictureEvaluation:
                     "label": result.picture.label,
                     "text": result.text,
                     "reason": result.error or (result.reading.reason if result.reading else None),
+                    "kinds": dict(result.mistakes),
                 }
                 for result in self.mistakes
             ],
@@ -130,17 +200,31 @@ class PictureEvaluation:
     def to_table(self) -> str:
         """The evaluation as text for a terminal."""
         names = [score.name for score in (*self.by_kind, *self.by_source)]
-        width = max(len(name) for name in [*names, "source"])
+        width = max(len(name) for name in [*names, *MISTAKE_KINDS, "source"])
         header = f"{'':{width}}{'pictures':>10}{'exact':>17}{'digit errors':>19}{'refused':>15}"
         lines = []
         for title, scores in (("kind", self.by_kind), ("source", self.by_source)):
             lines += [f"{title:{width}}{header[width:]}", "─" * len(header)]
             lines += [_format_row(score, width) for score in scores]
             lines.append("")
+        if self.by_mistake:
+            lines += [f"{'mistake':{width}}{'pictures':>10}{'digits':>17}", "─" * len(header)]
+            lines += [
+                f"{count.kind:{width}}{count.pictures:>10}{count.digits:>17}   "
+                f"{MISTAKE_KINDS[count.kind]}"
+                for count in self.by_mistake
+            ]
+            lines.append("")
+        if self.confusions:
+            pairs = [
+                f"{pair.true} as {pair.read}: {pair.count}"
+                for pair in self.confusions[:_SHOWN_CONFUSIONS]
+            ]
+            lines += [f"Digits taken for others  {', '.join(pairs)}", ""]
         error = self.expected_calibration_error
         if error is not None:
             lines += [f"Calibration error of single digits  {error:.2%}   0 is best", ""]
-        return "\n".join(lines[:-1])
+        return "\n".join([*lines, self.rejection.describe()])
 
 
 def evaluate_pictures(
@@ -148,71 +232,38 @@ def evaluate_pictures(
     model: Recognizer | Path | str = DEFAULT_MODEL,
     *,
     one_digit: bool = False,
-    report: Callable[[PictureResult], None] = lambda result: None,
+    target: float = DEFAULT_TARGET,
+    report_progress: Callable[[int, int], None] = lambda done, n: None,
 ) -> PictureEvaluation:
     """Reads every picture of a folder and compares with its labels.
+
+    However many there are, only a few of them lie in memory.
 
     Args:
         directory: As `inkdigits.data.load_labelled_pictures` takes it.
         model: A recognizer, a run folder, or an ONNX file; left out, the default model.
         one_digit: Expect exactly one digit in each picture.
-        report: Called with each result as it comes.
+        target: Share of the kept pictures that shall be exact at the threshold that is
+            recommended, above 0, up to 1.
+        report_progress: Called after each picture with the number read so far and that of all.
 
     Raises:
         DataUnavailableError, DataFormatError: No labelled pictures.
         ModelError: No usable model.
+        UsageError: A target that is no such share.
     """
+    trace_rejection([], target)  # refuses a wrong target before hours of reading
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
+    pictures = load_labelled_pictures(directory)
+    readings = recognizer.read_many((picture.path for picture in pictures), one_digit=one_digit)
     results = []
-    for picture in load_labelled_pictures(directory):
-        try:
-            result = PictureResult(picture, recognizer.read(picture.path, one_digit=one_digit))
-        except PictureError as error:
-            result = PictureResult(picture, None, str(error))
-        report(result)
-        results.append(result)
-    return PictureEvaluation(tuple(results))
-
-
-def draw_picture_mistakes(evaluation: PictureEvaluation) -> Image.Image:
-    """A sheet of every picture that was not read exactly: boxes, caption, and its tiles below.
-
-    Returns:
-        An RGB picture, four mistakes in a row.
-    """
-    cell, gap, text_height, tile_side = 300, 12, 22, 34
-    height = cell + text_height + tile_side + gap
-    mistakes = evaluation.mistakes
-    rows = max(1, -(-len(mistakes) // _MISTAKES_IN_A_ROW))
-    size = (_MISTAKES_IN_A_ROW * (cell + gap) + gap, rows * height + gap)
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    if not mistakes:
-        draw.text((gap, gap), f"No mistakes in {len(evaluation.results)} pictures", "black", font)
-    for number, result in enumerate(mistakes):
-        x = gap + number % _MISTAKES_IN_A_ROW * (cell + gap)
-        y = gap + number // _MISTAKES_IN_A_ROW * height
-        label = result.picture.label or "no digit"
-        caption = f"{result.picture.path.name[:24]}: {label}, read {result.text or 'none'}"
-        draw.text((x, y), caption[:46], "black", font)
-        if result.reading is None:
-            continue
-        pixels = decode_picture(result.picture.path).pixels
-        sheet.paste(ImageOps.contain(draw_boxes(pixels, result.reading), (cell, cell)), (x, y + 20))
-        for place, digit in enumerate(result.reading.digits[: cell // tile_side]):
-            tile = Image.fromarray(digit.tile)
-            sheet.paste(tile, (x + place * tile_side, y + text_height + cell))
-    return sheet
-
-
-def count_edits(text: str, label: str) -> int:
-    """Least number of digits to insert, delete or replace (Levenshtein, 1966)."""
-    row = list(range(len(label) + 1))
-    for i, read in enumerate(text, start=1):
-        diagonal, row[0] = row[0], i
-        for j, true in enumerate(label, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (read != true))
-    return row[-1]
+    for picture, reading in zip(pictures, readings, strict=True):
+        if isinstance(reading, PictureError):
+            results.append(PictureResult(picture, None, str(reading)))
+        else:
+            results.append(PictureResult(picture, reading))
+        report_progress(len(results), len(pictures))
+    return PictureEvaluation(tuple(results), target)
 
 
 def _score_groups(
@@ -229,8 +280,19 @@ def _score_groups(
             refused=sum(not result.text for result in group),
             digits=sum(len(result.picture.label) for result in group),
             digit_errors=sum(count_edits(result.text, result.picture.label) for result in group),
+            mistakes=_count_mistakes(group),
         )
         for name, group in sorted(groups.items())
+    )
+
+
+def _count_mistakes(results: Sequence[PictureResult]) -> tuple[MistakeCount, ...]:
+    pictures, digits = Counter[str](), Counter[str]()
+    for result in results:
+        pictures.update(result.mistakes.keys())
+        digits.update(result.mistakes)
+    return tuple(
+        MistakeCount(kind, pictures[kind], digits[kind]) for kind in MISTAKE_KINDS if pictures[kind]
     )
 
 

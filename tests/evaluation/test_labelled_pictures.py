@@ -4,30 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from inkdigits.data import LabelledImages
-from inkdigits.evaluation import PictureEvaluation, draw_picture_mistakes, evaluate_pictures
-from inkdigits.evaluation.pictures import PictureResult, count_edits
-
-texts = st.text("0123456789", max_size=6)
-
-
-def count_edits_slowly(text: str, label: str) -> int:
-    """The definition, tried out in every way."""
-    if not text or not label:
-        return len(text) + len(label)
-    if text[0] == label[0]:
-        return count_edits_slowly(text[1:], label[1:])
-    ways = [(text[1:], label), (text, label[1:]), (text[1:], label[1:])]
-    return 1 + min(count_edits_slowly(*way) for way in ways)
-
-
-@given(texts, texts)
-def test_edits_are_the_fewest(text: str, label: str) -> None:
-    assert count_edits(text, label) == count_edits_slowly(text, label)
+from inkdigits.data.pictures import LabelledPicture
+from inkdigits.errors import UsageError
+from inkdigits.evaluation import PictureEvaluation, evaluate_pictures
+from inkdigits.evaluation.labelled_pictures import MistakeCount, PictureResult
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +77,50 @@ def test_json_and_table_agree(evaluation: PictureEvaluation) -> None:
         assert f"{row['exact']} ({row['exact'] / row['n']:.1%})" in line
 
 
-def test_results_are_reported_as_they_come(folder: Path) -> None:
-    seen: list[PictureResult] = []
-    results = evaluate_pictures(folder, one_digit=True, report=seen.append).results
-    assert tuple(seen) == results
-    assert all(len(result.text) <= 1 for result in results)
+def test_progress_is_reported_picture_by_picture(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    evaluation = evaluate_pictures(
+        folder, one_digit=True, report_progress=lambda done, n: seen.append((done, n))
+    )
+    assert seen == [(done, 6) for done in range(1, 7)]
+    assert all(len(result.text) <= 1 for result in evaluation.results)
+    names = [result.picture.path.name for result in evaluation.results]
+    assert names == ["0.png", "1.png", "2.png", "3.png", "blank.png", "broken.png"]
 
 
-def test_sheet_of_mistakes_shows_each(evaluation: PictureEvaluation) -> None:
-    sheet = draw_picture_mistakes(evaluation)
-    none = draw_picture_mistakes(PictureEvaluation(evaluation.results[1:4]))
-    assert sheet.height == none.height
-    assert len(sheet.getcolors(1 << 20) or []) > len(none.getcolors(1 << 20) or [])
+def test_mistakes_are_counted_by_kind(evaluation: PictureEvaluation) -> None:
+    expected = (MistakeCount("wrong", 1, 1), MistakeCount("undecodable", 1, 0))
+    assert evaluation.by_mistake == expected
+    kinds = {score.name: score.mistakes for score in evaluation.by_kind}
+    assert kinds == {"single": expected[:1], "none": expected[1:]}
+    (confusion,) = evaluation.confusions
+    wrong = evaluation.mistakes[0]
+    assert (str(confusion.true), str(confusion.read)) == (wrong.picture.label, wrong.text)
+    assert f"{confusion.true} as {confusion.read}: 1" in evaluation.to_table()
+    assert "a digit taken for another one" in evaluation.to_table()
+    assert evaluation.to_json()["mistakes"][0]["kinds"] == {"wrong": 1}
+
+
+def test_the_least_confident_digit_decides(evaluation: PictureEvaluation) -> None:
+    read = [result for result in evaluation.results if result.text]
+    assert {result.lowest_confidence for result in evaluation.results if not result.text} == {None}
+    for result in read:
+        assert result.reading is not None
+        assert result.lowest_confidence == pytest.approx(result.reading.confidence)  # of one digit
+    points = evaluation.rejection.points
+    assert (points[0].n, points[0].kept, points[0].exact) == (6, 4, 3)
+    assert evaluation.rejection.describe() in evaluation.to_table()
+    # With the wrong label alone there is nothing to keep.
+    assert PictureEvaluation(evaluation.results[:1]).rejection.recommended is None
+
+
+def test_the_target_is_checked_first(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the target is 2"):
+        evaluate_pictures(tmp_path / "nowhere", target=2)
+
+
+def test_nothing_was_measured() -> None:
+    assert "nothing was read" in PictureEvaluation(()).to_table()
+    broken = PictureResult(LabelledPicture(Path("a.png"), "12", "several", "ann"), None, "broken")
+    assert broken.mistakes == {"undecodable": 2}
+    assert not broken.is_exact

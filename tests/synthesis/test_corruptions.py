@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inkdigits.evaluation.corruptions import (
+from inkdigits.synthesis.corruptions import (
     CORRUPTIONS,
     corrupt_brightness,
     corrupt_canny_edges,

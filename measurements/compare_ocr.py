@@ -1,0 +1,352 @@
+"""Reads folders of labelled pictures with inkdigits, rapidocr and Tesseract, side by side.
+
+Each engine reads every picture, one after the other and warm: exact readings, digit error rate
+(edit distance over the digits written; Levenshtein, 1966) and the median of the seconds from a file
+to its text, for each kind of picture in each folder. `--json` names every picture with what each
+engine read. Every engine uses the cores that it likes: `taskset -c 0` before the command holds all
+of them to one.
+
+A general OCR package also reads letters and signs: of its text in reading order the digits 0 to 9
+count, the rest is ignored. In folders given by `--one`, whose pictures hold one digit and pieces of
+its neighbours, the digit nearest to the middle counts. Where it matters the peers have the settings
+that serve them best here:
+
+- rapidocr (PP-OCRv6, in an environment of its own that `make ocr` makes): "rapidocr" reads with the
+  settings "tuned" of `read_rapidocr.py`, "rapidocr-default" as it is installed, "rapidocr-line"
+  takes each picture for one line of text.
+- Tesseract (the system's program, `apt install tesseract-ocr`): digits alone, sparse text (page
+  segmentation mode 11) or one character (10). It starts anew for each picture; the time that it
+  takes for a blank one is subtracted, as the others are started once.
+
+    python measurements/compare_ocr.py my-pictures --one my-digits
+    python measurements/compare_ocr.py my-pictures --engines inkdigits rapidocr rapidocr-line --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from inkdigits import __version__
+from inkdigits.data import LabelledPicture, load_labelled_pictures
+from inkdigits.errors import PictureError
+from inkdigits.evaluation.mistakes import count_edits
+from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+
+ENGINES = ("inkdigits", "rapidocr", "rapidocr-default", "rapidocr-line", "tesseract")
+USUAL = ("inkdigits", "rapidocr", "tesseract")
+WORKER = Path(__file__).with_name("read_rapidocr.py")
+N_WARM_UP = 3  # readings that are not counted: the first ones load models and fill caches
+N_BLANK = 5  # starts of Tesseract that its starting time is the median of
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one engine made of one picture.
+
+    Attributes:
+        text: The digits read; "" where there was none.
+        seconds: From the file to the text; None where it was not read.
+        error: Why it was not.
+    """
+
+    text: str
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of those that are compared.
+
+    Attributes:
+        name: One of `ENGINES`.
+        version: Of its package or program.
+        read: Reads a picture; the flag says that one digit is expected.
+    """
+
+    name: str
+    version: str
+    read: Callable[[Path, bool], Answer]
+
+
+class EngineMissingError(Exception):
+    """An engine is not installed here."""
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="labelled pictures")
+    parser.add_argument(
+        "--one",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="labelled pictures of one digit each, of which the middle one counts",
+    )
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=USUAL, metavar="NAME")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="of inkdigits")
+    parser.add_argument(
+        "--ocr", type=Path, default=Path("build/ocr"), metavar="DIR", help="rapidocr's environment"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only N of each folder, spread out")
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    options = parser.parse_args()
+    sets = {folder.name: (folder, False) for folder in options.folders}
+    sets |= {folder.name: (folder, True) for folder in options.one}
+    if not sets:
+        parser.error("no folder given: name at least one with labelled pictures")
+    if len(sets) < len(options.folders) + len(options.one):
+        parser.error("two folders of the same name: their figures could not be told apart")
+    rows: list[dict[str, Any]] = []
+    versions: dict[str, str] = {}
+    pictures = {
+        name: (thin_out(load_labelled_pictures(folder), options.limit), one)
+        for name, (folder, one) in sets.items()
+    }
+    for name in options.engines:
+        with ExitStack() as stack:
+            try:
+                engine = open_engine(name, options.model, options.ocr, stack)
+            except EngineMissingError as error:
+                print(f"{name} is left out: {error}", file=sys.stderr)
+                continue
+            versions[name] = engine.version
+            for place, (chosen, one) in pictures.items():
+                print(f"{name} reads {len(chosen)} pictures of {place}", file=sys.stderr)
+                rows += compare(engine, place, chosen, one)
+    scores = score(rows)
+    if options.json:
+        n_cores = len(os.sched_getaffinity(0))
+        result = {"cores": n_cores, "engines": versions, "scores": scores, "pictures": rows}
+        print(json.dumps(result, indent=2))
+    else:
+        print_table(scores, versions)
+
+
+def thin_out(pictures: list[LabelledPicture], limit: int | None) -> list[LabelledPicture]:
+    """At most so many of them, evenly spread: manifests are sorted by source."""
+    if limit is None or limit >= len(pictures):
+        return pictures
+    return [pictures[number * len(pictures) // limit] for number in range(limit)]
+
+
+def open_engine(name: str, model: Path, environment: Path, stack: ExitStack) -> Engine:
+    """Starts an engine, which the stack ends.
+
+    Raises:
+        EngineMissingError: It is not installed here.
+    """
+    if name == "inkdigits":
+        recognizer = Recognizer.load(model)
+        return Engine(name, __version__, lambda path, one: read_own(recognizer, path, one))
+    if name == "tesseract":
+        return open_tesseract(shutil.which("tesseract"))
+    settings = name.partition("-")[2] or "tuned"
+    return stack.enter_context(run_rapidocr(name, environment, settings))
+
+
+def read_own(recognizer: Recognizer, path: Path, one_digit: bool) -> Answer:
+    """Reads with inkdigits; a digit that is too uncertain stays a "?" in the text."""
+    start = time.perf_counter()
+    try:
+        reading = recognizer.read(path, one_digit=one_digit)
+    except PictureError as error:
+        return Answer("", error=str(error))
+    return Answer(reading.text.replace("\n", ""), time.perf_counter() - start)
+
+
+@contextmanager
+def run_rapidocr(name: str, environment: Path, settings: str) -> Iterator[Engine]:
+    """Runs rapidocr in its own environment, as long as the block lasts."""
+    python = environment / "bin" / "python"
+    if not python.is_file():
+        raise EngineMissingError(f"no {python}; make the environment with 'make ocr'")
+    program = "from importlib.metadata import version; print(version('rapidocr'))"
+    found = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise EngineMissingError(f"{environment} holds no rapidocr; make it anew with 'make ocr'")
+    with subprocess.Popen(
+        [python, str(WORKER), settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as worker:
+
+        def read(path: Path, one_digit: bool) -> Answer:
+            if worker.stdin is None or worker.stdout is None:
+                raise RuntimeError("the pipes to rapidocr are closed")
+            worker.stdin.write(json.dumps(str(path.resolve())) + "\n")
+            worker.stdin.flush()
+            line = worker.stdout.readline()
+            if not line:
+                raise RuntimeError(f"rapidocr has ended with status {worker.wait()} at {path}")
+            return take_digits(json.loads(line), one_digit)
+
+        yield Engine(name, found.stdout.strip(), read)
+
+
+def take_digits(answer: dict[str, Any], one_digit: bool) -> Answer:
+    """The digits of what a general OCR package read: all of them, or the one in the middle.
+
+    Args:
+        answer: As `read_rapidocr.py` prints it.
+        one_digit: Whether one digit is expected.
+    """
+    if "error" in answer:
+        return Answer("", error=answer["error"])
+    if not one_digit:
+        return Answer(keep_digits(answer["text"]), answer["seconds"])
+    digits = [character for character in answer["characters"] if keep_digits(character["text"])]
+    if not digits:
+        return Answer("", answer["seconds"])
+    if digits[0]["box"] is None:  # one line over the whole picture
+        return Answer(digits[len(digits) // 2]["text"], answer["seconds"])
+    width, height = answer["size"]
+
+    def measure_distance(character: dict[str, Any]) -> float:
+        x, y, across, down = character["box"]
+        return float((x + across / 2 - width / 2) ** 2 + (y + down / 2 - height / 2) ** 2)
+
+    return Answer(min(digits, key=measure_distance)["text"], answer["seconds"])
+
+
+def keep_digits(text: str) -> str:
+    """The digits 0 to 9 of a text, in their order."""
+    return re.sub("[^0-9]", "", text)
+
+
+def open_tesseract(program: str | None) -> Engine:
+    """Finds out how long Tesseract takes to start.
+
+    Args:
+        program: Its path; None where it is not installed.
+
+    Raises:
+        EngineMissingError: It is not installed here.
+    """
+    if program is None:
+        raise EngineMissingError(
+            "no program 'tesseract'; install it, as by 'apt install tesseract-ocr'"
+        )
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        blank = Path(folder) / "blank.png"
+        Image.new("L", (64, 64), 255).save(blank)
+        runs = [run_tesseract(program, blank, False).seconds for _ in range(N_BLANK)]
+    starting = statistics.median(seconds for seconds in runs if seconds is not None)
+
+    def read(path: Path, one_digit: bool) -> Answer:
+        answer = run_tesseract(program, path, one_digit)
+        if answer.seconds is None:
+            return answer
+        return Answer(answer.text, max(0.0, answer.seconds - starting))
+
+    return Engine("tesseract", version.stdout.split()[1], read)
+
+
+def run_tesseract(program: str, path: Path, one_digit: bool) -> Answer:
+    """One run of Tesseract, its start included."""
+    mode = "10" if one_digit else "11"
+    options = ["--psm", mode, "-c", "tessedit_char_whitelist=0123456789"]
+    start = time.perf_counter()
+    ended = subprocess.run(
+        [program, str(path), "stdout", *options], capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - start
+    if ended.returncode:
+        return Answer("", error=(ended.stderr.strip().splitlines() or ["it failed"])[-1])
+    digits = keep_digits(ended.stdout)
+    return Answer(digits[len(digits) // 2 : len(digits) // 2 + 1] if one_digit else digits, seconds)
+
+
+def compare(
+    engine: Engine, place: str, pictures: Sequence[LabelledPicture], one_digit: bool
+) -> list[dict[str, Any]]:
+    """Lets an engine read the pictures of a folder, one after the other.
+
+    Returns:
+        For each picture its folder's name, file, kind, label, and what the engine made of it.
+    """
+    for picture in pictures[:N_WARM_UP]:
+        engine.read(picture.path, one_digit)
+    return [
+        {
+            "set": place,
+            "file": picture.path.name,
+            "kind": picture.kind,
+            "label": picture.label,
+            "engine": engine.name,
+            **vars(engine.read(picture.path, one_digit)),
+        }
+        for picture in pictures
+    ]
+
+
+def score(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Figures for each kind of each folder and for each folder as a whole, by engine."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        for kind in (row["kind"], "all"):
+            groups.setdefault((row["set"], kind, row["engine"]), []).append(row)
+    scores = []
+    for (place, kind, engine), group in groups.items():
+        digits = sum(len(row["label"]) for row in group)
+        errors = sum(count_edits(row["text"], row["label"]) for row in group)
+        seconds = [row["seconds"] for row in group if row["seconds"] is not None]
+        exact = sum(row["error"] is None and row["text"] == row["label"] for row in group)
+        scores.append(
+            {
+                "set": place,
+                "kind": kind,
+                "engine": engine,
+                "pictures": len(group),
+                "exact": exact,
+                "exact_share": exact / len(group),
+                "digit_errors": errors,
+                "digit_error_rate": errors / digits if digits else None,
+                "failed": sum(row["error"] is not None for row in group),
+                "median_seconds": statistics.median(seconds) if seconds else None,
+            }
+        )
+    return scores
+
+
+def print_table(scores: Sequence[dict[str, Any]], versions: dict[str, str]) -> None:
+    """One line for each kind of each folder, three columns for each engine."""
+    titles = [f"{engine} {version}" for engine, version in versions.items()]
+    print(f"{'':46}" + "".join(f"{title:>32}" for title in titles))
+    columns = f"{'exact':>12}{'digit errors':>13}{'s':>7}"
+    print(f"{'set':20}{'kind':18}{'pictures':>8}" + columns * len(titles))
+    found = {(row["set"], row["kind"], row["engine"]): row for row in scores}
+    groups = sorted({key[:2] for key in found}, key=lambda key: (key[0], key[1] == "all", key[1]))
+    for place, kind in groups:
+        cells = [found[place, kind, engine] for engine in versions]
+        line = f"{place[:19]:20}{kind[:17]:18}{cells[0]['pictures']:8}"
+        for cell in cells:
+            rate, seconds = cell["digit_error_rate"], cell["median_seconds"]
+            line += f"{cell['exact_share']:12.1%}"
+            line += f"{'–':>13}" if rate is None else f"{rate:13.1%}"
+            line += f"{'–':>7}" if seconds is None else f"{seconds:7.3f}"
+        print(line)
+    for cell in scores:
+        if cell["kind"] == "all" and cell["failed"]:
+            print(f"{cell['engine']} could not open {cell['failed']} pictures of {cell['set']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Drawn pages and tiles with known truth, for training and for suites; no training framework."""

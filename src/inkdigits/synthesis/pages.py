@@ -1,0 +1,308 @@
+"""Drawn pages with known truth, from which the reader learns where marks are and which.
+
+A layout writes glyphs; here they are drawn on paper with whatever is printed on it, and taken by a
+camera. The truth is the box of each mark's ink as it came out, with its class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.synthesis.camera import take_picture
+from inkdigits.synthesis.layout import Part, Placed, Random, Writing, draw_layout
+from inkdigits.synthesis.papers import draw_paper
+from inkdigits.synthesis.prints import draw_print
+from inkdigits.synthesis.scribes import Scriptorium
+
+PAGE_SIDE: Final = 256
+"""Side of a page in pixels."""
+
+_INKED: Final = 0.35
+"""Share of full cover from which a pixel counts as ink of a mark when its box is measured."""
+_WHOLE: Final = 0.8
+_LOST: Final = 0.3
+"""A mark of which less than the first share of ink is on the page is not sure, of which less than
+the second is not there: three quarters of a digit are mostly read, a quarter is not."""
+_SEEN: Final = 0.97
+"""Share of a mark's box that borders and fingers must leave free."""
+_CANVAS_SHARE: Final = 0.2
+"""Of the pages, drawn on a screen: no paper, no camera."""
+_PHOTOGRAPH_SHARES: Final = (0.03, 0.35)
+"""Pages that are a photograph: of those with writing, and of those without."""
+_PRINT_SHARE: Final = 0.3
+_DARK: Final = 0.4
+"""Papers with a lower mean are blackboards, and written on in chalk."""
+_LEAST_CONTRAST: Final = 0.9
+"""Least difference between ink and what is beside it, in standard deviations of the latter plus two
+grey levels: looked at in 200 windows around this value, people still tell the digit at 1."""
+_OUTLIERS_PX: Final = 6 * PAGE_SIDE
+"""Glyphs that would be larger than this are not drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPage:
+    """A page and the marks on it.
+
+    Attributes:
+        picture: uint8, shape (side, side), grey.
+        boxes: float32, shape (n, 4): x, y, width, height in pixels.
+        labels: int64, shape (n,): classes of the reader.
+        heights: float32, shape (n,): height in pixels of the digits that each mark stands beside.
+        sure: bool, shape (n,): False where nobody should be asked what the mark is, as it is cut
+            off, covered, or could be another.
+    """
+
+    picture: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    heights: NDArray[np.float32]
+    sure: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    box: tuple[float, float, float, float]
+    label: int
+    height_px: float
+    sure: bool
+
+
+def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> DrawnPage:
+    """Draws one page.
+
+    Args:
+        scribes: Who writes.
+        random: Decides everything: the same state gives the same page.
+        side: Of the square page, in pixels.
+    """
+    writing, height_px = draw_layout(side, scribes, random)
+    turn = _draw_turn(side, random)
+    cover = np.zeros((side, side), np.float32)
+    marks: list[_Mark] = []
+    for placed in writing.placed:
+        marks += _draw_glyph(cover, placed, turn)
+    _draw_lines(cover, writing, turn)
+    blank = not writing.placed and not writing.lines
+    share = _PHOTOGRAPH_SHARES[blank]
+    if scribes.photographs and random.random() < share:
+        photograph = scribes.photographs[random.integers(len(scribes.photographs))]
+        paper: NDArray[np.float32] | None = _cut(photograph, cover.shape, random)
+    else:
+        paper = None
+    picture, visible = _photograph(cover, paper, height_px, random)
+    marks = [
+        replace(mark, sure=mark.sure and _is_legible(mark, cover, picture, visible))
+        for mark in marks
+    ]
+    return DrawnPage(
+        picture,
+        np.array([mark.box for mark in marks], np.float32).reshape(-1, 4),
+        np.array([mark.label for mark in marks], np.int64),
+        np.array([mark.height_px for mark in marks], np.float32),
+        np.array([mark.sure for mark in marks], np.bool_),
+    )
+
+
+def _draw_turn(side: int, random: Random) -> NDArray[np.float64]:
+    """A map of the whole page: turned, sheared and seen from the side a little."""
+    matrix = np.eye(3)
+    if random.random() < 0.5:
+        angle = np.deg2rad(random.normal(0, 6 if random.random() < 0.3 else 2))
+        middle = side / 2
+        to_middle = np.array([[1, 0, -middle], [0, 1, -middle], [0, 0, 1.0]])
+        turn = np.array(
+            [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]]
+        )
+        tilt = np.eye(3)
+        if random.random() < 0.4:
+            tilt[2, :2] = random.normal(0, 0.08, 2) / side
+            tilt[0, 1] = random.normal(0, 0.06)
+        matrix = np.linalg.inv(to_middle) @ tilt @ turn @ to_middle
+    return matrix
+
+
+def _draw_glyph(
+    cover: NDArray[np.float32], placed: Placed, turn: NDArray[np.float64]
+) -> list[_Mark]:
+    """Draws a glyph over what is there; returns its marks with their boxes on the page."""
+    ink, matrix = placed.glyph.ink, np.vstack([placed.matrix, (0, 0, 1)])
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    factor = 1.0
+    if shrink < 0.7:  # a linear map alone would skip pixels
+        factor = max(shrink, 1 / min(ink.shape))
+        size = (max(round(ink.shape[1] * factor), 1), max(round(ink.shape[0] * factor), 1))
+        matrix = matrix @ np.diag([ink.shape[1] / size[0], ink.shape[0] / size[1], 1])
+        ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    whole = turn @ matrix
+    height, width = ink.shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    outer = cv2.perspectiveTransform(corners[np.newaxis], whole)[0]
+    left, top = np.floor(outer.min(axis=0)).astype(int) - 1
+    right, bottom = np.ceil(outer.max(axis=0)).astype(int) + 2
+    side = cover.shape[0]
+    if right <= 0 or bottom <= 0 or left >= side or top >= side:
+        return []
+    if right - left > _OUTLIERS_PX or bottom - top > _OUTLIERS_PX:
+        return []
+    # OpenCV counts from the middle of the first pixel, the maps from its corner.
+    offset = _shift(-left - 0.5, -top - 0.5) @ whole @ _shift(0.5, 0.5)
+    patch = cv2.warpPerspective(ink, offset, (right - left, bottom - top))
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, side), min(bottom, side)
+    window = patch[y0 - top : y1 - top, x0 - left : x1 - left]
+    target = cover[y0:y1, x0:x1]
+    np.maximum(target, window * np.float32(placed.strength / 255), out=target)
+    marks = []
+    for part in placed.parts:
+        if part.label is None:
+            continue
+        box = _measure(patch, part, whole, left, top, factor)
+        if box is not None:
+            share = _visible_share(box, side) if part.box else _inked_share(patch, window)
+            if share >= _LOST:
+                clipped = _clip(box, side)
+                sure = part.sure and share >= _WHOLE
+                marks.append(_Mark(clipped, part.label, placed.height_px, sure))
+    return marks
+
+
+def _shift(x: float, y: float) -> NDArray[np.float64]:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+
+
+def _measure(
+    patch: NDArray[np.uint8],
+    part: Part,
+    whole: NDArray[np.float64],
+    left: int,
+    top: int,
+    factor: float,
+) -> tuple[float, float, float, float] | None:
+    """The box of a part on the page: x, y, width, height."""
+    if part.box is None:
+        level = min(int(_INKED * 255), int(patch.max()) // 2)
+        x, y, width, height = cv2.boundingRect((patch > level).astype(np.uint8))
+        return (left + x, top + y, width, height) if width else None
+    x0, y0, x1, y1 = (value * factor for value in part.box)
+    # A slanted letter keeps about its width: the middles of its sides say where it is.
+    middles = np.array(
+        [[(x0 + x1) / 2, y0], [(x0 + x1) / 2, y1], [x0, (y0 + y1) / 2], [x1, (y0 + y1) / 2]]
+    )
+    up, down, before, after = cv2.perspectiveTransform(middles[np.newaxis], whole)[0]
+    width = abs(after[0] - before[0]) + 0.5 * abs(up[0] - down[0])
+    height = abs(down[1] - up[1])
+    middle = (up + down + before + after) / 4
+    return (middle[0] - width / 2, middle[1] - height / 2, max(width, 1.0), max(height, 1.0))
+
+
+def _inked_share(patch: NDArray[np.uint8], window: NDArray[np.uint8]) -> float:
+    return float(window.sum(dtype=np.float64) / max(patch.sum(dtype=np.float64), 1))
+
+
+def _visible_share(box: tuple[float, float, float, float], side: int) -> float:
+    *_, width, height = _clip(box, side)
+    return max(width, 0) * max(height, 0) / max(box[2] * box[3], 1e-6)
+
+
+def _clip(box: tuple[float, float, float, float], side: int) -> tuple[float, float, float, float]:
+    x0, y0 = max(box[0], 0.0), max(box[1], 0.0)
+    x1, y1 = min(box[0] + box[2], side), min(box[1] + box[3], side)
+    return (x0, y0, x1 - x0, y1 - y0)
+
+
+def _draw_lines(cover: NDArray[np.float32], writing: Writing, turn: NDArray[np.float64]) -> None:
+    for points, thickness, strength in writing.lines:
+        turned = cv2.perspectiveTransform(points[np.newaxis].astype(np.float64), turn)[0]
+        turned = np.clip(turned, -2000, 2000)  # OpenCV counts in 16 bits beyond the point
+        layer = np.zeros(cover.shape, np.uint8)
+        cv2.polylines(
+            layer,
+            [np.round(turned * 16).astype(np.int32)],
+            False,
+            255,
+            max(round(thickness), 1),
+            cv2.LINE_AA,
+            4,
+        )
+        np.maximum(cover, layer * np.float32(strength / 255), out=cover)
+
+
+def _photograph(
+    cover: NDArray[np.float32],
+    paper: NDArray[np.float32] | None,
+    height_px: float,
+    random: Random,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The page as a picture, and where it is visible; without paper, on one that is drawn."""
+    if paper is None and random.random() < _CANVAS_SHARE:
+        return _draw_canvas(cover, height_px, random), np.ones(cover.shape, np.float32)
+    if paper is None:
+        paper = draw_paper(cover.shape, height_px, random)
+    if random.random() < _PRINT_SHARE:
+        printed = draw_print(cover.shape, height_px, random)
+        paper = paper * (1 - printed * random.uniform(0.3, 1))
+    if random.random() < 0.3:  # the pen skips on the paper's grain
+        noise = random.standard_normal((64, 64), np.float32)
+        noise = cv2.resize(noise, cover.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        cover = cover * np.clip(1 - random.uniform(0.1, 0.5) * np.abs(noise), 0, 1)
+    contrast = random.uniform(0.25, 1) ** 0.8 * cover
+    tone = random.uniform(0, 0.3)
+    if float(paper.mean()) < _DARK:  # chalk
+        page = paper + (1 - tone - paper) * contrast
+    else:
+        page = paper * (1 - contrast * (1 - tone))
+    return take_picture(np.clip(page, 0, 1).astype(np.float32), random, height_px)
+
+
+def _cut(
+    photograph: NDArray[np.float32], shape: tuple[int, ...], random: Random
+) -> NDArray[np.float32]:
+    """A square of a photograph, of any size, brought to the size of the page."""
+    most = min(photograph.shape)
+    side = int(np.exp(random.uniform(np.log(min(80, most)), np.log(most))))
+    row = random.integers(photograph.shape[0] - side + 1)
+    column = random.integers(photograph.shape[1] - side + 1)
+    square = photograph[row : row + side, column : column + side]
+    way = cv2.INTER_AREA if side > shape[0] else cv2.INTER_LINEAR
+    cut = cv2.resize(square, shape[::-1], interpolation=way)
+    return np.ascontiguousarray(cut[:, :: random.choice([-1, 1])])
+
+
+def _draw_canvas(cover: NDArray[np.float32], height_px: float, random: Random) -> NDArray[np.uint8]:
+    """A drawing on a screen, as it is, of few pixels, or of few pixels and enlarged."""
+    levels = cover if random.random() < 0.8 else (cover > 0.5).astype(np.float32)
+    if random.random() < 0.5:
+        # MNIST's digits are 20 pixels high; of fewer than 9, few can be read.
+        few = float(np.exp(random.uniform(np.log(9), np.log(28)))) / height_px
+        if few < 0.8:
+            size = (max(round(few * cover.shape[1]), 8), max(round(few * cover.shape[0]), 8))
+            small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
+            way = cv2.INTER_NEAREST if random.random() < 0.15 else cv2.INTER_LINEAR
+            levels = cv2.resize(small, cover.shape[::-1], interpolation=way)
+            levels = np.clip(levels * random.uniform(1, 1.4), 0, 1)
+    if random.random() < 0.5:
+        levels = 1 - levels
+    return (levels * 255).astype(np.uint8)
+
+
+def _is_legible(
+    mark: _Mark,
+    cover: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    visible: NDArray[np.float32],
+) -> bool:
+    """Whether the camera left enough of a mark that it can be asked for."""
+    x, y, width, height = (int(value) for value in mark.box)
+    rows, columns = slice(max(y - 2, 0), y + height + 3), slice(max(x - 2, 0), x + width + 3)
+    if float(visible[rows, columns].mean()) < _SEEN:
+        return False
+    covers, levels = cover[rows, columns], picture[rows, columns].astype(np.float32)
+    ink, beside = levels[covers > _INKED], levels[covers < 0.05]
+    if not ink.size or not beside.size:
+        return True
+    contrast = abs(float(ink.mean()) - float(beside.mean()))
+    return contrast >= _LEAST_CONTRAST * (float(beside.std()) + 2)

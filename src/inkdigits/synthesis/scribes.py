@@ -1,0 +1,305 @@
+"""Who writes on a drawn page: MNIST's writers, handwriting fonts, and stroke hands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from inkdigits.data import LabelledImages
+from inkdigits.recognition.alphabet import CHARACTERS, DASH, DIGITS, OTHER
+from inkdigits.recognition.framing import measure_stroke
+from inkdigits.synthesis.digit_forms import write_other_form
+from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph, Ink
+from inkdigits.synthesis.pens import bend, break_stroke, change_pen, enlarge
+from inkdigits.synthesis.strokes import LABELS as STROKE_LABELS
+from inkdigits.synthesis.strokes import StrokeHand
+
+LABELS: Final = {
+    **{digit: label for label, digit in enumerate(DIGITS)},
+    **{character: label for label, character in CHARACTERS.items()},
+    "—": DASH,
+}
+"""Class of each character that is a class of its own; all others are `OTHER`."""
+
+_FAINT: Final = 48
+"""Paler ink, of 255, is the fringe of strokes; boxes leave it out."""
+_OTHER_FORM_SHARE: Final = 0.35
+_NEW_PEN_SHARE: Final = 0.6
+_BROKEN_SHARE: Final = 0.04
+"""Of the digits of MNIST's writers; a third in a European form is about what the forms 1, 6, 7 and
+9 of `digit_forms` need to be as common as the American ones."""
+_NEARBY: Final = 0.12
+"""A writer's digits come from this share of the digits of like stroke width."""
+
+
+class Scribe(Protocol):
+    """Writes characters in one hand."""
+
+    @property
+    def is_slanted(self) -> bool:
+        """Whether its glyphs lean already, as the hand does."""
+        ...
+
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """Writes characters that are joined or touch.
+
+        Returns:
+            Each glyph and where its left edge lies in pixels, or None from a hand that does not
+            join its characters.
+        """
+        ...
+
+    def write(self, character: str, random: np.random.Generator) -> Glyph:
+        """Writes one character; each call varies it as a hand does."""
+        ...
+
+
+class DigitBank:
+    """MNIST's digits as glyphs, some with other pens and in other forms, sorted by stroke width."""
+
+    def __init__(self, digits: LabelledImages, n: int, random: np.random.Generator) -> None:
+        """Prepares glyphs.
+
+        Args:
+            digits: Tiles to take from, of all ten digits.
+            n: How many glyphs to prepare.
+            random: Chooses digits, forms and pens.
+        """
+        chosen = random.permutation(len(digits))[:n]
+        glyphs: list[list[tuple[float, Glyph]]] = [[] for _ in DIGITS]
+        for index in chosen.tolist():
+            label = int(digits.labels[index])
+            ink = enlarge(digits.images[index])
+            if random.random() < _OTHER_FORM_SHARE:
+                ink = write_other_form(ink, label, random)
+            ink = bend(ink, random)
+            if random.random() < _NEW_PEN_SHARE:
+                ink = change_pen(ink, random)
+            if random.random() < _BROKEN_SHARE:
+                ink = break_stroke(ink, random)
+            if not (cropped := crop_ink(ink)).size:
+                continue
+            scale = GLYPH_HEIGHT / max(cropped.shape)
+            glyph = Glyph(_scale(cropped, scale), 0.0, label)
+            glyphs[label].append((measure_stroke(glyph.ink), glyph))
+        self._glyphs = [
+            [glyph for _, glyph in sorted(of_label, key=lambda pair: pair[0])]
+            for of_label in glyphs
+        ]
+
+    def draw(self, label: int, width: float, random: np.random.Generator) -> Glyph:
+        """A digit of about the stroke width given, 0 the thinnest to 1 the thickest."""
+        of_label = self._glyphs[label]
+        place = width + random.uniform(-_NEARBY, _NEARBY) / 2
+        return of_label[int(np.clip(place, 0, 1) * (len(of_label) - 1))]
+
+
+class BankScribe:
+    """One of MNIST's writers, so to speak: digits of like stroke width; marks by a stroke hand."""
+
+    is_slanted = False
+
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """As `Scribe.write_run`: not joined."""
+        return None
+
+    def __init__(self, bank: DigitBank, marks: Scribe, random: np.random.Generator) -> None:
+        """Chooses a stroke width; `marks` writes what is not a digit."""
+        self._bank = bank
+        self._width = random.random()
+        self._marks = marks
+
+    def write(self, character: str, random: np.random.Generator) -> Glyph:
+        """As `Scribe.write`."""
+        if character in DIGITS:
+            return self._bank.draw(LABELS[character], self._width, random)
+        return self._marks.write(character, random)
+
+
+class FontScribe:
+    """Writes with a font, each character bent a little."""
+
+    is_slanted = False
+
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """As `Scribe.write_run`: not joined."""
+        return None
+
+    def __init__(self, font: Path, random: np.random.Generator, *, bending: float = 1.0) -> None:
+        """Takes a font file.
+
+        Args:
+            font: A file that Pillow opens.
+            random: Chooses how thick the strokes become.
+            bending: 0 keeps the font's forms.
+        """
+        self._font = font
+        self._bending = bending
+        self._thicker = int(random.choice([-1, 0, 0, 0, 1, 2])) if bending else 0
+
+    def write(self, character: str, random: np.random.Generator) -> Glyph:
+        """As `Scribe.write`."""
+        ink, top = render(self._font, character)
+        if self._bending:
+            ink = warp(ink, random, self._bending, self._thicker)
+        return Glyph(ink, top, LABELS.get(character, OTHER))
+
+
+class StrokeScribe:
+    """A stroke hand as a scribe; what it has no form for is written with a font."""
+
+    is_slanted = True
+
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """As `Scribe.write_run`."""
+        if not all(character in STROKE_LABELS for character in text):
+            return None
+        return self.hand.write_joined(text, random)
+
+    def __init__(self, others: Scribe, random: np.random.Generator) -> None:
+        """Draws the hand."""
+        self.hand = StrokeHand.draw(random)
+        self._others = others
+
+    def write(self, character: str, random: np.random.Generator) -> Glyph:
+        """As `Scribe.write`."""
+        writer = self.hand if character in STROKE_LABELS else self._others
+        return writer.write(character, random)
+
+
+@lru_cache(maxsize=512)
+def _load_font(path: Path) -> tuple[ImageFont.FreeTypeFont, int, int]:
+    """A font in which digits are about `GLYPH_HEIGHT` high, and where they begin and end."""
+    font = ImageFont.truetype(path, 100)
+    _, top, _, bottom = font.getbbox("0123456789", anchor="ls")
+    font = font.font_variant(size=max(round(100 * GLYPH_HEIGHT / max(bottom - top, 1)), 8))
+    _, top, _, bottom = font.getbbox("0", anchor="ls")
+    return font, int(top), int(bottom)
+
+
+@lru_cache(maxsize=20_000)
+def render(path: Path, text: str) -> tuple[Ink, float]:
+    """Draws a text with a font.
+
+    Args:
+        path: The font's file.
+        text: One character, or a word.
+
+    Returns:
+        Its ink as `Glyph.ink`, and the distance of its upper edge below that of the digits, in
+        heights of a digit. A character that leaves no ink gives one pixel of full ink.
+    """
+    font, top, bottom = _load_font(path)
+    left, upper, right, lower = (int(v) for v in font.getbbox(text, anchor="ls"))
+    canvas = Image.new("L", (max(right - left, 1) + 8, max(lower - upper, 1) + 8))
+    ImageDraw.Draw(canvas).text((4 - left, 4 - upper), text, 255, font, anchor="ls")
+    whole = np.asarray(canvas)
+    x, y, width, height = cv2.boundingRect((whole > _FAINT).astype(np.uint8))
+    if not width:
+        return np.full((1, 1), 255, np.uint8), 0.0
+    offset = (y - 4 + upper - top) / max(bottom - top, 1)
+    return whole[y : y + height, x : x + width].copy(), float(offset)
+
+
+def list_advances(path: Path, text: str) -> list[float]:
+    """Where each character of a text begins, in pixels of `render`, from the first one's."""
+    font, _, _ = _load_font(path)
+    return [float(font.getlength(text[:n])) for n in range(len(text))]
+
+
+def warp(ink: Ink, random: np.random.Generator, strength: float, thicker: int) -> Ink:
+    """Bends a glyph by a smooth random field (Simard et al., 2003) and changes its pen."""
+    height, width = ink.shape
+    margin = max(height, width) // 6 + 2
+    framed = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+    rows, columns = framed.shape
+    reach = strength * random.uniform(0, 0.035) * max(height, width)
+    field = (reach * random.standard_normal((4, 4, 2))).astype(np.float32)
+    field = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    places_x, places_y = _grid(rows, columns)
+    bent = cv2.remap(framed, places_x + field[..., 0], places_y + field[..., 1], cv2.INTER_LINEAR)
+    if thicker > 0:
+        bent = cv2.dilate(bent, np.ones((3, 3), np.uint8), iterations=thicker)
+    elif thicker < 0 and measure_stroke(bent) > 5:  # thinner pens would leave gaps
+        bent = cv2.erode(bent, np.ones((3, 3), np.uint8))
+    cropped = crop_ink(bent.astype(np.uint8, copy=False))
+    return cropped if cropped.size else ink
+
+
+@lru_cache(maxsize=4096)
+def _grid(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    places_y, places_x = np.indices((rows, columns), np.float32)
+    return places_x, places_y
+
+
+def crop_ink(ink: Ink) -> Ink:
+    """The part of a canvas that holds ink; empty where there is none."""
+    x, y, width, height = cv2.boundingRect((ink > _FAINT).astype(np.uint8))
+    return np.ascontiguousarray(ink[y : y + height, x : x + width])
+
+
+def _scale(ink: Ink, scale: float) -> Ink:
+    size = (max(round(ink.shape[1] * scale), 1), max(round(ink.shape[0] * scale), 1))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(ink, size, interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+class Scriptorium:
+    """All that pages are made from: each page asks it for one or more scribes.
+
+    Attributes:
+        bank: MNIST's digits.
+        handwriting: Files of handwriting fonts.
+        printed: Files of printed fonts.
+        photographs: float32, shape (height, width), 0 black to 1 white.
+    """
+
+    def __init__(
+        self,
+        bank: DigitBank,
+        handwriting: Sequence[Path],
+        printed: Sequence[Path],
+        photographs: Sequence[Path] = (),
+        *,
+        shares: tuple[float, float, float, float] = (0.42, 0.25, 0.30, 0.03),
+    ) -> None:
+        """Takes the sources of writing.
+
+        Args:
+            bank: MNIST's digits.
+            handwriting: Files of handwriting fonts.
+            printed: Files of printed fonts.
+            photographs: Pictures without writing, for pages without paper.
+            shares: How often the writer is one of MNIST's, a handwriting font, a stroke hand, a
+                printed font; they sum to 1.
+        """
+        self.bank = bank
+        self.handwriting = handwriting
+        self.printed = printed
+        self.photographs = [
+            np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in photographs
+        ]
+        self._shares = shares
+
+    def hire(self, random: np.random.Generator) -> Scribe:
+        """Chooses who writes the next digits."""
+        kind = random.choice(4, p=self._shares)
+        font = FontScribe(self.choose_font(random), random)
+        if kind == 0:
+            return BankScribe(self.bank, StrokeScribe(font, random), random)
+        if kind == 1:
+            return font
+        if kind == 2:
+            return StrokeScribe(font, random)
+        return FontScribe(self.printed[random.integers(len(self.printed))], random, bending=0.0)
+
+    def choose_font(self, random: np.random.Generator) -> Path:
+        """Chooses a handwriting font."""
+        return self.handwriting[random.integers(len(self.handwriting))]

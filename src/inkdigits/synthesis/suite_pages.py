@@ -1,0 +1,199 @@
+"""Pages of the suite `pages`: numbers in MNIST's digits on paper, whose true reading is known.
+
+They are kept from training, which draws its own. The test images show one framed digit each; what
+users bring are pages. A page here is arranged, written with a pen, laid on paper with whatever else
+is there, and taken with a camera, by chance at every step. `KINDS` says what each kind of page has
+of its own. MNIST's digits were put beside each other by LeCun et al. (1998) and over each other by
+Sabour et al. (2017), on black; here they stand on paper.
+
+Lengths are in heights of a digit unless a name says pixels. Ink and other cover are float32 of
+shape (height, width), 0 bare paper to 1 full ink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages
+from inkdigits.errors import UsageError
+from inkdigits.recognition.reading import Box
+from inkdigits.synthesis.suite_arrangements import Arrangement, arrange, draw_between, place
+from inkdigits.synthesis.suite_pens import Cover, Pen, interrupt, make_grain, write_digit
+from inkdigits.synthesis.suite_surroundings import (
+    Condition,
+    Mark,
+    Paint,
+    add_noise,
+    blend,
+    compress,
+    paint_coloured,
+    paint_dark,
+    paint_grey,
+    print_words,
+    rule,
+    shade,
+    slant_light,
+    sprinkle,
+    square,
+    to_bytes,
+)
+
+_HEIGHTS_PX: Final = (28, 100)
+"""Heights of digits on a page."""
+
+_MIXED_SHARE: Final = 0.25
+"""Each of a mixed page's marks and conditions is there with this probability."""
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A drawn page and what is written on it.
+
+    Attributes:
+        picture: What a reader gets: uint8, shape (height, width) or (height, width, 3) for RGB.
+        text: The digits, lines separated by a newline, as `Reading.text` has them.
+        boxes: Where each digit of the text lies, in its order; boxes of digits that touch overlap.
+        ink: The digits alone: uint8, shape (height, width), 0 bare paper, 255 full ink.
+    """
+
+    picture: NDArray[np.uint8]
+    text: str
+    boxes: tuple[Box, ...]
+    ink: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of page.
+
+    Attributes:
+        arrangement: How its digits stand.
+        pens: One of these writes it.
+        marks: What else is on the paper.
+        paint: Its colours.
+        conditions: What happens to the light and in the camera, in this order.
+    """
+
+    arrangement: Arrangement
+    pens: tuple[Pen, ...]
+    marks: tuple[Mark, ...]
+    paint: Paint
+    conditions: tuple[Condition, ...]
+
+
+def draw_page(kind: str, digits: LabelledImages, random: np.random.Generator) -> Page:
+    """Draw a page of numbers.
+
+    Args:
+        kind: One of `KINDS`.
+        digits: What it is written in, at least one digit; each is taken as often as any other.
+        random: Decides everything else: the same state gives the same page.
+
+    Raises:
+        UsageError: No such kind, no digits, or one without ink.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"{kind!r} is no kind of page: expected one of {', '.join(KINDS)}")
+    if not len(digits) or not digits.images.any(axis=(1, 2)).all():
+        raise UsageError(
+            f"of {len(digits)} digits to write in, some hold no ink: expected at least one digit, "
+            "and ink in each"
+        )
+    recipe = KINDS[kind] or _mix(random)
+    height = float(np.exp(random.uniform(*np.log(_HEIGHTS_PX))))
+    pen = recipe.pens[random.integers(len(recipe.pens))]
+    width = None if pen.widths is None else random.uniform(*pen.widths)
+    strength = random.uniform(*pen.strengths)
+
+    def write(number: int) -> Cover:
+        glyph = write_digit(digits.images[number], height * random.uniform(0.9, 1.1), width)
+        return interrupt(glyph, draw_between((1, pen.gaps), random), random) if pen.gaps else glyph
+
+    glyphs, lines = arrange(recipe.arrangement, len(digits), height, write, random)
+    ink, boxes = place(glyphs, height, random)
+    cover = ink * strength
+    if pen.grain:
+        cover *= make_grain(ink.shape, random)
+    marks = [mark(cover, height, random) for mark in recipe.marks]
+    photo = blend(np.maximum.reduce([cover, *marks]), *recipe.paint(random))
+    for condition in recipe.conditions:
+        photo = condition(photo, height, random)
+    return Page(
+        picture=to_bytes(photo),
+        text="\n".join("".join(str(digits.labels[number]) for number in line) for line in lines),
+        boxes=boxes,
+        ink=to_bytes(ink * 255),
+    )
+
+
+_ROW = Arrangement()
+_OWN_STROKES = Pen()
+_FINE_PEN = Pen(widths=(0.03, 0.06))
+_BALLPOINT = Pen(widths=(0.06, 0.1))
+_MARKER = Pen(widths=(0.14, 0.18))
+_PENCIL = Pen(widths=(0.05, 0.09), strengths=(0.25, 0.45), grain=True)
+_DRY_PENS = (Pen(gaps=2), Pen(widths=(0.06, 0.1), gaps=2))
+_PENS = (_OWN_STROKES, _OWN_STROKES, _BALLPOINT, _FINE_PEN, _MARKER)
+
+
+def _make_kind(
+    arrangement: Arrangement = _ROW,
+    pens: tuple[Pen, ...] = _PENS,
+    *,
+    marks: tuple[Mark, ...] = (),
+    paint: Paint = paint_grey,
+    conditions: tuple[Condition, ...] = (),
+) -> Kind:
+    return Kind(arrangement, pens, marks, paint, conditions)
+
+
+KINDS: Final[Mapping[str, Kind | None]] = MappingProxyType(
+    {
+        "digit": _make_kind(Arrangement(digits=(1, 1))),
+        "row": _make_kind(),
+        "columns": _make_kind(Arrangement(lines=(2, 4), numbers=(2, 3), digits=(1, 4))),
+        "lines": _make_kind(Arrangement(lines=(2, 5))),
+        "touching": _make_kind(Arrangement(digits=(2, 4), depth=(0.0, 0.03))),
+        "overlapping": _make_kind(Arrangement(digits=(2, 3), depth=(0.06, 0.14))),
+        "broken": _make_kind(pens=_DRY_PENS),
+        "thin": _make_kind(pens=(_FINE_PEN,)),
+        "thick": _make_kind(pens=(_MARKER,)),
+        "pencil": _make_kind(pens=(_PENCIL,)),
+        "ruled": _make_kind(marks=(rule,)),
+        "squared": _make_kind(marks=(square,)),
+        "print": _make_kind(marks=(print_words,)),
+        "specks": _make_kind(marks=(sprinkle,)),
+        "dark": _make_kind(paint=paint_dark),
+        "coloured": _make_kind(paint=paint_coloured),
+        "gradient": _make_kind(conditions=(slant_light,)),
+        "shadow": _make_kind(conditions=(shade,)),
+        "noise": _make_kind(conditions=(add_noise,)),
+        "jpeg": _make_kind(conditions=(compress,)),
+        "mixed": None,
+    }
+)
+"""Every kind of page by its name; a kind that is None takes from all others by chance."""
+
+
+def _mix(random: np.random.Generator) -> Kind:
+    """A kind whose parts come from any of the others."""
+    others = [kind for kind in KINDS.values() if kind is not None]
+
+    def pick() -> Kind:
+        return others[random.integers(len(others))]
+
+    marks = [mark for kind in others for mark in kind.marks]
+    conditions = [condition for kind in others for condition in kind.conditions]
+    return Kind(
+        pick().arrangement,
+        pick().pens,
+        tuple(mark for mark in marks if random.random() < _MIXED_SHARE),
+        pick().paint,
+        tuple(condition for condition in conditions if random.random() < _MIXED_SHARE),
+    )

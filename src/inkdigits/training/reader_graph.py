@@ -1,0 +1,275 @@
+"""The reader as one ONNX graph: a picture in, boxes with classes and probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx.checker
+from onnx import TensorProto, helper
+
+from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, NO_MARK, POINT
+from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
+from inkdigits.training.graph_values import OPSET, GraphWriter, Value
+from inkdigits.training.reader_graph_levels import (
+    FIRST_CLASS,
+    N_COLUMNS,
+    SCORE,
+    LevelSettings,
+    write_levels,
+)
+
+# Windows are cut from the picture shrunk by the largest of these factors that leaves them at least
+# `WINDOW_SIDE` pixels, as RoiAlign takes time and memory by its samples. Windows of less than 192
+# pixels, which is all that is trained on, are cut from the picture itself.
+SHRINK_FACTORS = (1, 4, 16)
+
+# Pixels by which the picture's edge is repeated before windows are cut: as far as samples of a
+# pixel reach out whose middle is inside, which RoiAlign would take for black.
+EDGE = 2
+
+IR_VERSION = 9  # Of 2023: what opset 18 needs at least, so that older runtimes read the file too.
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """What the graph decides with, besides the two networks.
+
+    Attributes:
+        levels: Scales at which the detector looks.
+        max_pixels: Larger pictures are shrunk to this before all else; 12 megapixels are a page at
+            300 dots per inch and more, and 48 megabytes as float32.
+        max_overlap: Of two boxes with a larger intersection over union the worse one goes.
+        kept_boxes: Boxes that the judge sees at most; a dense page of a form has some 200 marks.
+        max_contained: A box of which more than this share lies within a better one goes: part of a
+            digit taken for a digit.
+        free_classes: Classes whose boxes may lie within others, since handwriting puts them there.
+        free_score: They do where the detector's own probability of their class is at least this.
+        detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
+            floor)^w. To be fitted on pages drawn for validation; 0.3 until then, as the judge sees
+            each box larger and centred.
+        detector_floor: Added to the detector's probabilities, so that it forbids no class.
+        temperature: Divides the logarithms of the product (Guo et al., 2017).
+        least_score: Boxes whose best class is less probable are left out.
+    """
+
+    levels: LevelSettings = field(default_factory=LevelSettings)
+    max_pixels: int = 12_000_000
+    max_overlap: float = 0.4
+    kept_boxes: int = 300
+    max_contained: float = 0.7
+    free_classes: tuple[int, ...] = (POINT, COMMA, DASH)
+    free_score: float = 0.5
+    detector_weight: float = 0.3
+    detector_floor: float = 0.01
+    temperature: float = 1.0
+    least_score: float = 0.1
+
+
+def build_reader(
+    detector: onnx.ModelProto, judge: onnx.ModelProto, settings: ReaderSettings | None = None
+) -> onnx.ModelProto:
+    """Assembles the graph that reads a whole picture.
+
+    Args:
+        detector: Network from grey values, float32 (n, height, width, 1), 0 to 255, sides that are
+            multiples of 32, to float32 (n, height / 4, width / 4, 21): logits of 16 classes and of
+            "too small to read", offset of the centre in cells (x, y), logarithms of width and
+            height in pixels.
+        judge: Network from windows as `crop_windows` gives them, float32 (n, 48, 48, 1), to logits,
+            float32 (n, 17).
+        settings: Constants; None: the defaults.
+
+    Returns:
+        A model with the input `picture`, uint8 (height, width), and the outputs `boxes`, float32
+        (n, 4: x, y, width, height in pixels); `classes`, int64 (n,), 0 to 15; `scores`, float32
+        (n,), the probability of the class, falling; `probabilities`, float32 (n, 17), the last of
+        them that the box holds no mark; `unread`, int64, how many windows of small writing the
+        budget left out.
+    """
+    settings = settings or ReaderSettings()
+    writer = GraphWriter()
+    whole = writer.value("picture")
+    size = whole.shape(0, 2).to_float()
+    picture = _write_working_picture(writer, whole, size, settings.max_pixels)
+    found = write_levels(writer, detector, picture, settings.levels)
+    rows = _suppress(writer, found.boxes, settings)
+    windows = _write_windows(writer, picture, rows)
+    logits = writer.inline(judge, "judge", windows)
+    probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
+    outputs = _select(writer, rows, probabilities, settings)
+    scale = size / picture.shape(2, 4).to_float()
+    outputs["boxes"] = _to_corner_and_size(writer, outputs["boxes"], scale)
+    outputs["unread"] = found.unread
+    types = {
+        "boxes": (TensorProto.FLOAT, ["n", 4]),
+        "classes": (TensorProto.INT64, ["n"]),
+        "scores": (TensorProto.FLOAT, ["n"]),
+        "probabilities": (TensorProto.FLOAT, ["n", N_CLASSES + 1]),
+        "unread": (TensorProto.INT64, []),
+    }
+    for name in types:
+        writer.name_output(outputs[name], name)
+    inputs = {"picture": (TensorProto.UINT8, ["height", "width"])}
+    model = helper.make_model(
+        writer.to_graph("reader", inputs, types),
+        producer_name="inkdigits",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _write_working_picture(
+    writer: GraphWriter, whole: Value, size: Value, max_pixels: int
+) -> Value:
+    """The picture as float32, shape (1, 1, height, width), of at most about `max_pixels`."""
+    stacked = writer.op("Unsqueeze", whole, [0, 1])
+    scale = writer.op("Sqrt", float(max_pixels) / size.reduce("Prod"))
+    smaller = writer.op("Max", writer.op("Floor", size * writer.op("Min", scale, 1.0)), 1.0)
+
+    def shrink(branch: GraphWriter) -> list[Value]:
+        sizes = branch.concat([1, 1], smaller.to_int())
+        return [branch.op("Resize", stacked, None, None, sizes, mode="linear", antialias=1)]
+
+    picture = writer.when(scale < 1.0, shrink, lambda _: [stacked])[0]
+    return picture.to_float()
+
+
+def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> Value:
+    """The rows that no better box overlaps, best first; the first row of `boxes` stays."""
+    scores = boxes.slice(SCORE, SCORE + 1, axis=1)
+    chosen = writer.op(
+        "NonMaxSuppression",
+        writer.op("Unsqueeze", boxes.slice(0, 4, axis=1), [0]),
+        scores.reshape(1, 1, -1),
+        [settings.kept_boxes],
+        settings.max_overlap,
+    )
+    chosen = chosen.slice(2, 3, axis=1).reshape(-1)
+    return boxes.take(chosen)
+
+
+def _write_windows(writer: GraphWriter, picture: Value, rows: Value) -> Value:
+    """The windows of `crop_windows`: float32, shape (n, 48, 48, 1)."""
+    found = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1)
+    reaches = writer.constant(REACHES).take(writer.op("ArgMax", found, axis=1, keepdims=1))
+    first, last = rows.slice(0, 2, axis=1), rows.slice(2, 4, axis=1)
+    sides = (last - first).reduce("Max", 1, keep=True) * reaches
+    sides = writer.op("Max", sides, float(LEAST_SIDE_PX))
+    corners = (first + last) / 2.0 - sides / 2.0  # Top and left.
+
+    least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(WINDOW_SIDE)
+    groups = (sides >= least_sides).to_int().reduce("Sum", 1)
+    parts, places = [], []
+    source = picture
+    for group, factor in enumerate(SHRINK_FACTORS):
+        if group:
+            step = factor // SHRINK_FACTORS[group - 1]
+            kernel = {"kernel_shape": [step, step], "strides": [step, step], "ceil_mode": 1}
+            source = writer.op("AveragePool", source, **kernel)
+        place = writer.op("NonZero", writer.op("Equal", groups, group)).reshape(-1)
+        parts.append(_align(writer, source, corners.take(place), sides.take(place), factor))
+        places.append(place)
+    _, order = writer.ops("TopK", 2, writer.concat(*places), rows.shape(0, 1), largest=0)
+    values = writer.concat(*parts).take(order)
+
+    is_inside = _write_inside(writer, picture, corners, sides)
+    count = writer.op("Max", is_inside.reduce("Sum", 2, 3, keep=True), 1.0)
+    mean = (values * is_inside).reduce("Sum", 2, 3, keep=True) / count
+    values = values * is_inside + mean * (1.0 - is_inside) - mean  # The mean is that of all, too.
+    deviation = writer.op("Sqrt", (values * values).reduce("Mean", 2, 3, keep=True))
+    return (values / (deviation + NOISE_FLOOR)).reshape(-1, WINDOW_SIDE, WINDOW_SIDE, 1)
+
+
+def _write_inside(writer: GraphWriter, picture: Value, corners: Value, sides: Value) -> Value:
+    """1 for each pixel of a window whose middle is inside the picture, else 0: (n, 1, 48, 48)."""
+    parts = (np.arange(WINDOW_SIDE, dtype=np.float32) + np.float32(0.5)) / np.float32(WINDOW_SIDE)
+    middles = writer.op("Unsqueeze", corners, [2]) + writer.op("Unsqueeze", sides, [2]) * parts
+    lengths = picture.shape(2, 4).to_float().reshape(2, 1)
+    inside = ((middles >= 0.0) & (middles < lengths)).to_float()
+    down, across = inside.slice(0, 1, axis=1), inside.slice(1, 2, axis=1)
+    return down.reshape(-1, 1, WINDOW_SIDE, 1) * across.reshape(-1, 1, 1, WINDOW_SIDE)
+
+
+def _align(writer: GraphWriter, picture: Value, corners: Value, sides: Value, factor: int) -> Value:
+    """Cuts windows from a picture that was shrunk by `factor`: float32, shape (n, 1, 48, 48)."""
+    padded = writer.op("Pad", picture, [EDGE] * 4, None, [2, 3], mode="edge")
+    first = corners.take([1, 0], axis=1) + float(EDGE * factor)  # RoiAlign takes x before y.
+    return writer.op(
+        "RoiAlign",
+        padded,
+        writer.concat(first, first + sides, axis=1),
+        writer.op("Expand", 0, sides.shape(0, 1)),
+        output_height=WINDOW_SIDE,
+        output_width=WINDOW_SIDE,
+        spatial_scale=1 / factor,
+        sampling_ratio=0,  # As many as the window is larger than its pixels, rounded up.
+        mode="avg",
+        coordinate_transformation_mode="half_pixel",
+    )
+
+
+def _combine(writer: GraphWriter, logits: Value, found: Value, settings: ReaderSettings) -> Value:
+    """Probabilities of 16 classes and none: p_judge x (p_detector + floor)^w, tempered.
+
+    The detector's probability of none is what its best class leaves.
+
+    Args:
+        writer: The main graph.
+        logits: The judge's: float32, shape (n, 17).
+        found: The detector's probabilities: float32, shape (n, 16); they do not sum to 1.
+        settings: Weight, floor and temperature.
+    """
+    none = 1.0 - found.reduce("Max", 1, keep=True)
+    seen = writer.op("Log", writer.concat(found, none, axis=1) + settings.detector_floor)
+    judged = writer.op("LogSoftmax", logits, axis=1)
+    product = (judged + seen * settings.detector_weight) / settings.temperature
+    return writer.op("Softmax", product, axis=1)
+
+
+def _select(
+    writer: GraphWriter, rows: Value, probabilities: Value, settings: ReaderSettings
+) -> dict[str, Value]:
+    """The boxes that count, best first.
+
+    A box goes if its best class is improbable, or if it lies mostly within a better one. Boxes of
+    `free_classes` whose own centre the detector is sure of may lie there: a point in the bow of a
+    2, a dash through a 7.
+
+    Returns:
+        "boxes" (top, left, bottom, right), "classes", "scores" and "probabilities".
+    """
+    marks = probabilities.slice(0, NO_MARK, axis=1)
+    classes = writer.op("ArgMax", marks, axis=1, keepdims=0)
+    scores = marks.reduce("Max", 1)
+    found = rows.slice(SCORE, SCORE + 1, axis=1).reshape(-1)
+    is_mark = (scores >= settings.least_score) & (found > 0.0)
+
+    boxes = rows.slice(0, 4, axis=1)
+    first, last = boxes.slice(0, 2, axis=1), boxes.slice(2, 4, axis=1)
+    areas = (last - first).reduce("Prod", 1, keep=True)
+    inner = writer.op("Max", *(writer.op("Unsqueeze", first, [axis]) for axis in (0, 1)))
+    outer = writer.op("Min", *(writer.op("Unsqueeze", last, [axis]) for axis in (0, 1)))
+    common = writer.op("Max", outer - inner, 0.0).reduce("Prod", 2)
+    is_better = (scores.reshape(1, -1) > scores.reshape(-1, 1)) & is_mark.reshape(1, -1)
+    is_inside = ((common > areas * settings.max_contained) & is_better).to_int().reduce("Max", 1)
+    is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
+    is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
+    is_free = writer.constant(is_free_class).take(classes) & is_sure
+    is_kept = is_mark & (is_free | (is_inside < 1))
+
+    kept = scores.compress(is_kept)
+    sorted_scores, order = writer.ops("TopK", 2, kept, kept.shape(0))
+    others = {"boxes": boxes, "classes": classes, "probabilities": probabilities}
+    chosen = {name: value.compress(is_kept).take(order) for name, value in others.items()}
+    return {**chosen, "scores": sorted_scores}
+
+
+def _to_corner_and_size(writer: GraphWriter, boxes: Value, scale: Value) -> Value:
+    """Top, left, bottom, right of the working picture to x, y, width, height of the picture."""
+    first = boxes.slice(0, 2, axis=1) * scale
+    extent = boxes.slice(2, 4, axis=1) * scale - first
+    return writer.concat(first.take([1, 0], axis=1), extent.take([1, 0], axis=1), axis=1)

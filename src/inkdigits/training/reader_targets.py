@@ -1,0 +1,214 @@
+"""What the networks of the reader are asked for each drawn page, and how wrong they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.recognition.alphabet import DIGITS, N_CLASSES, NO_MARK
+from inkdigits.recognition.windows import crop_windows
+from inkdigits.synthesis.pages import DrawnPage
+from inkdigits.training.frameworks import load_keras
+from inkdigits.training.reader_networks import N_HEATMAPS, STRIDE
+
+READABLE_PX: Final = (12, 128)
+"""Longer side of the digits that the detector finds at one scale; the pyramid of the reader halves
+the scale between levels, so that each digit has two levels at which it lies well within."""
+TINY_PX: Final = 3
+"""Smaller digits are not even told to be too small to read."""
+_SPREAD: Final = 0.09
+_LEAST_SPREAD: Final = 0.7
+"""Standard deviation of the bump around a centre: a share of the longer side, and at least so many
+cells; as in CenterNet, where a box so far off still overlaps the true one by 0.7."""
+
+# Channels of the targets.
+WEIGHT: Final = N_HEATMAPS
+BOX: Final = slice(N_HEATMAPS + 1, N_HEATMAPS + 5)
+CENTRE: Final = N_HEATMAPS + 5
+N_TARGETS: Final = N_HEATMAPS + 6
+
+_JITTER: Final = (0.05, 0.1)
+"""Standard deviations of shift, in longer sides, and of the logarithm of size, by which windows
+miss the truth; about what detectors of this size were off after 100,000 pages."""
+
+
+def build_targets(page: DrawnPage) -> NDArray[np.float16]:
+    """What the detector should answer for a page.
+
+    Returns:
+        float16, shape (side / 4, side / 4, 23): for each class, and for writing too small to
+        read, 1 at a centre, falling to 0 around it; the weight of cells that show no mark, 0 where
+        nobody can say; offset and logarithms of the size of the box; 1 at the centre of each mark.
+    """
+    side = page.picture.shape[0] // STRIDE
+    targets = np.zeros((side, side, N_TARGETS), np.float32)
+    targets[..., WEIGHT] = 1
+    least, most = READABLE_PX
+    for box, label, height_px, sure in zip(
+        page.boxes.tolist(),
+        page.labels.tolist(),
+        page.heights.tolist(),
+        page.sure.tolist(),
+        strict=True,
+    ):
+        x, y, width, height = box
+        longer = max(width, height) if label < len(DIGITS) else max(width, height, height_px)
+        centre = ((x + width / 2) / STRIDE, (y + height / 2) / STRIDE)
+        spread = max(_SPREAD * max(width, height) / STRIDE, _LEAST_SPREAD)
+        if longer < least or longer > most or not sure:
+            if longer <= 1.35 * most:  # beyond, it is no mark of this level
+                reach = max(width, height) / STRIDE / 3
+                _bump(targets[..., WEIGHT], centre, max(reach, 1.0), erase=True)
+            if TINY_PX <= longer < least and label < len(DIGITS):
+                _bump(targets[..., N_CLASSES], centre, 1.0)
+            continue
+        _bump(targets[..., label], centre, spread)
+        column, row = int(centre[0]), int(centre[1])
+        if 0 <= column < side and 0 <= row < side:
+            targets[row, column, label] = 1
+            targets[row, column, CENTRE] = 1
+            targets[row, column, BOX] = (
+                centre[0] - column - 0.5,
+                centre[1] - row - 0.5,
+                np.log(max(width, 1)),
+                np.log(max(height, 1)),
+            )
+    return targets.astype(np.float16)
+
+
+def _bump(
+    channel: NDArray[np.float32], centre: tuple[float, float], spread: float, *, erase: bool = False
+) -> None:
+    """Raises a channel to a Gaussian around a cell; or sets it to 0 within the spread."""
+    side = channel.shape[0]
+    column, row = int(centre[0]), int(centre[1])
+    reach = int(np.ceil(3 * spread)) if not erase else int(np.ceil(spread))
+    top, bottom = max(row - reach, 0), min(row + reach + 1, side)
+    left, right = max(column - reach, 0), min(column + reach + 1, side)
+    if top >= bottom or left >= right:
+        return
+    rows, columns = np.mgrid[top:bottom, left:right]
+    distance = (columns - column) ** 2 + (rows - row) ** 2
+    window = channel[top:bottom, left:right]
+    if erase:
+        window[distance <= spread**2] = 0
+    else:
+        bump = np.exp(-distance / (2 * spread**2)).astype(np.float32)
+        np.maximum(window, bump, out=window)
+
+
+def compute_detector_loss(targets: Any, outputs: Any) -> Any:
+    """How wrong the detector is.
+
+    The focal loss of centres (Lin et al., 2017; Zhou et al., 2019), and the absolute error of boxes
+    at the true centres, both divided by the number of marks.
+
+    Args:
+        targets: As `build_targets` gives them, shape (n, side / 4, side / 4, 23).
+        outputs: Of the detector.
+    """
+    ops = load_keras().ops
+    targets = ops.cast(targets, "float32")
+    logits = outputs[..., :N_HEATMAPS]
+    bumps = targets[..., :N_HEATMAPS]
+    is_centre = ops.cast(bumps >= 0.999, "float32")
+    shares = ops.sigmoid(logits)
+    # log σ(z) = -softplus(-z), log(1 - σ(z)) = -softplus(z): finite for every logit.
+    found = ops.square(1 - shares) * ops.softplus(-logits) * is_centre
+    invented = (
+        ops.power(1 - bumps, 4.0)
+        * ops.square(shares)
+        * ops.softplus(logits)
+        * (1 - is_centre)
+        * targets[..., WEIGHT : WEIGHT + 1]
+    )
+    centres = targets[..., CENTRE : CENTRE + 1]
+    distance = ops.abs(outputs[..., N_HEATMAPS:] - targets[..., BOX]) * centres
+    n_marks = ops.maximum(ops.sum(centres), 1.0)
+    return (ops.sum(found) + ops.sum(invented) + 0.5 * ops.sum(distance)) / n_marks
+
+
+def cut_windows(
+    page: DrawnPage, random: np.random.Generator, n_none: float = 0.35
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Windows of a page as the judge sees them, a little off as detected boxes are.
+
+    Args:
+        page: Of which each sure mark gives a window.
+        random: Moves the windows, and chooses those that hold no mark.
+        n_none: Windows without one mark, for each that has one: parts of marks, several at once,
+            and what lies anywhere; a page without marks gives two.
+
+    Returns:
+        float32, shape (n, 48, 48), standardised; int64, shape (n,), classes, 16 for none.
+    """
+    boxes, labels = [], []
+    least, _ = READABLE_PX
+    side = page.picture.shape[0]
+    for box, label, height_px, sure in zip(
+        page.boxes, page.labels.tolist(), page.heights.tolist(), page.sure.tolist(), strict=True
+    ):
+        longer = max(box[2], box[3])
+        if not sure or (height_px < least - 4) or (label < len(DIGITS) and longer < 8):
+            continue
+        boxes.append(_move(box, random))
+        labels.append(label)
+    for _ in range(random.poisson(n_none * len(boxes)) if len(page.boxes) else 2):
+        wrong = _misplace(page, side, random)
+        if wrong is not None:
+            boxes.append(wrong)
+            labels.append(NO_MARK)
+    classes = np.array(labels, np.int64)
+    if not boxes:
+        return np.zeros((0, 48, 48), np.float32), classes
+    # A wrong window was cut for whatever the detector took it for.
+    guessed = np.where(classes == NO_MARK, random.integers(0, N_CLASSES, len(classes)), classes)
+    guessed = np.where(random.random(len(classes)) < 0.7, guessed, random.integers(0, 10))
+    return crop_windows(page.picture, np.array(boxes, np.float32), guessed), classes
+
+
+def _move(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    shift, zoom = _JITTER
+    longer = max(float(box[2]), float(box[3]))
+    size = box[2:] * np.exp(random.normal(0, zoom, 2))
+    middle = box[:2] + box[2:] / 2 + random.normal(0, shift, 2) * longer
+    return np.concatenate([middle - size / 2, size]).astype(np.float32)
+
+
+def _misplace(
+    page: DrawnPage, side: int, random: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """A box that holds no single mark, or None where chance did not find one."""
+    digits = np.flatnonzero(page.labels < len(DIGITS))
+    kind = random.random()
+    if digits.size and kind < 0.7:
+        x, y, width, height = page.boxes[digits[random.integers(len(digits))]].tolist()
+        longer = max(width, height)
+        if kind < 0.3:  # a part: a loop, a stroke's end
+            size = longer * random.uniform(0.25, 0.55)
+            middle = (x + random.uniform(0, 1) * width, y + random.choice([0.2, 0.8]) * height)
+        elif kind < 0.5:  # between two
+            size = longer * random.uniform(0.5, 1.1)
+            middle = (x + width * random.choice([-0.1, 1.1]), y + random.uniform(0.3, 0.7) * height)
+        else:  # several at once
+            size = longer * random.uniform(1.8, 3)
+            middle = (x + width / 2 + random.uniform(-0.5, 0.5) * size, y + height / 2)
+        box = np.array([middle[0] - size / 2, middle[1] - size / 2, size, size], np.float32)
+    else:
+        size = float(np.exp(random.uniform(np.log(10), np.log(120))))
+        box = np.array([*random.uniform(-size / 2, side - size / 2, 2), size, size], np.float32)
+        box[2] *= random.uniform(0.3, 1)
+    return None if _holds_mark(box, page.boxes) else box
+
+
+def _holds_mark(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
+    """Whether a mark of like size lies about where the box is, so that it would be its box."""
+    if not len(boxes):
+        return False
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    offsets = np.abs(middles - (box[:2] + box[2:] / 2)).max(axis=1)
+    longer, sizes = float(max(box[2:])), boxes[:, 2:].max(axis=1)
+    alike = (sizes > 0.6 * longer) & (sizes < 1.6 * longer)
+    return bool((alike & (offsets < 0.35 * np.maximum(sizes, longer))).any())

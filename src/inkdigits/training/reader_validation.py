@@ -1,0 +1,190 @@
+"""Choosing what the reader's graph decides with, on drawn pages that training has not seen.
+
+The pages are written in MNIST's validation digits, in handwriting fonts kept from training, and by
+stroke hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from inkdigits.data import fetch_mnist, split_validation
+from inkdigits.data.fonts import fetch_fonts
+from inkdigits.recognition.alphabet import DIGITS, N_CLASSES
+from inkdigits.recognition.detection import Detections, Detector
+from inkdigits.synthesis.pages import DrawnPage, draw_page
+from inkdigits.synthesis.scribes import DigitBank, Scriptorium
+from inkdigits.training.reader_feed import Source
+from inkdigits.training.reader_graph import ReaderSettings
+from inkdigits.training.reader_targets import READABLE_PX
+
+N_PAGES: Final = 400
+"""Of about twelve marks each: a share of them has a standard error of 0.5 %."""
+WEIGHTS: Final = (0.0, 0.15, 0.3, 0.5, 0.8)
+"""Of the detector beside the judge, of which the best is taken."""
+_LEAST_OVERLAP: Final = 0.4
+"""Of a detected and a true box, as intersection over union; boxes of one digit at two scales
+overlap more, those of neighbours less."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What became of the marks of some pages.
+
+    Attributes:
+        probabilities: float32, shape (n, 17), of the detected boxes.
+        labels: int64, shape (n,): the true class, 16 for none.
+        missed: True digits of which nothing was detected.
+        n_digits: All true digits.
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    missed: int
+    n_digits: int
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood of the true classes.
+
+        A digit that was missed counts as one found with a probability of 1 in 1,000.
+        """
+        true = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
+        total = -np.log(np.maximum(true, 1e-3)).sum() - self.missed * np.log(1e-3)
+        return float(total / max(len(true) + self.missed, 1))
+
+
+def draw_validation(source: Source, n_pages: int = N_PAGES) -> list[DrawnPage]:
+    """Draws the pages to choose on; the same for each run of a seed."""
+    mnist = fetch_mnist(directory=source.data, progress=False)
+    _, validation = split_validation(mnist.train, source.recipe.validation_images, source.seed)
+    random = np.random.default_rng([source.seed, 3])
+    fonts = fetch_fonts("held-out")
+    scribes = Scriptorium(
+        DigitBank(validation, len(validation), random),
+        [font.path for font in fonts if font.kind == "handwriting"],
+        [font.path for font in fonts if font.kind == "printed"],
+    )
+    return [draw_page(scribes, random) for _ in range(n_pages)]
+
+
+def match(pages: Sequence[DrawnPage], detect: Callable[[NDArray[np.uint8]], Detections]) -> Match:
+    """Compares what is detected on pages with what is there.
+
+    Marks that nobody should be asked for, or too small to read, are left out, with all that was
+    detected where they are.
+    """
+    rows: list[NDArray[np.float32]] = []
+    labels: list[int] = []
+    missed = n_digits = 0
+    for page in pages:
+        found = detect(page.picture)
+        overlaps = _compute_overlaps(page.boxes, found.boxes)
+        asked = page.sure & (page.heights >= READABLE_PX[0])
+        taken = np.zeros(len(found), np.bool_)
+        for index in range(len(page.labels)):
+            label = int(page.labels[index])
+            best = int(overlaps[index].argmax()) if len(found) else -1
+            hit = best >= 0 and overlaps[index, best] >= _LEAST_OVERLAP
+            if hit:
+                taken[overlaps[index] >= _LEAST_OVERLAP] = True
+            if not asked[index]:
+                continue
+            if label < len(DIGITS):
+                n_digits += 1
+                missed += not hit
+            if hit:
+                rows.append(found.probabilities[best])
+                labels.append(label)
+        # Beside what is unsure or too small, nothing is wrong to find.
+        near = overlaps[~asked].max(axis=0, initial=0) > 0 if len(found) else taken
+        for index in np.flatnonzero(~taken & ~near):
+            rows.append(found.probabilities[index])
+            labels.append(N_CLASSES)
+    return Match(
+        np.array(rows, np.float32).reshape(-1, N_CLASSES + 1),
+        np.array(labels, np.int64),
+        missed,
+        n_digits,
+    )
+
+
+def choose_settings(
+    build: Callable[[ReaderSettings], onnx.ModelProto],
+    pages: Sequence[DrawnPage],
+    folder: Path,
+) -> tuple[ReaderSettings, float, dict[str, float]]:
+    """Chooses the detector's weight, the temperature and the threshold of the reader.
+
+    Args:
+        build: Assembles the reader with some settings.
+        pages: To choose on.
+        folder: For the models that are tried.
+
+    Returns:
+        The settings of the least loss; the threshold at which most digits are read rightly, less
+        those read wrongly; and what was measured with them: shares of digits missed, read
+        rightly, wrongly, and of detections that are none and were read.
+    """
+    path = folder / "tried.onnx"
+
+    def try_settings(settings: ReaderSettings) -> Match:
+        path.write_bytes(build(settings).SerializeToString())
+        return match(pages, Detector(path))
+
+    tried = {w: try_settings(ReaderSettings(detector_weight=w)) for w in WEIGHTS}
+    weight = min(tried, key=lambda w: tried[w].loss)
+    best = tried[weight]
+    temperatures = np.exp(np.linspace(np.log(0.5), np.log(3), 41))
+    losses = [
+        replace(best, probabilities=_temper(best.probabilities, t)).loss for t in temperatures
+    ]
+    temperature = float(temperatures[int(np.argmin(losses))])
+    settings = ReaderSettings(detector_weight=weight, temperature=temperature)
+    final = try_settings(settings)
+    path.unlink()
+    thresholds = np.linspace(0.3, 0.95, 66)
+    gains = [_count(final, t) for t in thresholds]
+    index = int(np.argmax([right - wrong - invented for right, wrong, invented in gains]))
+    right, wrong, invented = gains[index]
+    figures = {
+        "validation_loss": final.loss,
+        "digits_missed": final.missed / max(final.n_digits, 1),
+        "digits_right": right / max(final.n_digits, 1),
+        "digits_wrong": wrong / max(final.n_digits, 1),
+        "digits_invented": invented / max(final.n_digits, 1),
+    }
+    return settings, float(thresholds[index]), figures
+
+
+def _count(matched: Match, threshold: float) -> tuple[int, int, int]:
+    """Digits read rightly, read wrongly, and read where there is none."""
+    digits = matched.probabilities[:, : len(DIGITS)]
+    read = digits.max(axis=1) >= threshold
+    right = read & (digits.argmax(axis=1) == matched.labels)
+    is_digit = matched.labels < len(DIGITS)
+    return int(right.sum()), int((read & ~right & is_digit).sum()), int((read & ~is_digit).sum())
+
+
+def _temper(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    powers = np.maximum(probabilities, 1e-12).astype(np.float64) ** (1 / temperature)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _compute_overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[Any]:
+    """Intersection over union of boxes (x, y, width, height), shape (n, m)."""
+    first = np.maximum(one[:, np.newaxis, :2], other[np.newaxis, :, :2])
+    last = np.minimum(
+        (one[:, :2] + one[:, 2:])[:, np.newaxis], (other[:, :2] + other[:, 2:])[np.newaxis]
+    )
+    common = np.maximum(last - first, 0).prod(axis=2)
+    areas = one[:, 2:].prod(axis=1)[:, np.newaxis] + other[:, 2:].prod(axis=1)[np.newaxis]
+    overlaps: NDArray[Any] = common / np.maximum(areas - common, 1e-6)
+    return overlaps
