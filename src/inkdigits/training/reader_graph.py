@@ -9,11 +9,13 @@ import onnx
 import onnx.checker
 from onnx import TensorProto, helper
 
+from inkdigits.errors import ModelError
 from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, NO_MARK, POINT
 from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
 from inkdigits.training.graph_values import OPSET, GraphWriter, Value
 from inkdigits.training.reader_graph_levels import (
     FIRST_CLASS,
+    N_CHANNELS,
     N_COLUMNS,
     SCORE,
     LevelSettings,
@@ -21,13 +23,14 @@ from inkdigits.training.reader_graph_levels import (
 )
 
 # Windows are cut from the picture shrunk by the largest of these factors that leaves them at least
-# `WINDOW_SIDE` pixels, as RoiAlign takes time and memory by its samples. Windows of less than 192
-# pixels, which is all that is trained on, are cut from the picture itself.
+# `LEAST_CUT` pixels, as RoiAlign takes time and memory by its samples: at most 8 x 8 for a pixel.
+# Windows of less than 384 pixels, more than is trained on, are cut from the picture itself.
 SHRINK_FACTORS = (1, 4, 16)
+LEAST_CUT = 2 * WINDOW_SIDE
 
 # Pixels by which the picture's edge is repeated before windows are cut: as far as samples of a
 # pixel reach out whose middle is inside, which RoiAlign would take for black.
-EDGE = 2
+EDGE = 4
 
 IR_VERSION = 9  # Of 2023: what opset 18 needs at least, so that older runtimes read the file too.
 
@@ -87,7 +90,12 @@ def build_reader(
         (n,), the probability of the class, falling; `probabilities`, float32 (n, 17), the last of
         them that the box holds no mark; `unread`, int64, how many windows of small writing the
         budget left out.
+
+    Raises:
+        ModelError: A network of other shapes.
     """
+    _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
+    _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
     settings = settings or ReaderSettings()
     writer = GraphWriter()
     whole = writer.value("picture")
@@ -102,7 +110,7 @@ def build_reader(
     scale = size / picture.shape(2, 4).to_float()
     outputs["boxes"] = _to_corner_and_size(writer, outputs["boxes"], scale)
     outputs["unread"] = found.unread
-    types = {
+    types: dict[str, tuple[int, list[str | int]]] = {
         "boxes": (TensorProto.FLOAT, ["n", 4]),
         "classes": (TensorProto.INT64, ["n"]),
         "scores": (TensorProto.FLOAT, ["n"]),
@@ -120,6 +128,20 @@ def build_reader(
     )
     onnx.checker.check_model(model)
     return model
+
+
+def _check(
+    model: onnx.ModelProto, name: str, taken: tuple[int | None, ...], given: tuple[int | None, ...]
+) -> None:
+    expected = [taken, given]
+    values = [*model.graph.input, *model.graph.output]
+    dimensions = [value.type.tensor_type.shape.dim for value in values]
+    found = [tuple(d.dim_value or None for d in shape) for shape in dimensions]
+    if len(model.graph.input) != 1 or found != expected:
+        raise ModelError(
+            f"the {name} has inputs and outputs of the shapes {found}; expected {expected}, as "
+            "'inkdigits.training.reader_networks' builds it"
+        )
 
 
 def _write_working_picture(
@@ -161,7 +183,7 @@ def _write_windows(writer: GraphWriter, picture: Value, rows: Value) -> Value:
     sides = writer.op("Max", sides, float(LEAST_SIDE_PX))
     corners = (first + last) / 2.0 - sides / 2.0  # Top and left.
 
-    least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(WINDOW_SIDE)
+    least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(LEAST_CUT)
     groups = (sides >= least_sides).to_int().reduce("Sum", 1)
     parts, places = [], []
     source = picture
