@@ -21,7 +21,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load soak default-model wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr soak default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -105,6 +105,13 @@ benchmark: install ## speed, size and growth against Keras, TensorFlow and the c
 load: install ## the service under load beside LitServe and a plain route
 	$(PIP) --target build/litserve --no-deps litserve==0.2.19
 	$(BIN)/python measurements/load.py --litserve build/litserve --json > results/load.json
+
+ocr: build/ocr/installed ## rapidocr in an environment of its own, for measurements/compare_ocr.py
+
+build/ocr/installed: measurements/ocr-requirements.txt
+	$(PYTHON) -m venv build/ocr
+	build/ocr/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json
