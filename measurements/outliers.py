@@ -1,4 +1,4 @@
-"""How well refusal tells digits from what is none, on kinds of non-digits never trained on.
+"""How well a network for tiles tells digits from what is none, on kinds never trained on.
 
 MNIST's 10,000 test digits against 500 each of: letters of fonts and mathematical signs (fonts that
 matplotlib ships), patches of photographs (those that scikit-learn ships), curves and clusters of
@@ -17,7 +17,7 @@ import numpy as np
 
 from inkdigits.data import fetch_mnist
 from inkdigits.evaluation.refusal import compute_auroc
-from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+from inkdigits.recognition import DEFAULT_TILE_MODEL, Recognizer
 from inkdigits.synthesis.held_out_marks import HELD_OUT_KINDS, generate_held_out
 
 N_OUTLIERS = 500
@@ -27,7 +27,7 @@ SEED = 0
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("model", nargs="?", type=Path, default=DEFAULT_TILE_MODEL)
     recognizer = Recognizer.load(parser.parse_args().model)
     threshold = recognizer.card.refusal_threshold
     digits = recognizer.measure_certainty(fetch_mnist().test.images)

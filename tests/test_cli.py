@@ -18,6 +18,7 @@ from PIL import Image
 import inkdigits
 from inkdigits.cli import main
 from inkdigits.data import LabelledImages
+from inkdigits.recognition.alphabet import CLASS_NAMES
 from inkdigits.training import RECIPES, Run
 
 VERBS = ("train", "evaluate", "predict", "export", "data", "benchmark", "serve", "recipes")
@@ -164,7 +165,7 @@ def test_predict_as_json(
             assert set(row) == {"file", "error"}
             assert Path(row["file"]).name in row["error"]
         else:
-            assert {"file", "text", "confidence", "digits", "reason"} <= set(row)
+            assert {"file", "text", "confidence", "digits", "marks", "reason"} <= set(row)
             assert len(row["digits"]) == len(row["text"])
             assert (row["reason"] is None) == bool(row["text"])
 
@@ -247,10 +248,25 @@ def test_predict_one_picture_with_probabilities(
 ) -> None:
     assert main(["predict", "--image", str(pictures["seven"]), *model, "--probabilities"]) == 0
 
-    reading, *bars = capsys.readouterr().out.splitlines()
+    reading, digit, *bars = capsys.readouterr().out.splitlines()
     assert reading.startswith("7  (")
-    assert [bar.split()[0] for bar in bars] == [str(digit) for digit in range(10)]
+    assert digit == "  7"
+    assert [bar.split()[0] for bar in bars] == [*CLASS_NAMES, "none"]
     assert sum(float(bar.split()[1].rstrip("%")) for bar in bars) == pytest.approx(100, abs=0.1)
+
+
+def test_the_threshold_decides_what_is_read(
+    pictures: dict[str, Path], model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(pictures["seven"]), *model, "--json", "--threshold"]
+
+    assert main([*command, "0"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["text"] == "7"
+    assert main([*command, "1"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["text"] == ""
+    assert [digit["digit"] for digit in row["digits"]] == [None]
 
 
 def test_predict_as_csv(
@@ -421,9 +437,14 @@ def test_predict_draws_boxes_and_tiles(
         (["predict", "a.png", "b.png", "--tiles", "t.png"], "draws one picture"),
         (["predict", "a.png", "--annotate", "boxes"], "no name of a picture"),
         (["predict", "a.png", "--digits", "two"], "invalid choice"),
+        (["predict", "a.png", "--threshold", "1.5"], "invalid share '1.5'"),
+        (["serve", "--threshold", "half"], "invalid share 'half'"),
+        (["evaluate", "--threshold", "0.5"], "--threshold is for reading pictures"),
         (["evaluate", "--suite", "corruption"], "did you mean corruptions"),
         (["evaluate", "--suite", "corruptions", "--pictures", "d"], "give one of them"),
         (["evaluate", "--pictures", "nowhere"], "is no folder"),
+        (["evaluate", "--pictures", "nowhere", "--target", "99"], "the target is 99.0"),
+        (["evaluate", "--target", "0.9"], "--target belongs to --pictures"),
     ],
 )
 def test_wrong_use_of_pictures(
@@ -448,8 +469,10 @@ def test_evaluate_labelled_pictures(
 
     command = ["evaluate", "--pictures", str(tmp_path / "own"), "--output", str(tmp_path / "out")]
     assert main(command) == 0
-    assert "1 (100.0%)" in capsys.readouterr().out
-    assert (tmp_path / "out" / "picture_mistakes.png").is_file()
+    printed = capsys.readouterr()
+    assert "1 (100.0%)" in printed.out
+    assert "2 of 2 pictures read" in printed.err
+    assert (tmp_path / "out" / "mistakes-wrong.png").is_file()
 
 
 def test_several_lines_are_printed_below_each_other(

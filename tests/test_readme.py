@@ -1,4 +1,4 @@
-"""What the README shows is tried: every command, the Python, every figure."""
+"""What the README and the docs show is tried: every command, the Python, every figure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ import pytest
 
 from inkdigits.cli import main
 from inkdigits.evaluation import summarise
+from inkdigits.recognition import DEFAULT_MODEL
+from inkdigits.training.reader_recipes import READER_RECIPES
 from inkdigits.training.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Whole trainings take minutes; the same commands on fewer images take seconds.
-SHORT = ["--set", "epochs=1", "--set", "training_images=2000", "--quiet"]
+GUIDE = (ROOT / "docs" / "how-a-picture-becomes-a-reading.md").read_text(encoding="utf-8")
+# Whole trainings take minutes to hours; the same commands on fewer images take seconds.
+SHORT = ("epochs=1", "training_images=2000")
+SHORT_READER = (
+    *("detector_pages=16", "judge_windows=128", "glyphs=300"),
+    *("validation_images=300", "validation_pages=2"),
+)
 # Placeholders, help, and suites of minutes, which tests of their own run on slices.
 NOT_TRIED = ("VERB", "RUN", "--help", "--suite corruptions", "--suite pages")
 
@@ -33,6 +40,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the sample pictures and pictures of one's own, as the README assumes it."""
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     shutil.copy(ROOT / "samples" / "7-canvas.png", tmp_path / "seven.png")
+    shutil.copy(ROOT / "samples" / "1984-on-ruled-paper.jpg", tmp_path / "date.jpg")
     (tmp_path / "my-pictures" / "7").mkdir(parents=True)
     shutil.copy(tmp_path / "seven.png", tmp_path / "my-pictures" / "7")
     monkeypatch.chdir(tmp_path)
@@ -40,10 +48,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def list_commands() -> list[str]:
-    """Every `inkdigits …` of the README, in its order, without what follows a #."""
-    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    """Every `inkdigits …` of README and docs, in their order, without what follows a #."""
+    text = f"{README}\n{GUIDE}"
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
-    inline = re.findall(r"`(inkdigits [a-z]+ [^`\n]+)`", README)
+    inline = re.findall(r"`(inkdigits [a-z]+ [^`\n]+)`", text)
     shown = [line for line in [*lines, *inline] if line.startswith("inkdigits ")]
     return [
         line.partition("#")[0].strip()
@@ -73,7 +82,8 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
     for command in dict.fromkeys(commands):
         arguments = shlex.split(command)[1:]
         if arguments[0] == "train" and "--resume" not in arguments:
-            arguments += SHORT
+            short = SHORT_READER if arguments[1] in READER_RECIPES else SHORT
+            arguments += ["--quiet", *(word for value in short for word in ("--set", value))]
         if arguments[0] == "serve":
             assert serve_once(arguments) == 0
             continue
@@ -84,6 +94,27 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     network = keras.models.load_model(workplace / "mnist_model.h5")
     assert network.output_shape == (None, 10)
+
+
+def test_the_reader_outside_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example of the docs reads a sample picture with the graph alone."""
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    assert "inkdigits" not in code
+    shutil.copy(DEFAULT_MODEL, workplace / "reader.onnx")
+    exec(compile(code, "how-a-picture-becomes-a-reading.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert "".join(line.split()[0] for line in lines) == "1984"
+
+
+def test_docs_state_the_names_of_the_graph() -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(DEFAULT_MODEL), providers=["CPUExecutionProvider"])
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        kind = {"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"}
+        stated = re.search(rf"^\|.*`{value.name}` \| (\w+)", GUIDE, re.MULTILINE)
+        assert stated is not None, f"{value.name} is not in the table"
+        assert stated[1] == kind[value.type]
 
 
 @pytest.mark.slow

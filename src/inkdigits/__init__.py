@@ -2,8 +2,9 @@
 
     import inkdigits
     inkdigits.predict_digit("seven.png")     # 7
-    inkdigits.predict("seven.png")           # a Reading: digits, boxes, confidence, probabilities
+    inkdigits.predict("date.jpg")            # a Reading: digits, other marks, boxes, probabilities
     inkdigits.train("quick")                 # a Run: its folder holds model, curves and card
+    inkdigits.train("reader")                # another Run: the network that reads whole pictures
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
 
 Each name is loaded when it is first used, so that reading a picture loads no training framework.

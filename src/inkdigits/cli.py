@@ -113,6 +113,10 @@ def _run_train(options: argparse.Namespace) -> int:
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
+    if options.target is not None and options.pictures is None:
+        raise UsageError("--target belongs to --pictures: give a folder of labelled pictures too")
+    if options.limit is not None and options.suite is None:
+        raise UsageError("--limit belongs to --suite: name a suite too")
     if options.pictures is not None or options.suite is not None:
         if options.pictures is not None and options.suite is not None:
             raise UsageError("--pictures and --suite are two evaluations: give one of them")
@@ -121,7 +125,10 @@ def _run_evaluate(options: argparse.Namespace) -> int:
                 "--pictures and --suite measure one model at a time, or several as one: --ensemble"
             )
         evaluated = _run_pictures if options.suite is None else _run_suite
-        return evaluated(options, _load_recognizer(*options.models, shifts=options.shifts))
+        recognizer = _load_recognizer(*options.models, shifts=options.shifts)
+        return evaluated(options, recognizer.adapt(threshold=options.threshold))
+    if options.threshold is not None:
+        raise UsageError("--threshold is for reading pictures: give --pictures or --suite too")
     from inkdigits.evaluation import evaluate, summarise
 
     rows = []
@@ -159,16 +166,24 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 
 
 def _run_pictures(options: argparse.Namespace, recognizer: Recognizer) -> int:
-    from inkdigits.evaluation import draw_picture_mistakes, evaluate_pictures
-    from inkdigits.files import write_whole
+    from inkdigits.evaluation import evaluate_pictures, write_picture_report
+    from inkdigits.evaluation.rejection import DEFAULT_TARGET
 
-    evaluation = evaluate_pictures(options.pictures, recognizer, one_digit=options.digits == "one")
+    def report_progress(done: int, n: int) -> None:
+        if done % 50 == 0 or done == n:
+            _log(f"{done} of {n} pictures read")
+
+    evaluation = evaluate_pictures(
+        options.pictures,
+        recognizer,
+        one_digit=options.digits == "one",
+        target=DEFAULT_TARGET if options.target is None else options.target,
+        report_progress=report_progress,
+    )
     print(json.dumps(evaluation.to_json(), indent=2) if options.json else evaluation.to_table())
     if options.output is not None:
-        sheet = options.output / "picture_mistakes.png"
-        with write_whole(sheet) as temporary:
-            draw_picture_mistakes(evaluation).save(temporary)
-        _log(f"all mistakes with their tiles in {sheet}")
+        write_picture_report(evaluation, options.output, limits=recognizer.limits)
+        _log(f"report with a sheet of each kind of mistake in {options.output}")
     return EXIT_OK
 
 
@@ -181,8 +196,10 @@ def _run_suite(options: argparse.Namespace, recognizer: Recognizer) -> int:
     def report(name: str, done: int, n: int) -> None:
         if done == n:
             _log(f"{options.suite}: {name} measured")
+        elif done % 1_000 == 0:
+            _log(f"{options.suite}: {done} of {n} pictures of {name} read")
 
-    result = SUITES[options.suite](recognizer, report_progress=report)
+    result = SUITES[options.suite](recognizer, limit=options.limit, report_progress=report)
     print(json.dumps(result.to_json(), indent=2) if options.json else result.to_table())
     return EXIT_OK
 
@@ -201,7 +218,12 @@ def _run_predict(options: argparse.Namespace) -> int:
         if path is not None and name != "--csv" and len(pictures) > 1:
             raise UsageError(f"{name} draws one picture, and {len(pictures)} are given")
     recognizer = _load_recognizer(*options.model, shifts=options.shifts)
-    readings = recognizer.read_many(pictures, one_digit=options.digits == "one")
+    readings = recognizer.read_many(
+        pictures,
+        one_digit=options.digits == "one",
+        separators=options.separators,
+        threshold=options.threshold,
+    )
     status = EXIT_OK
     with contextlib.ExitStack() as stack:
         write_row = None if options.csv is None else stack.enter_context(_open_csv(options.csv))
@@ -310,7 +332,7 @@ def _run_serve(options: argparse.Namespace) -> int:
             _open_browser(address)
 
     def load_recognizer() -> Recognizer:
-        return _load_recognizer(*options.model)
+        return _load_recognizer(*options.model).adapt(threshold=options.threshold)
 
     serve(
         load_recognizer,
@@ -401,8 +423,9 @@ def _print_reading(name: str | None, reading: Reading, with_probabilities: bool)
         print(f"{prefix}{lines}  ({reading.confidence:.1%})")
     if with_probabilities:
         for digit in reading.digits:
-            for label, share in enumerate(digit.probabilities):
-                print(f"  {label}  {share:7.2%}  {'█' * round(30 * float(share))}".rstrip())
+            print(f"  {digit.character or 'no digit'}" + f": {digit.reason}" * bool(digit.reason))
+            for name, share in digit.class_probabilities.items():
+                print(f"  {name:5}  {share:7.2%}  {'█' * round(30 * share)}".rstrip())
     for note in reading.notes:
         _log(f"{prefix}{note}")
 
@@ -548,7 +571,7 @@ def _build_parser() -> _Parser:
         "evaluate runs/best runs/best-2 runs/small --ensemble --shifts",
         "evaluate model.h5 --output report",
         "evaluate --pictures my-pictures --output report",
-        "evaluate --suite corruptions",
+        "evaluate --suite corruptions --limit 1000",
     )
     evaluate.add_argument(
         "models",
@@ -570,9 +593,22 @@ def _build_parser() -> _Parser:
         metavar="DIR",
         help="read labelled pictures instead: a manifest.csv, or subfolders 0 to 9 and none",
     )
-    _add_digits(evaluate)
     evaluate.add_argument(
-        "--suite", metavar="NAME", help="another benchmark instead: corruptions, digits8x8 or pages"
+        "--target",
+        type=float,
+        metavar="SHARE",
+        help="of --pictures: recommend the lowest threshold at which this share of the pictures "
+        "kept is exact; default: 0.99",
+    )
+    _add_digits(evaluate)
+    _add_threshold(evaluate)
+    evaluate.add_argument(
+        "--suite",
+        metavar="NAME",
+        help="another benchmark instead: corruptions, digits8x8, marks, mnist or pages",
+    )
+    evaluate.add_argument(
+        "--limit", type=int, metavar="N", help="of --suite: read only N pictures for each row"
     )
     _add_data(evaluate)
     _add_json(evaluate)
@@ -584,6 +620,7 @@ def _build_parser() -> _Parser:
         "predict photo.jpg",
         "predict photo.jpg --annotate boxes.png --tiles tiles.png",
         "predict seven.png --digits one",
+        "predict date.jpg --separators --threshold 0.8",
         "predict --image seven.png --model runs/quick",
         "predict scans/*.jpg --csv readings.csv",
         "predict scans --json",
@@ -605,6 +642,12 @@ def _build_parser() -> _Parser:
     )
     _add_shifts(predict)
     _add_digits(predict)
+    _add_threshold(predict)
+    predict.add_argument(
+        "--separators",
+        action="store_true",
+        help="read points, commas, dashes, slashes and plus signs too, as in 12-05-2024",
+    )
     predict.add_argument(
         "--annotate", type=_picture_name, metavar="FILE", help="draw boxes, digits, confidences"
     )
@@ -612,7 +655,9 @@ def _build_parser() -> _Parser:
         "--tiles", type=_picture_name, metavar="FILE", help="draw what the network saw"
     )
     predict.add_argument(
-        "--probabilities", action="store_true", help="show all ten probabilities too"
+        "--probabilities",
+        action="store_true",
+        help="show the probability of each digit, of each other mark and of none too",
     )
     predict.add_argument("--csv", type=Path, metavar="FILE", help="write a row per picture too")
     _add_json(predict)
@@ -690,6 +735,7 @@ def _build_parser() -> _Parser:
         metavar="RUN or MODEL",
         help="default: the one inside inkdigits; of several, the mean is taken",
     )
+    _add_threshold(serve)
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; default: this machine alone"
     )
@@ -769,6 +815,25 @@ def _add_digits(verb: _Parser) -> None:
         default="any",
         help="one: expect exactly one digit in each picture; default: any",
     )
+
+
+def _add_threshold(verb: _Parser) -> None:
+    verb.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="P",
+        help="least probability of a digit that is read, 0 to 1; default: the model's own",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"invalid share {text!r}: expected a number from 0 to 1")
+    return share
 
 
 def _picture_name(text: str) -> Path:

@@ -12,7 +12,7 @@ expected, and how to fix it, in one line.
     │   ├── NoInkError                        a picture on which nothing is written
     │   └── DigitCountError                   not exactly one digit where one was asked for
     ├── DataFormatError (ValueError)          an IDX file, or a set of them, that is not whole
-    ├── DataUnavailableError (OSError)        MNIST is neither here nor to be fetched
+    ├── DataUnavailableError (OSError)        data that is neither here nor to be fetched
     ├── ModelError (ValueError)               a model or card that cannot be used
     ├── RunError (OSError)                    a run folder that cannot be written or continued
     ├── OutputError (OSError)                 a file that cannot be written
@@ -70,7 +70,7 @@ class DataFormatError(InkdigitsError, ValueError):
 
 
 class DataUnavailableError(InkdigitsError, OSError):
-    """MNIST is neither on this machine nor could it be fetched."""
+    """MNIST, a font, a photograph or a folder of pictures that is not here nor can be fetched."""
 
 
 class ModelError(InkdigitsError, ValueError):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkdigits.errors import ModelError, OutputExistsError
-from inkdigits.recognition.card import Card, locate_card
+from inkdigits.recognition.card import Card, ReaderCard, is_reader_card, locate_card
 from inkdigits.recognition.framing import FRAMING_VERSION
 
 CARD = Card(
@@ -120,6 +120,63 @@ def test_unreadable_card(tmp_path: Path, content: bytes | None) -> None:
 def test_card_that_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a readable card"):
         Card.load(tmp_path)
+
+
+READER = ReaderCard(
+    recipe={"kind": "reader", "name": "reader"},
+    seed=3,
+    data_sha256={"fonts": "ba89"},
+    versions={"keras": "3.12"},
+    figures={"validation_exact": 0.5},
+    threshold=0.7,
+)
+
+
+def test_cards_of_readers_and_of_networks_for_tiles_are_told_apart(tmp_path: Path) -> None:
+    reader, tiles = tmp_path / "reader.json", tmp_path / "tiles.json"
+    READER.save(reader)
+    CARD.save(tiles)
+
+    assert ReaderCard.load(reader) == READER
+    assert is_reader_card(reader)
+    for path in (tiles, tmp_path, tmp_path / "missing.json"):
+        assert not is_reader_card(path)
+        with pytest.raises(ModelError, match=path.name):
+            ReaderCard.load(path)
+    with pytest.raises(ModelError, match="'inkdigits-reader-1', not 'inkdigits-card-1'"):
+        Card.load(reader)
+    with pytest.raises(OutputExistsError):
+        READER.save(reader)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("classes", list("0123456789"), "classes"),
+        ("classes", None, "classes"),
+        ("threshold", -0.1, "threshold"),
+        ("threshold", "0.5", "threshold"),
+        ("threshold", float("nan"), "threshold"),
+        ("format", "inkdigits-reader-2", "inkdigits-reader-2"),
+        ("seed", WITHOUT, "seed"),
+        ("colour", "red", "colour"),
+    ],
+)
+def test_a_readers_card_of_another_kind_is_refused(
+    tmp_path: Path, field: str, value: Any, expected: str
+) -> None:
+    path = tmp_path / "reader.json"
+    READER.save(path)
+    values = {**json.loads(path.read_text()), field: value}
+    path.write_text(
+        json.dumps({name: kept for name, kept in values.items() if kept is not WITHOUT})
+    )
+
+    with pytest.raises(ModelError, match=expected) as caught:
+        ReaderCard.load(path)
+
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

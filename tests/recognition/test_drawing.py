@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from inkdigits.recognition.drawing import draw_boxes, draw_tiles
-from inkdigits.recognition.reading import Box, Digit, Reading
+from inkdigits.recognition.reading import Box, Digit, Mark, Reading
 
 
 def build_reading(n: int, *, refused: int = 0) -> Reading:
@@ -54,6 +54,17 @@ def test_refused_digits_have_another_colour() -> None:
     pixels = np.full((400, 400), 255, np.uint8)
     read, refused = (draw_boxes(pixels, build_reading(1, refused=n)) for n in (0, 1))
     assert ImageChops.difference(read, refused).getbbox() is not None
+
+
+def test_marks_are_drawn_more_lightly_than_digits() -> None:
+    pixels = np.full((400, 400), 255, np.uint8)
+    box = Box(100, 100, 80, 80)
+    (digit,) = build_reading(1).digits
+    bare = draw_boxes(pixels, Reading((digit,)))
+    marked = draw_boxes(pixels, Reading((digit, Mark("dash", box, 0.9))))
+    changed = ImageChops.difference(bare, marked)
+    assert changed.getbbox() == (99, 99, 181, 181)
+    assert np.asarray(marked)[100, 99].min() > 100
 
 
 @pytest.mark.parametrize(

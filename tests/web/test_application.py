@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
 import inkdigits
 from inkdigits.cli import main
 from inkdigits.errors import ModelError, OutputError, UsageError
-from inkdigits.recognition import Recognizer
+from inkdigits.recognition import Reader, ReaderCard, Recognizer
+from inkdigits.recognition.alphabet import NO_MARK, POINT
 from inkdigits.recognition.attribution import compute_occlusion
+from inkdigits.recognition.detection import Detections
 from inkdigits.web import Settings, build_app
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -121,6 +124,46 @@ def test_tiles_and_heat(
         expected = compute_occlusion(digit.tile, default_recognizer.classify, best)
         assert np.array(found["heat"]) == pytest.approx(expected, abs=1e-3)
     assert "tile" not in shared_client.post("/v1/read", content=path.read_bytes()).text
+
+
+def test_the_threshold_decides_what_is_read(shared_client: TestClient, sample: Sample) -> None:
+    def read(threshold: object) -> Any:
+        url = f"/v1/read?threshold={threshold}"
+        return shared_client.post(url, content=sample("7-canvas.png"))
+
+    assert read(0).json()[0]["text"] == "7"
+    (row,) = read(1).json()
+    assert row["text"] == ""
+    assert row["reason"]
+    for nonsense in (-0.1, 1.1, "half", "nan"):
+        assert "threshold" in check_error(read(nonsense), 422)
+
+
+@pytest.mark.parametrize("separators", [False, True])
+def test_separators_are_read_where_they_are_asked_for(
+    separators: bool, default_recognizer: Recognizer, open_client: OpenClient
+) -> None:
+    """With a detector that finds 1.7 on every picture, as nothing of it is tested here."""
+
+    def detect(pixels: NDArray[np.uint8]) -> Detections:
+        probabilities = np.zeros((3, 17), np.float32)
+        probabilities[range(3), [1, POINT, 7]] = 0.99
+        probabilities[:, NO_MARK] = 0.01
+        boxes = np.array([[5, 5, 9, 30], [20, 30, 5, 5], [30, 5, 18, 30]], np.float32)
+        classes = np.array([1, POINT, 7])
+        return Detections(boxes, classes, probabilities.max(axis=1), probabilities)
+
+    reader = Reader(detect, ReaderCard({"name": "fixed"}, 0, {}, {}))
+    recognizer = Recognizer(
+        default_recognizer.network, default_recognizer.card, reader=reader, judges_tiles=False
+    )
+    client = open_client(recognizer)
+
+    (row,) = client.post(f"/v1/read?separators={separators}", content=PNG).json()
+
+    assert row["text"] == ("1.7" if separators else "17")
+    assert [mark["kind"] for mark in row["marks"]] == ["point"]
+    assert len(row["notes"]) == (0 if separators else 1)
 
 
 def test_several_pictures_in_a_form(shared_client: TestClient, sample: Sample) -> None:
@@ -229,6 +272,8 @@ def test_status(shared_client: TestClient) -> None:
     assert shared_client.get("/v1/status").json() == {
         "version": inkdigits.__version__,
         "model": Recognizer.load().card.recipe["name"],
+        "reader": Recognizer.load().reader.card.recipe["name"],
+        "threshold": Recognizer.load().threshold,
         "corrections": False,
         "limits": {"max_bytes": 20_000_000, "max_pixels": 50_000_000, "max_pictures": 64},
     }
@@ -582,8 +627,9 @@ def test_faults_of_ours_tell_nothing(
     assert client.get("/v2/health/live").status_code == 200
 
 
-def test_metrics(open_client: OpenClient) -> None:
-    client = open_client(max_bytes=len(PNG))
+def test_metrics(open_client: OpenClient, default_recognizer: Recognizer) -> None:
+    judge = Recognizer(default_recognizer.network, default_recognizer.card)  # of what is found
+    client = open_client(judge, max_bytes=len(PNG))
     for _ in range(3):
         client.post("/v1/read", content=PNG)
     client.post("/v1/read", content=PNG + b"x")

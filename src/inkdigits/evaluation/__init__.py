@@ -3,6 +3,7 @@
 matplotlib is loaded by the first plot, not by this import.
 """
 
+from inkdigits.evaluation.drawn_suites import evaluate_marks, evaluate_pages
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, evaluate_pictures
 from inkdigits.evaluation.metrics import (
     DigitScore,
@@ -24,12 +25,12 @@ from inkdigits.evaluation.plots import (
 from inkdigits.evaluation.rejection import RejectionCurve, plot_rejection
 from inkdigits.evaluation.report import evaluate, write_picture_report
 from inkdigits.evaluation.sheets import plot_mistake_sheet
+from inkdigits.evaluation.suite_result import SuiteResult
 from inkdigits.evaluation.suites import (
     SUITES,
-    SuiteResult,
     evaluate_corruptions,
     evaluate_digits8x8,
-    evaluate_pages,
+    evaluate_mnist,
 )
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "evaluate",
     "evaluate_corruptions",
     "evaluate_digits8x8",
+    "evaluate_marks",
+    "evaluate_mnist",
     "evaluate_pages",
     "evaluate_pictures",
     "fit_temperature",

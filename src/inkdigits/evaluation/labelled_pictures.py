@@ -16,7 +16,6 @@ from inkdigits.errors import PictureError
 from inkdigits.evaluation.metrics import bin_outcomes, compute_calibration_error
 from inkdigits.evaluation.mistakes import (
     MISTAKE_KINDS,
-    UNSURE,
     Confusion,
     count_edits,
     list_confusions,
@@ -24,6 +23,7 @@ from inkdigits.evaluation.mistakes import (
 )
 from inkdigits.evaluation.rejection import DEFAULT_TARGET, RejectionCurve, trace_rejection
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
+from inkdigits.recognition.reading import UNCERTAIN
 
 _SHOWN_CONFUSIONS: Final = 10
 """Rows of the table; further ones are rare, and all of them are in the JSON."""
@@ -59,7 +59,7 @@ class PictureResult:
 
         None where nothing was read, or where a digit is uncertain already.
         """
-        if self.reading is None or not self.text or UNSURE in self.text:
+        if self.reading is None or not self.text or UNCERTAIN in self.text:
             return None
         return min(digit.confidence for digit in self.reading.digits if digit.digit is not None)
 
@@ -241,7 +241,8 @@ def evaluate_pictures(
 
     Args:
         directory: As `inkdigits.data.load_labelled_pictures` takes it.
-        model: A recognizer, a run folder, or an ONNX file; left out, the default model.
+        model: A recognizer, a run folder, or an ONNX file; left out, the default model. The
+            rejection curve begins at its threshold: adapt a lower one to see more of it.
         one_digit: Expect exactly one digit in each picture.
         target: Share of the kept pictures that shall be exact at the threshold that is
             recommended, above 0, up to 1.

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-UNSURE: Final = "?"
-"""What stands in a text for a digit that is too uncertain to say which."""
+from inkdigits.recognition.reading import UNCERTAIN
 
 MISTAKE_KINDS: Final[Mapping[str, str]] = {
     "missed": "a digit that was not read",
@@ -34,7 +33,7 @@ class Step:
 
     Attributes:
         true: The digit that is written; "" where one was invented.
-        read: The digit that was read, or `UNSURE`; "" where one was missed.
+        read: The digit that was read, or `UNCERTAIN`; "" where one was missed.
     """
 
     true: str
@@ -45,7 +44,7 @@ class Step:
         """A key of `MISTAKE_KINDS`; None where the digit was read rightly."""
         if self.true == self.read:
             return None
-        if self.read == UNSURE:
+        if self.read == UNCERTAIN:
             return "unsure"
         if not self.read:
             return "missed"
@@ -71,7 +70,7 @@ def align(text: str, label: str) -> tuple[Step, ...]:
     """Aligns what was read with what is written at the fewest edits (Levenshtein, 1966).
 
     Args:
-        text: The digits read, lines joined; `UNSURE` where one is uncertain.
+        text: The digits read, lines joined; `UNCERTAIN` where one is uncertain.
         label: The digits written, lines joined.
 
     Returns:
@@ -111,7 +110,7 @@ def sort_mistakes(text: str, label: str) -> dict[str, int]:
     """Counts the mistakes of one picture by their kind.
 
     Args:
-        text: The digits read, lines joined; `UNSURE` where one is uncertain.
+        text: The digits read, lines joined; `UNCERTAIN` where one is uncertain.
         label: The digits written, lines joined; "" where none is.
 
     Returns:
@@ -124,7 +123,7 @@ def sort_mistakes(text: str, label: str) -> dict[str, int]:
         return {}
     if not text:
         return {"refused": len(steps)}
-    if not label and text.strip(UNSURE):
+    if not label and text.strip(UNCERTAIN):
         return {"spurious": len(steps)}
     if Counter(text) == Counter(label):
         return {"order": len(steps)}

@@ -1,20 +1,31 @@
-"""Reading pictures: decode, find the ink, frame, run the network, calibrate.
+"""Reading pictures: decode, detect marks, judge them, put them in reading order.
 
-The default model, `default.onnx`, and its card, `default.json`, lie here.
+The reader, `reader.onnx`, and the network for tiles, `default.onnx`, lie here with their cards.
 """
 
-from inkdigits.recognition.card import Card
+from inkdigits.recognition.card import Card, ReaderCard
 from inkdigits.recognition.decoding import DecodingLimits
 from inkdigits.recognition.ensemble import add_shifts, combine
-from inkdigits.recognition.reading import Box, Digit, Reading
-from inkdigits.recognition.recognizer import DEFAULT_MODEL, Recognizer, predict, predict_digit
+from inkdigits.recognition.reading import Box, Digit, Mark, Reading
+from inkdigits.recognition.recognizer import (
+    DEFAULT_MODEL,
+    DEFAULT_TILE_MODEL,
+    Reader,
+    Recognizer,
+    predict,
+    predict_digit,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DEFAULT_TILE_MODEL",
     "Box",
     "Card",
     "DecodingLimits",
     "Digit",
+    "Mark",
+    "Reader",
+    "ReaderCard",
     "Reading",
     "Recognizer",
     "add_shifts",

@@ -1,4 +1,7 @@
-"""The card beside a model: what its weights need to be used and judged rightly."""
+"""The card beside a model: what its weights need to be used and judged rightly.
+
+`Card` belongs to a network for tiles, `ReaderCard` to a reader of whole pictures.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from typing import Any
 
 from inkdigits.errors import ModelError
 from inkdigits.files import write_text_whole
+from inkdigits.recognition.alphabet import CLASS_NAMES
 from inkdigits.recognition.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from inkdigits.recognition.framing import FRAMING_VERSION
 
 CARD_FORMAT = "inkdigits-card-1"
+READER_FORMAT = "inkdigits-reader-1"
 TILE_SHAPE = (28, 28)
 LABELS = tuple(range(10))
 N_OUTPUTS = (10, 11)
@@ -62,45 +67,105 @@ class Card:
             ModelError: No card, no JSON, a field that is missing or unknown, or a framing, input
                 or labels other than this version's.
         """
-        try:
-            values = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise ModelError(
-                f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
-                "'inkdigits export' write it"
-            ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
-        known = {f.name for f in fields(cls)}
-        if not isinstance(values, dict) or values.get("format") != CARD_FORMAT:
-            found = values.get("format") if isinstance(values, dict) else type(values).__name__
-            raise ModelError(f"{path} is a card of format {found!r}, not {CARD_FORMAT!r}")
-        if set(values) != known:
-            differing = ", ".join(sorted(set(values) ^ known))
-            raise ModelError(f"{path} lacks or does not know these fields: {differing}")
+        values = _load_values(path, CARD_FORMAT, {f.name for f in fields(cls)})
         for name, known_values in (
             ("framing_version", (FRAMING_VERSION,)),
             ("input_shape", (list(TILE_SHAPE),)),
             ("labels", (list(LABELS), [*LABELS, NONE])),
         ):
-            if values[name] not in known_values:
-                raise ModelError(
-                    f"{path} asks for {name} {values[name]}, this version has "
-                    f"{' or '.join(map(str, known_values))}: use the inkdigits version that made "
-                    "the model, or train it again"
-                )
-        for name, lowest, highest in (
-            ("temperature", MIN_TEMPERATURE, MAX_TEMPERATURE),
-            ("refusal_threshold", 0, 1),
-        ):
-            value = values[name]
-            if not isinstance(value, int | float) or not lowest <= value <= highest:
-                raise ModelError(
-                    f"{path} has {name} {value!r}, not a number from {lowest:g} to {highest:g}"
-                )
+            _check_known(path, name, values[name], known_values)
+        _check_number(path, "temperature", values["temperature"], MIN_TEMPERATURE, MAX_TEMPERATURE)
+        _check_number(path, "refusal_threshold", values["refusal_threshold"], 0, 1)
         return cls(**{**values, "input_shape": TILE_SHAPE, "labels": tuple(values["labels"])})
+
+
+@dataclass(frozen=True)
+class ReaderCard:
+    """What travels with a reader, which finds and judges the marks of whole pictures.
+
+    Attributes:
+        recipe: The effective recipe, as plain JSON.
+        seed: Of the weights and of the pages.
+        data_sha256: Name of each source to the hash of what was trained on.
+        versions: Package name to version at training.
+        figures: Measured figures; accuracies are shares from 0 to 1, times in seconds.
+        threshold: A digit whose probability is less is not read, 0 to 1; fixed on validation data.
+        classes: What each class of the reader stands for, in their order.
+        format: Of this card.
+    """
+
+    recipe: dict[str, Any]
+    seed: int
+    data_sha256: dict[str, str]
+    versions: dict[str, str]
+    figures: dict[str, float] = field(default_factory=dict)
+    threshold: float = 0.5
+    classes: tuple[str, ...] = CLASS_NAMES
+    format: str = READER_FORMAT
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Writes the card as JSON; errors as in `inkdigits.files.write_whole`."""
+        write_text_whole(path, json.dumps(asdict(self), indent=2) + "\n", overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: Path) -> ReaderCard:
+        """Reads a card and refuses one that this version cannot honour.
+
+        Raises:
+            ModelError: No card of a reader, a field that is missing or unknown, or classes other
+                than this version's.
+        """
+        values = _load_values(path, READER_FORMAT, {f.name for f in fields(cls)})
+        _check_known(path, "classes", values["classes"], (list(CLASS_NAMES),))
+        _check_number(path, "threshold", values["threshold"], 0, 1)
+        return cls(**{**values, "classes": tuple(values["classes"])})
+
+
+def is_reader_card(path: Path) -> bool:
+    """Whether a file is the card of a reader; one that is missing or damaged is none."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and values.get("format") == READER_FORMAT
 
 
 def locate_card(model: Path) -> Path:
     """Where the card of a model file lies: beside it, same stem, `.json`."""
     return model.with_suffix(".json")
+
+
+def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
+    """The fields of a card in JSON, none of them missing or unknown."""
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
+            "'inkdigits export' write it"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
+    if not isinstance(values, dict) or values.get("format") != expected:
+        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+        raise ModelError(f"{path} is a card of format {found!r}, not {expected!r}")
+    if set(values) != known:
+        differing = ", ".join(sorted(set(values) ^ known))
+        raise ModelError(f"{path} lacks or does not know these fields: {differing}")
+    return values
+
+
+def _check_known(path: Path, name: str, value: object, known_values: tuple[object, ...]) -> None:
+    if value not in known_values:
+        raise ModelError(
+            f"{path} asks for {name} {value}, this version has "
+            f"{' or '.join(map(str, known_values))}: use the inkdigits version that made the "
+            "model, or train it again"
+        )
+
+
+def _check_number(path: Path, name: str, value: object, lowest: float, highest: float) -> None:
+    if not isinstance(value, int | float) or not lowest <= value <= highest:
+        raise ModelError(
+            f"{path} has {name} {value!r}, not a number from {lowest:g} to {highest:g}"
+        )

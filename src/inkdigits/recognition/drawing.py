@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from inkdigits.recognition.reading import Digit, Reading
+from inkdigits.recognition.reading import Box, Digit, Reading
 
 # Okabe and Ito (2008): told apart with any colour vision, on light and dark paper.
 _READ: Final = (0, 114, 178)
 _REFUSED: Final = (213, 94, 0)
+_MARK: Final = (140, 140, 140)
 _LONGEST_SIDE: Final = 1600
 """Larger pictures are shrunk to this, in pixels: boxes are to be looked at, not measured."""
 _SHORTEST_SIDE: Final = 320
@@ -29,7 +30,8 @@ def draw_boxes(pixels: NDArray[np.uint8], reading: Reading) -> Image.Image:
         reading: What was read on it.
 
     Returns:
-        An RGB picture; blue boxes were read, orange ones refused.
+        An RGB picture; blue boxes were read, orange ones are uncertain or refused, thin grey ones
+        are marks that are no digits.
     """
     height, width = pixels.shape
     longest = max(height, width)
@@ -38,12 +40,10 @@ def draw_boxes(pixels: NDArray[np.uint8], reading: Reading) -> Image.Image:
     picture = Image.fromarray(pixels).convert("RGB").resize(size)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(max(12, max(size) // 50))
+    for mark in reading.marks:
+        draw.rectangle(_find_corners(mark.box, scale), outline=_MARK, width=1)
     for digit in reading.digits:
-        box = digit.box
-        corners = [
-            (box.x * scale - 1, box.y * scale - 1),
-            ((box.x + box.width) * scale, (box.y + box.height) * scale),
-        ]
+        corners = _find_corners(digit.box, scale)
         colour = _REFUSED if digit.digit is None else _READ
         draw.rectangle(corners, outline=colour, width=max(2, max(size) // 500))
         text = _describe(digit)
@@ -84,6 +84,16 @@ def draw_tiles(reading: Reading) -> Image.Image:
     return sheet
 
 
+def _find_corners(box: Box, scale: float) -> list[tuple[float, float]]:
+    return [
+        (box.x * scale - 1, box.y * scale - 1),
+        ((box.x + box.width) * scale, (box.y + box.height) * scale),
+    ]
+
+
 def _describe(digit: Digit) -> str:
-    shown = "?" if digit.digit is None else str(digit.digit)
-    return f"{shown} {digit.confidence:.0%}"
+    """The digit and its confidence; in brackets what it would be where it is not read."""
+    if digit.digit is not None:
+        return f"{digit.digit} {digit.confidence:.0%}"
+    best = int(digit.probabilities.argmax())
+    return f"{digit.character or '–'} ({best} {digit.confidence:.0%})"

@@ -1,80 +1,199 @@
-"""From a picture to a reading: decode, find the ink, frame, run the network, calibrate."""
+"""From a picture to a reading: decode, detect marks, judge them, put them in order.
+
+The reader that comes with inkdigits, `reader.onnx`, does the first two by itself. A network for
+tiles, such as a run of `inkdigits train quick`, judges what that reader detects.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError, UsageError
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, NONE, TILE_SHAPE, Card, locate_card
+from inkdigits.recognition.card import LABELS, Card, ReaderCard, is_reader_card, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
-from inkdigits.recognition.framing import frame
-from inkdigits.recognition.ink import extract_ink
+from inkdigits.recognition.detection import Detections, Detector
+from inkdigits.recognition.interpretation import (
+    conclude,
+    describe_others,
+    interpret,
+    keep_central,
+)
 from inkdigits.recognition.network import Network, OnnxNetwork
-from inkdigits.recognition.reading import Digit, Reading
-from inkdigits.recognition.segmentation import Region, find_digits, find_single_digit
+from inkdigits.recognition.reading import Digit, Found, Reading
+from inkdigits.recognition.turning import find_turn, turn_back
 
-DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
-DEFAULT_LIMITS = DecodingLimits()
-PICTURES_AHEAD = 8  # per thread, in `read_many`: a large one does not hold up those after it
-TEXT_SHARE = 0.25  # of a page and of a line refused, beyond which nothing of that line is read
+DEFAULT_MODEL: Final = Path(__file__).with_name("reader.onnx")
+"""The reader that comes with inkdigits."""
+
+DEFAULT_TILE_MODEL: Final = Path(__file__).with_name("default.onnx")
+"""The network for tiles that comes with inkdigits: it classifies tiles and draws heat maps."""
+
+DEFAULT_LIMITS: Final = DecodingLimits()
+PICTURES_AHEAD: Final = 8
+"""Per thread, in `read_many`: a large one does not hold up those after it."""
+
+Detect = Callable[[NDArray[np.uint8]], Detections]
+"""A grey picture, uint8 of shape (height, width), to the marks detected on it."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A picture before the network has judged what was found on it.
+@dataclass(frozen=True)
+class Reader:
+    """What detects marks, and its card.
 
     Attributes:
-        notes: Of the decoded picture.
-        regions: What may be digits.
-        tiles: uint8, shape (regions, 28, 28), 0 background, 255 full ink.
+        detect: As `Detector` does it.
+        card: Of the reader.
     """
 
-    notes: tuple[str, ...]
-    regions: Sequence[Region]
-    tiles: NDArray[np.uint8]
+    detect: Detect
+    card: ReaderCard
+
+    @classmethod
+    def load(cls, path: Path) -> Reader:
+        """Loads an ONNX file and the card beside it.
+
+        Raises:
+            ModelError: One of them is missing, damaged or not of a reader.
+        """
+        return cls(Detector(path), ReaderCard.load(locate_card(path)))
+
+
+class _DefaultNetwork:
+    """The network for tiles that comes with inkdigits, loaded when it is first asked."""
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Network.__call__`."""
+        return self._network(tiles)
+
+    @cached_property
+    def _network(self) -> Network:
+        return OnnxNetwork(DEFAULT_TILE_MODEL)
 
 
 class Recognizer:
-    """Reads pictures with one network, loaded once."""
+    """Reads pictures with one reader, and tiles with one network, each loaded once.
+
+    Attributes:
+        network: Classifies tiles.
+        card: Of that network.
+        limits: What pictures may cost to decode.
+        judges_tiles: Whether the network judges what the reader detects, instead of the reader.
+    """
 
     def __init__(
-        self, network: Network, card: Card, *, limits: DecodingLimits = DEFAULT_LIMITS
+        self,
+        network: Network,
+        card: Card,
+        *,
+        reader: Reader | None = None,
+        judges_tiles: bool = True,
+        threshold: float | None = None,
+        limits: DecodingLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Makes a recognizer of a network and its card; `load` does so from a file."""
+        """Makes a recognizer of a network and its card; `load` does so from a file.
+
+        Args:
+            network: Classifies tiles.
+            card: Of the network.
+            reader: What detects marks; None: the one that comes with inkdigits, loaded when the
+                first picture is read.
+            judges_tiles: Whether the network judges what the reader detects.
+            threshold: Least probability of a digit that is read, 0 to 1; None: the card's.
+            limits: What pictures may cost to decode.
+
+        Raises:
+            UsageError: The threshold is not a number from 0 to 1.
+        """
         self.network = network
         self.card = card
         self.limits = limits
+        self.judges_tiles = judges_tiles
+        self._reader = reader
+        self._threshold = None if threshold is None else _check_threshold(threshold)
 
     @classmethod
     def load(
-        cls, model: Path | str = DEFAULT_MODEL, *, limits: DecodingLimits = DEFAULT_LIMITS
+        cls,
+        model: Path | str = DEFAULT_MODEL,
+        *,
+        threshold: float | None = None,
+        limits: DecodingLimits = DEFAULT_LIMITS,
     ) -> Recognizer:
         """Loads an ONNX model and the card beside it.
 
         Args:
-            model: The `.onnx` file, or the folder of a run, whose `model.onnx` it then is; left
-                out, the default model that comes with inkdigits.
+            model: The `.onnx` file, or the folder of a run, whose `model.onnx` it then is; of a
+                reader, or of a network for tiles, which then judges what the reader that comes
+                with inkdigits detects. Left out, that reader alone.
+            threshold: Least probability of a digit that is read, 0 to 1; None: the card's.
             limits: What pictures may cost to decode.
 
         Raises:
-            ModelError: No such model, a damaged one, or one that does not map tiles to ten
-                probabilities; no card, or one of another framing.
+            ModelError: No such model, a damaged one, or one that is neither of a reader nor of
+                tiles; no card, or one of another framing.
+            UsageError: The threshold is not a number from 0 to 1.
         """
         path = Path(model)
         if path.is_dir():
             path = path / "model.onnx"
-        return cls(OnnxNetwork(path), Card.load(locate_card(path)), limits=limits)
+        is_default = path == DEFAULT_MODEL
+        if is_default or is_reader_card(locate_card(path)):
+            return cls(
+                _DefaultNetwork(),
+                Card.load(locate_card(DEFAULT_TILE_MODEL)),
+                reader=None if is_default else Reader.load(path),
+                judges_tiles=False,
+                threshold=threshold,
+                limits=limits,
+            )
+        return cls(
+            OnnxNetwork(path), Card.load(locate_card(path)), threshold=threshold, limits=limits
+        )
+
+    def adapt(
+        self,
+        *,
+        network: Network | None = None,
+        threshold: float | None = None,
+        limits: DecodingLimits | None = None,
+    ) -> Recognizer:
+        """The same recognizer with something else in place of what is given."""
+        return Recognizer(
+            network or self.network,
+            self.card,
+            reader=self._reader,
+            judges_tiles=self.judges_tiles,
+            threshold=self._threshold if threshold is None else threshold,
+            limits=limits or self.limits,
+        )
+
+    @property
+    def reader(self) -> Reader:
+        """What detects marks.
+
+        Raises:
+            ModelError: The reader that comes with inkdigits cannot be loaded.
+        """
+        return self._reader or _load_default_reader()
+
+    @property
+    def threshold(self) -> float:
+        """Least probability of a digit that is read, 0 to 1; errors as for `reader`."""
+        if self._threshold is not None:
+            return self._threshold
+        return self.card.refusal_threshold if self.judges_tiles else self.reader.card.threshold
 
     def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities of the ten digits, given that each tile holds one.
@@ -88,7 +207,7 @@ class Recognizer:
         return keep_digits(self._judge(tiles))
 
     def measure_certainty(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How certain it is that each tile holds one digit, and which: what refusal looks at.
+        """How certain it is that each tile holds one digit, and which.
 
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
@@ -100,13 +219,23 @@ class Recognizer:
         certainties: NDArray[np.float32] = self._judge(tiles)[:, : len(LABELS)].max(axis=1)
         return certainties
 
-    def read(self, picture: PictureSource, *, one_digit: bool = False) -> Reading:
+    def read(
+        self,
+        picture: PictureSource,
+        *,
+        one_digit: bool = False,
+        separators: bool = False,
+        threshold: float | None = None,
+    ) -> Reading:
         """Reads the digits in a picture.
 
         Args:
             picture: A path, bytes, a file object, a Pillow image, or an array as
                 `inkdigits.recognition.decoding.decode_picture` takes it.
-            one_digit: Expect exactly one digit, and take all that is written to belong to it.
+            one_digit: Expect exactly one digit, which is the one in the middle; a note says
+                whether others stand beside it that the picture's edge does not cut.
+            separators: Whether points, commas, dashes, slashes and plus signs are part of the text.
+            threshold: Least probability of a digit that is read, 0 to 1; None: the recognizer's.
 
         Returns:
             The reading; without text, and with the reason, where no digit is.
@@ -114,14 +243,54 @@ class Recognizer:
         Raises:
             PictureFormatError: Not a picture, or a damaged one.
             PictureTooLargeError: Beyond the limits.
+            UsageError: The threshold is not a number from 0 to 1.
         """
-        return self._conclude([self._prepare(picture, one_digit)])[0]
+        if threshold is not None:
+            _check_threshold(threshold)
+        found, notes, shape = self._find(picture, threshold)
+        if one_digit:
+            central, others = keep_central(found, shape)
+            return conclude(central, (*notes, *describe_others(others)), separators=separators)
+        return conclude(found, notes, separators=separators)
+
+    def read_digit(self, picture: PictureSource, *, threshold: float | None = None) -> Digit:
+        """The one digit that a picture holds.
+
+        Args:
+            picture: As `read` takes it.
+            threshold: As in `read`.
+
+        Raises:
+            NoInkError: Nothing is written on the picture.
+            DigitCountError: It does not hold exactly one digit; such as its edge cuts are not
+                counted.
+            PictureFormatError, PictureTooLargeError, UsageError: As in `read`.
+        """
+        if threshold is not None:
+            _check_threshold(threshold)
+        found, notes, shape = self._find(picture, threshold)
+        central, others = keep_central(found, shape)
+        if others:
+            raise DigitCountError(
+                f"the picture holds {1 + len(others)} digits: expected exactly one; crop it, or "
+                "read them all with 'predict'"
+            )
+        reading = conclude(central, notes, separators=False)
+        if not found:
+            raise NoInkError(f"the picture holds {reading.reason}: expected exactly one digit")
+        if reading.reason is not None:
+            raise DigitCountError(
+                f"the picture holds no digit ({reading.reason}): expected exactly one"
+            )
+        return reading.digits[0]
 
     def read_many(
         self,
         pictures: Iterable[PictureSource],
         *,
         one_digit: bool = False,
+        separators: bool = False,
+        threshold: float | None = None,
         n_threads: int | None = None,
     ) -> Iterator[Reading | PictureError]:
         """Reads pictures as they come, several at a time, and gives the readings in their order.
@@ -132,82 +301,57 @@ class Recognizer:
         Args:
             pictures: As `read` takes them.
             one_digit: As in `read`.
+            separators: As in `read`.
+            threshold: As in `read`.
             n_threads: How many are read at the same time; None: one for each core.
 
         Yields:
             For each picture its reading, or the error that `read` would have raised for it.
 
         Raises:
-            UsageError: No threads.
+            UsageError: No threads, or a threshold that is not a number from 0 to 1.
         """
         n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
         if n_threads < 1:
             raise UsageError(f"{n_threads} threads cannot read: expected at least 1")
-        return self._read_stream(iter(pictures), one_digit, n_threads)
+        if threshold is not None:
+            _check_threshold(threshold)
 
-    def _read_stream(
-        self, pictures: Iterator[PictureSource], one_digit: bool, n_threads: int
-    ) -> Iterator[Reading | PictureError]:
-        """Prepares in threads, and judges here, at once, all that is ready by then."""
-        ahead: deque[Future[_Prepared | PictureError]] = deque()
-        with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
+        def read_one(picture: PictureSource) -> Reading | PictureError:
             try:
-                while True:
-                    missing = PICTURES_AHEAD * n_threads - len(ahead)
-                    for picture in islice(pictures, missing):
-                        ahead.append(executor.submit(self._try_to_prepare, picture, one_digit))
-                    if not ahead:
-                        return
-                    ready = [ahead.popleft().result()]
-                    while ahead and ahead[0].done():
-                        ready.append(ahead.popleft().result())
-                    prepared = [found for found in ready if isinstance(found, _Prepared)]
-                    readings = iter(self._conclude(prepared))
-                    for found in ready:
-                        yield next(readings) if isinstance(found, _Prepared) else found
-            finally:  # also where nobody takes the rest
-                for future in ahead:
-                    future.cancel()
+                return self.read(
+                    picture, one_digit=one_digit, separators=separators, threshold=threshold
+                )
+            except PictureError as error:
+                return error
 
-    def _try_to_prepare(self, picture: PictureSource, one_digit: bool) -> _Prepared | PictureError:
-        try:
-            return self._prepare(picture, one_digit)
-        except PictureError as error:
-            return error
+        return _map_in_threads(read_one, iter(pictures), n_threads)
 
-    def _prepare(self, picture: PictureSource, one_digit: bool) -> _Prepared:
-        """All up to the tiles of a picture."""
+    def _find(
+        self, picture: PictureSource, threshold: float | None
+    ) -> tuple[tuple[Found, ...], tuple[str, ...], tuple[int, ...]]:
+        """What stands on a picture, notes on it, and its height and width."""
         decoded = decode_picture(picture, self.limits)
-        ink = extract_ink(decoded.pixels)
-        if one_digit:
-            single = find_single_digit(ink)
-            regions = [] if single is None else [single]
-        else:
-            regions = find_digits(ink, self._judge)
-        tiles = np.array([frame(region.ink) for region in regions], np.uint8)
-        return _Prepared(decoded.notes, regions, tiles.reshape(-1, *TILE_SHAPE))
-
-    def _conclude(self, prepared: Sequence[_Prepared]) -> list[Reading]:
-        """The readings of some pictures, whose tiles the network sees together."""
-        if not prepared:
-            return []
-        judged = iter(self._judge(np.concatenate([picture.tiles for picture in prepared])))
-        return [
-            self._make_reading(picture, list(islice(judged, len(picture.tiles))))
-            for picture in prepared
-        ]
-
-    def _make_reading(self, picture: _Prepared, judged: list[NDArray[np.float32]]) -> Reading:
-        if not picture.regions:
-            return Reading((), picture.notes, reason="no ink")
-        digits = _refuse_text(
-            [
-                self._decide(region, tile, shares)
-                for region, tile, shares in zip(picture.regions, picture.tiles, judged, strict=True)
-            ]
-        )
-        read_any = any(digit.digit is not None for digit in digits)
-        return Reading(digits, picture.notes, None if read_any else _find_main_reason(digits))
+        pixels, notes = decoded.pixels, decoded.notes
+        threshold = self.threshold if threshold is None else threshold
+        detect = self.reader.detect
+        detections = detect(pixels)
+        # The reader says which way is up by its own measure, whoever judges its boxes.
+        turns = find_turn(pixels, detections, detect, self.reader.card.threshold)
+        upright = pixels
+        if turns:
+            upright = np.ascontiguousarray(np.rot90(pixels, turns))
+            detections = detect(upright)
+            notes = (*notes, f"read turned by {90 * turns}° to the left")
+        if detections.unread:
+            notes = (
+                *notes,
+                f"very small writing in {detections.unread} parts of the picture was not read: "
+                "crop them",
+            )
+        judge = self._judge if self.judges_tiles else None
+        found = interpret(upright, detections, threshold, judge)
+        return tuple(turn_back(item, turns, pixels.shape) for item in found), notes, pixels.shape
 
     def _judge(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities of all that the network tells apart, (n, 10) or (n, 11)."""
@@ -219,78 +363,68 @@ class Recognizer:
             )
         return calibrate(probabilities, self.card.temperature)
 
-    def _decide(
-        self, region: Region, tile: NDArray[np.uint8], shares: NDArray[np.float32]
-    ) -> Digit:
-        """Reads a region as a digit, or refuses it."""
-        probabilities = keep_digits(shares[np.newaxis])[0]
-        best, second = (int(digit) for digit in np.argsort(-probabilities)[:2])
-        certainty = float(shares[best])
-        reason = None
-        if certainty < self.card.refusal_threshold:
-            looks_like_none = int(shares.argmax()) == NONE
-            reason = (
-                "not a digit: looks like none"
-                if looks_like_none
-                else f"too uncertain: {best} or {second}"
-            )
-        return Digit(
-            digit=best if reason is None else None,
-            confidence=certainty,
-            probabilities=probabilities,
-            box=region.box,
-            tile=tile,
-            line=region.line,
-            reason=reason,
-        )
 
-
-def _refuse_text(digits: Sequence[Digit]) -> tuple[Digit, ...]:
-    """Refuses whole lines that are text: many letters taken alone are digits, as O, l and S are.
-
-    A line of digits holds next to nothing as high as them that is none; and one badly written
-    number on a page of good ones is no text yet.
-    """
-    if sum(digit.digit is None for digit in digits) <= TEXT_SHARE * len(digits):
-        return tuple(digits)
-    decided = []
-    for digit in digits:
-        tall = [d for d in digits if d.line == digit.line and 2 * d.box.height > digit.box.height]
-        refused = sum(d.digit is None for d in tall)
-        if digit.digit is not None and refused > TEXT_SHARE * len(tall):
-            reason = "not a digit: stands in a line that looks like text"
-            digit = replace(digit, digit=None, reason=reason)
-        decided.append(digit)
-    return tuple(decided)
-
-
-def _find_main_reason(digits: tuple[Digit, ...]) -> str:
-    """Why nothing was read: the reason for the largest of what was refused."""
-    largest = max(digits, key=lambda digit: digit.box.width * digit.box.height)
-    return str(largest.reason)
-
-
-def predict(picture: PictureSource, *, model: Path | str = DEFAULT_MODEL) -> Reading:
+def predict(
+    picture: PictureSource,
+    *,
+    model: Path | str = DEFAULT_MODEL,
+    one_digit: bool = False,
+    separators: bool = False,
+    threshold: float | None = None,
+) -> Reading:
     """Reads the digits in a picture; arguments and errors as in `Recognizer.read` and `load`."""
-    return _load_once(Path(model)).read(picture)
+    return _load_once(Path(model)).read(
+        picture, one_digit=one_digit, separators=separators, threshold=threshold
+    )
 
 
-def predict_digit(picture: PictureSource, *, model: Path | str = DEFAULT_MODEL) -> int:
+def predict_digit(
+    picture: PictureSource,
+    *,
+    model: Path | str = DEFAULT_MODEL,
+    threshold: float | None = None,
+) -> int:
     """The one digit that a picture holds, 0 to 9; `predict` tells its confidence as well.
 
     Raises:
         NoInkError: Nothing is written on the picture.
-        DigitCountError: It does not hold exactly one digit.
+        DigitCountError: It does not hold exactly one digit; digits that its edge cuts are not
+            counted.
         PictureFormatError, PictureTooLargeError, ModelError: As in `predict`.
     """
-    reading = _load_once(Path(model)).read(picture, one_digit=True)
-    if not reading.digits:
-        raise NoInkError(f"the picture holds {reading.reason}: expected exactly one digit")
-    if len(reading.text) != 1:
-        raise DigitCountError(
-            f"the picture holds no digit ({reading.reason}): expected exactly one"
-        )
-    return int(reading.text)
+    return int(_load_once(Path(model)).read_digit(picture, threshold=threshold).character)
+
+
+def _check_threshold(threshold: float) -> float:
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"the threshold is {threshold:g}: expected a number from 0 to 1")
+    return threshold
+
+
+def _map_in_threads(
+    read: Callable[[PictureSource], Reading | PictureError],
+    pictures: Iterator[PictureSource],
+    n_threads: int,
+) -> Iterator[Reading | PictureError]:
+    """Reads pictures in threads, and asks for a few ahead of those that are taken."""
+    ahead: deque[Future[Reading | PictureError]] = deque()
+    with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
+        try:
+            while True:
+                missing = PICTURES_AHEAD * n_threads - len(ahead)
+                for picture in islice(pictures, missing):
+                    ahead.append(executor.submit(read, picture))
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+        finally:  # also where nobody takes the rest
+            for future in ahead:
+                future.cancel()
+
+
+@cache
+def _load_default_reader() -> Reader:
+    return Reader.load(DEFAULT_MODEL)
 
 
 @cache

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.synthesis.camera import take_picture
-from inkdigits.synthesis.layout import Part, Placed, Random, Writing, draw_layout
-from inkdigits.synthesis.papers import draw_paper
+from inkdigits.synthesis.layouts import draw_layout
+from inkdigits.synthesis.papers import draw_paper, resize
+from inkdigits.synthesis.placing import Placed, Random, Writing
 from inkdigits.synthesis.prints import draw_print
 from inkdigits.synthesis.scribes import Scriptorium
 
@@ -40,8 +41,13 @@ _DARK: Final = 0.4
 _LEAST_CONTRAST: Final = 0.9
 """Least difference between ink and what is beside it, in standard deviations of the latter plus two
 grey levels: looked at in 200 windows around this value, people still tell the digit at 1."""
-_OUTLIERS_PX: Final = 6 * PAGE_SIDE
-"""Glyphs that would be larger than this are not drawn."""
+_LARGEST: Final = 6
+"""Glyphs of more sides of the page than this are not drawn: nothing of them but a grey field, and
+much memory."""
+
+
+Box = tuple[float, float, float, float]
+"""x, y, width and height in pixels of the page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +72,7 @@ class DrawnPage:
 
 @dataclass(frozen=True)
 class _Mark:
-    box: tuple[float, float, float, float]
+    box: Box
     label: int
     height_px: float
     sure: bool
@@ -89,11 +95,10 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
     _draw_lines(cover, writing, turn)
     blank = not writing.placed and not writing.lines
     share = _PHOTOGRAPH_SHARES[blank]
+    paper: NDArray[np.float32] | None = None
     if scribes.photographs and random.random() < share:
         photograph = scribes.photographs[random.integers(len(scribes.photographs))]
-        paper: NDArray[np.float32] | None = _cut(photograph, cover.shape, random)
-    else:
-        paper = None
+        paper = _cut(photograph, _shape(cover), random)
     picture, visible = _photograph(cover, paper, height_px, random)
     marks = [
         replace(mark, sure=mark.sure and _is_legible(mark, cover, picture, visible))
@@ -131,13 +136,14 @@ def _draw_glyph(
 ) -> list[_Mark]:
     """Draws a glyph over what is there; returns its marks with their boxes on the page."""
     ink, matrix = placed.glyph.ink, np.vstack([placed.matrix, (0, 0, 1)])
+    exact = turn @ matrix
     shrink = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     factor = 1.0
     if shrink < 0.7:  # a linear map alone would skip pixels
         factor = max(shrink, 1 / min(ink.shape))
-        size = (max(round(ink.shape[1] * factor), 1), max(round(ink.shape[0] * factor), 1))
-        matrix = matrix @ np.diag([ink.shape[1] / size[0], ink.shape[0] / size[1], 1])
-        ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        smaller = (max(round(ink.shape[1] * factor), 1), max(round(ink.shape[0] * factor), 1))
+        matrix = matrix @ np.diag([ink.shape[1] / smaller[0], ink.shape[0] / smaller[1], 1])
+        ink = cv2.resize(ink, smaller, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     whole = turn @ matrix
     height, width = ink.shape
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
@@ -147,11 +153,12 @@ def _draw_glyph(
     side = cover.shape[0]
     if right <= 0 or bottom <= 0 or left >= side or top >= side:
         return []
-    if right - left > _OUTLIERS_PX or bottom - top > _OUTLIERS_PX:
+    if max(right - left, bottom - top) > _LARGEST * side:
         return []
     # OpenCV counts from the middle of the first pixel, the maps from its corner.
     offset = _shift(-left - 0.5, -top - 0.5) @ whole @ _shift(0.5, 0.5)
-    patch = cv2.warpPerspective(ink, offset, (right - left, bottom - top))
+    size = (right - left, bottom - top)
+    patch = cv2.warpPerspective(ink, offset, size).astype(np.uint8, copy=False)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, side), min(bottom, side)
     window = patch[y0 - top : y1 - top, x0 - left : x1 - left]
     target = cover[y0:y1, x0:x1]
@@ -160,7 +167,7 @@ def _draw_glyph(
     for part in placed.parts:
         if part.label is None:
             continue
-        box = _measure(patch, part, whole, left, top, factor)
+        box = _measure(patch, left, top) if part.box is None else _map_box(part.box, exact)
         if box is not None:
             share = _visible_share(box, side) if part.box else _inked_share(patch, window)
             if share >= _LOST:
@@ -174,25 +181,21 @@ def _shift(x: float, y: float) -> NDArray[np.float64]:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
-def _measure(
-    patch: NDArray[np.uint8],
-    part: Part,
-    whole: NDArray[np.float64],
-    left: int,
-    top: int,
-    factor: float,
-) -> tuple[float, float, float, float] | None:
-    """The box of a part on the page: x, y, width, height."""
-    if part.box is None:
-        level = min(int(_INKED * 255), int(patch.max()) // 2)
-        x, y, width, height = cv2.boundingRect((patch > level).astype(np.uint8))
-        return (left + x, top + y, width, height) if width else None
-    x0, y0, x1, y1 = (value * factor for value in part.box)
+def _measure(patch: NDArray[np.uint8], left: int, top: int) -> Box | None:
+    """The box of all ink of a patch that lies at a place of the page."""
+    level = min(int(_INKED * 255), int(patch.max()) // 2)
+    x, y, width, height = cv2.boundingRect((patch > level).astype(np.uint8))
+    return (left + x, top + y, width, height) if width else None
+
+
+def _map_box(box: Box, matrix: NDArray[np.float64]) -> Box:
+    """The box on the page of a part (left, top, right, bottom in pixels of its glyph)."""
+    x0, y0, x1, y1 = box
     # A slanted letter keeps about its width: the middles of its sides say where it is.
     middles = np.array(
         [[(x0 + x1) / 2, y0], [(x0 + x1) / 2, y1], [x0, (y0 + y1) / 2], [x1, (y0 + y1) / 2]]
     )
-    up, down, before, after = cv2.perspectiveTransform(middles[np.newaxis], whole)[0]
+    up, down, before, after = cv2.perspectiveTransform(middles[np.newaxis], matrix)[0]
     width = abs(after[0] - before[0]) + 0.5 * abs(up[0] - down[0])
     height = abs(down[1] - up[1])
     middle = (up + down + before + after) / 4
@@ -203,12 +206,12 @@ def _inked_share(patch: NDArray[np.uint8], window: NDArray[np.uint8]) -> float:
     return float(window.sum(dtype=np.float64) / max(patch.sum(dtype=np.float64), 1))
 
 
-def _visible_share(box: tuple[float, float, float, float], side: int) -> float:
+def _visible_share(box: Box, side: int) -> float:
     *_, width, height = _clip(box, side)
     return max(width, 0) * max(height, 0) / max(box[2] * box[3], 1e-6)
 
 
-def _clip(box: tuple[float, float, float, float], side: int) -> tuple[float, float, float, float]:
+def _clip(box: Box, side: int) -> Box:
     x0, y0 = max(box[0], 0.0), max(box[1], 0.0)
     x1, y1 = min(box[0] + box[2], side), min(box[1] + box[3], side)
     return (x0, y0, x1 - x0, y1 - y0)
@@ -241,13 +244,13 @@ def _photograph(
     if paper is None and random.random() < _CANVAS_SHARE:
         return _draw_canvas(cover, height_px, random), np.ones(cover.shape, np.float32)
     if paper is None:
-        paper = draw_paper(cover.shape, height_px, random)
+        paper = draw_paper(_shape(cover), height_px, random)
     if random.random() < _PRINT_SHARE:
-        printed = draw_print(cover.shape, height_px, random)
+        printed = draw_print(_shape(cover), height_px, random)
         paper = paper * (1 - printed * random.uniform(0.3, 1))
     if random.random() < 0.3:  # the pen skips on the paper's grain
         noise = random.standard_normal((64, 64), np.float32)
-        noise = cv2.resize(noise, cover.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        noise = resize(noise, _shape(cover), cv2.INTER_LINEAR)
         cover = cover * np.clip(1 - random.uniform(0.1, 0.5) * np.abs(noise), 0, 1)
     contrast = random.uniform(0.25, 1) ** 0.8 * cover
     tone = random.uniform(0, 0.3)
@@ -258,8 +261,12 @@ def _photograph(
     return take_picture(np.clip(page, 0, 1).astype(np.float32), random, height_px)
 
 
+def _shape(cover: NDArray[np.float32]) -> tuple[int, int]:
+    return cover.shape[0], cover.shape[1]
+
+
 def _cut(
-    photograph: NDArray[np.float32], shape: tuple[int, ...], random: Random
+    photograph: NDArray[np.float32], shape: tuple[int, int], random: Random
 ) -> NDArray[np.float32]:
     """A square of a photograph, of any size, brought to the size of the page."""
     most = min(photograph.shape)
@@ -268,7 +275,7 @@ def _cut(
     column = random.integers(photograph.shape[1] - side + 1)
     square = photograph[row : row + side, column : column + side]
     way = cv2.INTER_AREA if side > shape[0] else cv2.INTER_LINEAR
-    cut = cv2.resize(square, shape[::-1], interpolation=way)
+    cut = resize(square, shape, way)
     return np.ascontiguousarray(cut[:, :: random.choice([-1, 1])])
 
 
@@ -279,10 +286,10 @@ def _draw_canvas(cover: NDArray[np.float32], height_px: float, random: Random) -
         # MNIST's digits are 20 pixels high; of fewer than 9, few can be read.
         few = float(np.exp(random.uniform(np.log(9), np.log(28)))) / height_px
         if few < 0.8:
-            size = (max(round(few * cover.shape[1]), 8), max(round(few * cover.shape[0]), 8))
-            small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
+            size = (max(round(few * cover.shape[0]), 8), max(round(few * cover.shape[1]), 8))
+            small = resize(levels, size, cv2.INTER_AREA)
             way = cv2.INTER_NEAREST if random.random() < 0.15 else cv2.INTER_LINEAR
-            levels = cv2.resize(small, cover.shape[::-1], interpolation=way)
+            levels = resize(small, _shape(cover), way)
             levels = np.clip(levels * random.uniform(1, 1.4), 0, 1)
     if random.random() < 0.5:
         levels = 1 - levels

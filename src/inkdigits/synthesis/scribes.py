@@ -10,12 +10,14 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from inkdigits.data import LabelledImages
+from inkdigits.errors import UsageError
 from inkdigits.recognition.alphabet import CHARACTERS, DASH, DIGITS, OTHER
 from inkdigits.recognition.framing import measure_stroke
 from inkdigits.synthesis.digit_forms import write_other_form
+from inkdigits.synthesis.font_glyphs import FAINT, has_character, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph, Ink
 from inkdigits.synthesis.pens import bend, break_stroke, change_pen, enlarge
 from inkdigits.synthesis.strokes import LABELS as STROKE_LABELS
@@ -28,15 +30,18 @@ LABELS: Final = {
 }
 """Class of each character that is a class of its own; all others are `OTHER`."""
 
-_FAINT: Final = 48
-"""Paler ink, of 255, is the fringe of strokes; boxes leave it out."""
 _OTHER_FORM_SHARE: Final = 0.35
-_NEW_PEN_SHARE: Final = 0.6
-_BROKEN_SHARE: Final = 0.04
-"""Of the digits of MNIST's writers; a third in a European form is about what the forms 1, 6, 7 and
+"""Of the digits of MNIST's writers: a third in a European form is about what the forms 1, 6, 7 and
 9 of `digit_forms` need to be as common as the American ones."""
+_NEW_PEN_SHARE: Final = 0.6
+"""Of them, redrawn with another pen: MNIST's own pens and scanner keep the rest."""
+_BROKEN_SHARE: Final = 0.04
+"""Of them, with a gap, as a pen that skips leaves it: rare, as on paper."""
 _NEARBY: Final = 0.12
 """A writer's digits come from this share of the digits of like stroke width."""
+_FIELD_SHARE: Final = 0.035
+"""Most that a font's character is bent, in its longer side (standard deviation of a random field of
+4 × 4 places): 2 of 64 pixels, less than a stroke is wide."""
 
 
 class Scribe(Protocol):
@@ -71,6 +76,9 @@ class DigitBank:
             digits: Tiles to take from, of all ten digits.
             n: How many glyphs to prepare.
             random: Chooses digits, forms and pens.
+
+        Raises:
+            UsageError: One of the ten digits is not among those chosen.
         """
         chosen = random.permutation(len(digits))[:n]
         glyphs: list[list[tuple[float, Glyph]]] = [[] for _ in DIGITS]
@@ -89,6 +97,12 @@ class DigitBank:
             scale = GLYPH_HEIGHT / max(cropped.shape)
             glyph = Glyph(_scale(cropped, scale), 0.0, label)
             glyphs[label].append((measure_stroke(glyph.ink), glyph))
+        if missing := [
+            digit for digit, of_label in zip(DIGITS, glyphs, strict=True) if not of_label
+        ]:
+            raise UsageError(
+                f"no {', '.join(missing)} among the {len(chosen)} digits to write with: take more"
+            )
         self._glyphs = [
             [glyph for _, glyph in sorted(of_label, key=lambda pair: pair[0])]
             for of_label in glyphs
@@ -106,15 +120,15 @@ class BankScribe:
 
     is_slanted = False
 
-    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
-        """As `Scribe.write_run`: not joined."""
-        return None
-
     def __init__(self, bank: DigitBank, marks: Scribe, random: np.random.Generator) -> None:
         """Chooses a stroke width; `marks` writes what is not a digit."""
         self._bank = bank
         self._width = random.random()
         self._marks = marks
+
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """As `Scribe.write_run`: not joined."""
+        return None
 
     def write(self, character: str, random: np.random.Generator) -> Glyph:
         """As `Scribe.write`."""
@@ -128,25 +142,46 @@ class FontScribe:
 
     is_slanted = False
 
-    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
-        """As `Scribe.write_run`: not joined."""
-        return None
-
-    def __init__(self, font: Path, random: np.random.Generator, *, bending: float = 1.0) -> None:
+    def __init__(
+        self,
+        font: Path,
+        random: np.random.Generator,
+        *,
+        others: Sequence[Path] = (),
+        bending: float = 1.0,
+    ) -> None:
         """Takes a font file.
 
         Args:
             font: A file that Pillow opens.
             random: Chooses how thick the strokes become.
+            others: Fonts for the characters that this one lacks.
             bending: 0 keeps the font's forms.
         """
         self._font = font
+        self._others = others
         self._bending = bending
         self._thicker = int(random.choice([-1, 0, 0, 0, 1, 2])) if bending else 0
 
+    def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
+        """As `Scribe.write_run`: not joined."""
+        return None
+
     def write(self, character: str, random: np.random.Generator) -> Glyph:
-        """As `Scribe.write`."""
-        ink, top = render(self._font, character)
+        """As `Scribe.write`.
+
+        Raises:
+            UsageError: Neither the font nor one of the others has the character.
+        """
+        font = self._font
+        if not has_character(font, character):
+            able = [other for other in self._others if has_character(other, character)]
+            if not able:
+                raise UsageError(
+                    f"no font has {character!r}: looked at {font.name} and {len(self._others)} more"
+                )
+            font = able[int(random.integers(len(able)))]
+        ink, top = render(font, character)
         if self._bending:
             ink = warp(ink, random, self._bending, self._thicker)
         return Glyph(ink, top, LABELS.get(character, OTHER))
@@ -157,61 +192,21 @@ class StrokeScribe:
 
     is_slanted = True
 
+    def __init__(self, others: Scribe, random: np.random.Generator) -> None:
+        """Draws the hand."""
+        self.hand = StrokeHand.draw(random)
+        self._others = others
+
     def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
         """As `Scribe.write_run`."""
         if not all(character in STROKE_LABELS for character in text):
             return None
         return self.hand.write_joined(text, random)
 
-    def __init__(self, others: Scribe, random: np.random.Generator) -> None:
-        """Draws the hand."""
-        self.hand = StrokeHand.draw(random)
-        self._others = others
-
     def write(self, character: str, random: np.random.Generator) -> Glyph:
         """As `Scribe.write`."""
         writer = self.hand if character in STROKE_LABELS else self._others
         return writer.write(character, random)
-
-
-@lru_cache(maxsize=512)
-def _load_font(path: Path) -> tuple[ImageFont.FreeTypeFont, int, int]:
-    """A font in which digits are about `GLYPH_HEIGHT` high, and where they begin and end."""
-    font = ImageFont.truetype(path, 100)
-    _, top, _, bottom = font.getbbox("0123456789", anchor="ls")
-    font = font.font_variant(size=max(round(100 * GLYPH_HEIGHT / max(bottom - top, 1)), 8))
-    _, top, _, bottom = font.getbbox("0", anchor="ls")
-    return font, int(top), int(bottom)
-
-
-@lru_cache(maxsize=20_000)
-def render(path: Path, text: str) -> tuple[Ink, float]:
-    """Draws a text with a font.
-
-    Args:
-        path: The font's file.
-        text: One character, or a word.
-
-    Returns:
-        Its ink as `Glyph.ink`, and the distance of its upper edge below that of the digits, in
-        heights of a digit. A character that leaves no ink gives one pixel of full ink.
-    """
-    font, top, bottom = _load_font(path)
-    left, upper, right, lower = (int(v) for v in font.getbbox(text, anchor="ls"))
-    canvas = Image.new("L", (max(right - left, 1) + 8, max(lower - upper, 1) + 8))
-    ImageDraw.Draw(canvas).text((4 - left, 4 - upper), text, 255, font, anchor="ls")
-    whole = np.asarray(canvas)
-    x, y, width, height = cv2.boundingRect((whole > _FAINT).astype(np.uint8))
-    if not width:
-        return np.full((1, 1), 255, np.uint8), 0.0
-    offset = (y - 4 + upper - top) / max(bottom - top, 1)
-    return whole[y : y + height, x : x + width].copy(), float(offset)
-
-
-def list_advances(path: Path, text: str) -> list[float]:
-    """Where each character of a text begins, in pixels of `render`, from the first one's."""
-    font, _, _ = _load_font(path)
-    return [float(font.getlength(text[:n])) for n in range(len(text))]
 
 
 def warp(ink: Ink, random: np.random.Generator, strength: float, thicker: int) -> Ink:
@@ -220,16 +215,17 @@ def warp(ink: Ink, random: np.random.Generator, strength: float, thicker: int) -
     margin = max(height, width) // 6 + 2
     framed = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
     rows, columns = framed.shape
-    reach = strength * random.uniform(0, 0.035) * max(height, width)
+    reach = strength * random.uniform(0, _FIELD_SHARE) * max(height, width)
     field = (reach * random.standard_normal((4, 4, 2))).astype(np.float32)
     field = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
     places_x, places_y = _grid(rows, columns)
-    bent = cv2.remap(framed, places_x + field[..., 0], places_y + field[..., 1], cv2.INTER_LINEAR)
+    places_x, places_y = places_x + field[..., 0], places_y + field[..., 1]
+    bent = cv2.remap(framed, places_x, places_y, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     if thicker > 0:
-        bent = cv2.dilate(bent, np.ones((3, 3), np.uint8), iterations=thicker)
+        bent = cv2.dilate(bent, np.ones((3, 3), np.uint8), iterations=thicker).astype(np.uint8)
     elif thicker < 0 and measure_stroke(bent) > 5:  # thinner pens would leave gaps
-        bent = cv2.erode(bent, np.ones((3, 3), np.uint8))
-    cropped = crop_ink(bent.astype(np.uint8, copy=False))
+        bent = cv2.erode(bent, np.ones((3, 3), np.uint8)).astype(np.uint8, copy=False)
+    cropped = crop_ink(bent)
     return cropped if cropped.size else ink
 
 
@@ -241,7 +237,7 @@ def _grid(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.floa
 
 def crop_ink(ink: Ink) -> Ink:
     """The part of a canvas that holds ink; empty where there is none."""
-    x, y, width, height = cv2.boundingRect((ink > _FAINT).astype(np.uint8))
+    x, y, width, height = cv2.boundingRect((ink > FAINT).astype(np.uint8))
     return np.ascontiguousarray(ink[y : y + height, x : x + width])
 
 
@@ -274,8 +270,8 @@ class Scriptorium:
 
         Args:
             bank: MNIST's digits.
-            handwriting: Files of handwriting fonts.
-            printed: Files of printed fonts.
+            handwriting: Files of handwriting fonts, at least one.
+            printed: Files of printed fonts, at least one.
             photographs: Pictures without writing, for pages without paper.
             shares: How often the writer is one of MNIST's, a handwriting font, a stroke hand, a
                 printed font; they sum to 1.
@@ -283,23 +279,29 @@ class Scriptorium:
         self.bank = bank
         self.handwriting = handwriting
         self.printed = printed
-        self.photographs = [
-            np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in photographs
-        ]
+        self.photographs = [_load_grey(path) for path in photographs]
         self._shares = shares
 
     def hire(self, random: np.random.Generator) -> Scribe:
         """Chooses who writes the next digits."""
         kind = random.choice(4, p=self._shares)
-        font = FontScribe(self.choose_font(random), random)
+        font = self.hire_font(random)
         if kind == 0:
             return BankScribe(self.bank, StrokeScribe(font, random), random)
         if kind == 1:
             return font
         if kind == 2:
             return StrokeScribe(font, random)
-        return FontScribe(self.printed[random.integers(len(self.printed))], random, bending=0.0)
+        printed = self.printed[int(random.integers(len(self.printed)))]
+        others = [*self.printed, *self.handwriting]
+        return FontScribe(printed, random, others=others, bending=0.0)
 
-    def choose_font(self, random: np.random.Generator) -> Path:
-        """Chooses a handwriting font."""
-        return self.handwriting[random.integers(len(self.handwriting))]
+    def hire_font(self, random: np.random.Generator) -> FontScribe:
+        """Chooses a handwriting font, with the others for what it lacks."""
+        font = self.handwriting[int(random.integers(len(self.handwriting)))]
+        return FontScribe(font, random, others=self.handwriting)
+
+
+def _load_grey(path: Path) -> NDArray[np.float32]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"), np.float32) / np.float32(255)

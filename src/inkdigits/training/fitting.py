@@ -30,9 +30,8 @@ from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras, mak
 from inkdigits.training.interruption import sigterm_as_interrupt
 from inkdigits.training.networks import build_network, build_optimizer
 from inkdigits.training.own_pictures import add_copies, load_tiles
-from inkdigits.training.reader import is_reader_run, resume_reader, train_reader
-from inkdigits.training.reader_recipes import READER_RECIPES, ReaderRecipe, get_reader_recipe
-from inkdigits.training.recipes import Recipe, get_recipe
+from inkdigits.training.reader_recipes import ReaderRecipe, find_recipe, is_reader_run
+from inkdigits.training.recipes import Recipe
 from inkdigits.training.runs import Checkpoint, Run, Settings, list_versions
 
 # Between two looks at the progress; PyTorch looks after each.
@@ -52,7 +51,7 @@ def train(
     output: Path | str | None = None,
     progress: bool = True,
 ) -> Run:
-    """Trains a recipe on MNIST in a new run folder.
+    """Trains a recipe in a new run folder: a network for tiles on MNIST, a reader on drawn pages.
 
     On one machine with the same threads the same settings give the same weights: each epoch's
     order and dropout follow from the seed and the epoch's number alone.
@@ -63,9 +62,9 @@ def train(
         seed: Of weights, validation split, order and dropout; 0 to 2**32 - 1.
         data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
         pictures: A folder of labelled pictures, such as corrections, whose single digits are
-            trained on as well, repeated to 2 % of the images; None: none.
+            trained on as well, repeated to 2 % of the images; None: none. Not for readers.
         teachers: Folders of runs, or `.onnx` files, whose mean judgement of each tile is learnt
-            beside its label (Hinton et al., 2015).
+            beside its label (Hinton et al., 2015). Not for readers.
         output: The run folder, which must not exist; None: the first free `runs/<recipe>-…`.
         progress: Whether to report to stderr while training.
 
@@ -74,8 +73,9 @@ def train(
 
     Raises:
         RecipeError: An unknown recipe, field or value, or a network that cannot be built.
-        UsageError: Overrides for a recipe that is no name, more validation images than images, or
-            teachers that do not know what is no digit for a recipe that learns it.
+        UsageError: Overrides for a recipe that is no name, more validation images than images,
+            teachers that do not know what is no digit for a recipe that learns it, or pictures or
+            teachers for a reader.
         ModelError: One of `teachers` is not there or damaged.
         DataFormatError, DataUnavailableError: No whole MNIST, or no digit in `pictures`.
         PictureError: One of `pictures` cannot be read.
@@ -83,18 +83,19 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
         MissingExtraError: Keras or matplotlib is not installed.
     """
-    if isinstance(recipe, str) and recipe in READER_RECIPES:
-        recipe = get_reader_recipe(recipe, overrides)
+    if isinstance(recipe, str):
+        recipe = find_recipe(recipe, overrides)
+    elif overrides:
+        raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a recipe")
     if isinstance(recipe, ReaderRecipe):
         if pictures is not None or teachers:
             raise UsageError(
                 f"{recipe.name} learns from drawn pages alone: leave pictures and teachers out"
             )
+        load_keras()  # which says what to install where it is missing
+        from inkdigits.training.reader import train_reader  # loads onnx
+
         return train_reader(recipe, seed=seed, data=data, output=output, progress=progress)
-    if isinstance(recipe, str):
-        recipe = get_recipe(recipe, overrides)
-    elif overrides:
-        raise UsageError("overrides go with a recipe's name: use dataclasses.replace on a Recipe")
     if not has_16_bit_arithmetic():
         recipe = replace(recipe, precision="float32")
     # What cannot be built, split, taught or drawn must not leave a folder behind.
@@ -119,7 +120,7 @@ def train(
 
 
 def resume(folder: Path | str, *, progress: bool = True) -> Run:
-    """Continues an interrupted run in its folder, from its last whole epoch.
+    """Continues an interrupted run in its folder, from its last whole epoch or, of a reader, step.
 
     A run that has finished is returned as it is.
 
@@ -133,7 +134,10 @@ def resume(folder: Path | str, *, progress: bool = True) -> Run:
         TrainingInterrupted: As in `train`, as the other errors are.
     """
     run = Run.open(folder)
-    if is_reader_run(run):
+    if is_reader_run(run.folder):
+        load_keras()
+        from inkdigits.training.reader import resume_reader
+
         return resume_reader(run, progress=progress)
     settings = run.load_settings()
     if run.is_finished:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from inkdigits.errors import RunError
 from inkdigits.files import write_whole
 from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras
+from inkdigits.training.interruption import interrupts_held_back
 from inkdigits.training.reader_feed import Part, Source, draw_batches
 from inkdigits.training.reader_networks import build_detector, build_judge
 from inkdigits.training.reader_recipes import ReaderRecipe
@@ -21,8 +23,10 @@ from inkdigits.training.reader_targets import compute_detector_loss
 
 HISTORY_COLUMNS: Final = ("part", "step", "samples", "loss", "samples_per_s")
 CHECKPOINT_S: Final = 120.0
+"""Between two checkpoints: what is lost where the machine stops. A checkpoint takes a second."""
 REPORT_STEPS: Final = 50
 _WARMUP_STEPS: Final = 500
+"""As AdamW's estimates of squared gradients need some hundreds of steps to settle (β₂ = 0.999)."""
 _DECAY: Final = 0.3
 """The rate rises over the first steps, falls to 0 over the last share of them, and is level in
 between, so that a fit can be lengthened (Hägele et al., 2024)."""
@@ -30,12 +34,21 @@ between, so that a fit can be lengthened (Hägele et al., 2024)."""
 
 @dataclass(eq=False)
 class PartFit:
-    """One of the two networks, and how far its fit has come."""
+    """One of the two networks, and how far its fit has come.
+
+    Attributes:
+        part: Which of the two.
+        recipe: How it learns.
+        network: The compiled Keras model.
+        step: Number of the next step, from 0.
+        seconds: That the fit has taken, without what was lost by interruptions.
+    """
 
     part: Part
     recipe: ReaderRecipe
     network: Any
     step: int = 0
+    seconds: float = 0.0
 
     @property
     def n_steps(self) -> int:
@@ -59,7 +72,13 @@ class PartFit:
 
     @classmethod
     def start(cls, part: Part, recipe: ReaderRecipe, seed: int) -> PartFit:
-        """Builds and compiles the network."""
+        """Builds and compiles the network.
+
+        Args:
+            part: Which of the two.
+            recipe: How it learns; its precision holds where the processor has such arithmetic.
+            seed: Of weights and dropout.
+        """
         keras = load_keras()
         keras.utils.set_random_seed(seed)
         precision = recipe.precision if has_16_bit_arithmetic() else "float32"
@@ -80,24 +99,29 @@ class PartFit:
         return fit
 
     def run_step(self, inputs: NDArray[Any], targets: NDArray[Any]) -> float:
-        """One step on a batch; returns its loss."""
+        """One step on a batch.
+
+        Args:
+            inputs: Pictures or windows, shape (n, side, side), as `draw_batch` gives them.
+            targets: Of them.
+
+        Returns:
+            The loss before the step.
+        """
         self.network.optimizer.learning_rate = self.rate
         outputs = self.network.train_on_batch(inputs[..., np.newaxis].astype(np.float32), targets)
         self.step += 1
         return float(np.asarray(outputs).reshape(-1)[0])
 
     def save(self, path: Path) -> None:
-        """Writes all that the fit goes on from; replaces `path`."""
-        arrays = {
-            f"{kind}-{index:03}": np.asarray(variable.numpy())
-            for kind, variables in (
-                ("weights", self.network.variables),
-                ("optimizer", self.network.optimizer.variables),
-            )
-            for index, variable in enumerate(variables)
-        }
+        """Writes all that the fit goes on from; replaces `path`.
+
+        Raises:
+            OutputError: A full disk, or a folder that cannot be written.
+        """
+        arrays = {name: np.asarray(variable.numpy()) for name, variable in self._list_variables()}
         with write_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, step=self.step, **arrays)
+            np.savez(file, step=self.step, seconds=self.seconds, **arrays)  # type: ignore[arg-type]
 
     def restore(self, path: Path) -> None:
         """Takes up what `save` wrote.
@@ -105,19 +129,30 @@ class PartFit:
         Raises:
             RunError: The file is damaged, or of another network.
         """
+        variables = dict(self._list_variables())
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                for kind, variables in (
-                    ("weights", self.network.variables),
-                    ("optimizer", self.network.optimizer.variables),
-                ):
-                    for index, variable in enumerate(variables):
-                        variable.assign(arrays[f"{kind}-{index:03}"])
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                # Checkpoints of the first readers do not say their seconds.
+                if set(arrays) - {"seconds"} != {"step", *variables}:
+                    raise ValueError("other variables")
+                for name, variable in variables.items():
+                    variable.assign(arrays[name])
                 self.step = int(arrays["step"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+                self.seconds = float(arrays["seconds"]) if "seconds" in arrays else 0.0
+        except Exception as error:  # zipfile, NumPy and each backend have their own
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
             raise RunError(
-                f"{path} is not a checkpoint of this network ({error}): start a new run"
+                f"{path} is not a checkpoint of this network ({reason}): start a new run"
             ) from error
+
+    def _list_variables(self) -> Iterator[tuple[str, Any]]:
+        """All variables of network and optimizer, with their names in checkpoints."""
+        for kind, variables in (
+            ("weights", self.network.variables),
+            ("optimizer", self.network.optimizer.variables),
+        ):
+            for index, variable in enumerate(variables):
+                yield f"{kind}-{index:03}", variable
 
     def take_average(self) -> None:
         """Puts the running mean of the weights in the place of the weights."""
@@ -143,30 +178,48 @@ def fit_part(
 
     Returns:
         The fit at its end, with averaged weights.
+
+    Raises:
+        RunError: The checkpoint is damaged, or a process that draws pages died.
+        OutputError: The checkpoint cannot be written.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the checkpoint is of the last whole step.
     """
     fit = PartFit.start(part, source.recipe, source.seed)
     checkpoint = folder / f"{part}.npz"
     if checkpoint.exists():
         fit.restore(checkpoint)
-    saved = started = time.monotonic()
-    losses: list[float] = []
-    for batch in draw_batches(part, source, range(fit.step, fit.n_steps), n_processes):
-        losses.append(fit.run_step(*batch))
-        now = time.monotonic()
-        if fit.step % REPORT_STEPS == 0 or fit.step == fit.n_steps:
-            rate = len(losses) * fit.batch / max(now - started, 1e-9)
-            report(
-                {
-                    "part": part,
-                    "step": fit.step,
-                    "samples": fit.step * fit.batch,
-                    "loss": round(float(np.mean(losses)), 5),
-                    "samples_per_s": round(rate, 1),
-                }
-            )
-            started, losses = now, []
-        if now - saved > CHECKPOINT_S or fit.step == fit.n_steps:
-            fit.save(checkpoint)
-            saved = now
+    first, losses = fit.step, list[float]()
+    saved = reported = counted = time.monotonic()
+    with closing(draw_batches(part, source, range(first, fit.n_steps), n_processes)) as batches:
+        try:
+            for batch in batches:
+                with interrupts_held_back():
+                    losses.append(fit.run_step(*batch))
+                    now = time.monotonic()
+                    fit.seconds, counted = fit.seconds + now - counted, now
+                if fit.step % REPORT_STEPS == 0 or fit.step == fit.n_steps:
+                    report(_describe(fit, losses, now - reported))
+                    losses, reported = [], now
+                if now - saved > CHECKPOINT_S:
+                    fit.save(checkpoint)
+                    saved = now
+        except (KeyboardInterrupt, RunError):
+            if fit.step > first:
+                with interrupts_held_back():
+                    fit.save(checkpoint)
+            raise
+    if fit.step > first:
+        fit.save(checkpoint)
     fit.take_average()
     return fit
+
+
+def _describe(fit: PartFit, losses: list[float], seconds: float) -> dict[str, Any]:
+    """A row of `HISTORY_COLUMNS` for the last steps."""
+    return {
+        "part": fit.part,
+        "step": fit.step,
+        "samples": fit.step * fit.batch,
+        "loss": round(float(np.mean(losses)), 5),
+        "samples_per_s": round(len(losses) * fit.batch / max(seconds, 1e-9), 1),
+    }

@@ -45,8 +45,8 @@ class ReaderSettings:
             300 dots per inch and more, and 48 megabytes as float32.
         max_overlap: Of two boxes with a larger intersection over union the worse one goes.
         kept_boxes: Boxes that the judge sees at most; a dense page of a form has some 200 marks.
-        max_contained: A box of which more than this share lies within a better one goes: part of a
-            digit taken for a digit.
+        max_contained: Of two boxes that share more than this part of the smaller one, the worse one
+            goes: a part of a digit taken for a digit, or two digits taken for one.
         free_classes: Classes whose boxes may lie within others, since handwriting puts them there.
         free_score: They do where the detector's own probability of their class is at least this.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
@@ -71,7 +71,9 @@ class ReaderSettings:
 
 
 def build_reader(
-    detector: onnx.ModelProto, judge: onnx.ModelProto, settings: ReaderSettings | None = None
+    detector: onnx.ModelProto,
+    judge: onnx.ModelProto | None,
+    settings: ReaderSettings | None = None,
 ) -> onnx.ModelProto:
     """Assembles the graph that reads a whole picture.
 
@@ -81,7 +83,7 @@ def build_reader(
             "too small to read", offset of the centre in cells (x, y), logarithms of width and
             height in pixels.
         judge: Network from windows as `crop_windows` gives them, float32 (n, 48, 48, 1), to logits,
-            float32 (n, 17).
+            float32 (n, 17); None: the detector's own classes count.
         settings: Constants; None: the defaults.
 
     Returns:
@@ -95,7 +97,8 @@ def build_reader(
         ModelError: A network of other shapes.
     """
     _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
-    _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
+    if judge is not None:
+        _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
     settings = settings or ReaderSettings()
     writer = GraphWriter()
     whole = writer.value("picture")
@@ -103,8 +106,9 @@ def build_reader(
     picture = _write_working_picture(writer, whole, size, settings.max_pixels)
     found = write_levels(writer, detector, picture, settings.levels)
     rows = _suppress(writer, found.boxes, settings)
-    windows = _write_windows(writer, picture, rows)
-    logits = writer.inline(judge, "judge", windows)
+    logits = None
+    if judge is not None:
+        logits = writer.inline(judge, "judge", _write_windows(writer, picture, rows))
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
@@ -234,22 +238,25 @@ def _align(writer: GraphWriter, picture: Value, corners: Value, sides: Value, fa
     )
 
 
-def _combine(writer: GraphWriter, logits: Value, found: Value, settings: ReaderSettings) -> Value:
+def _combine(
+    writer: GraphWriter, logits: Value | None, found: Value, settings: ReaderSettings
+) -> Value:
     """Probabilities of 16 classes and none: p_judge x (p_detector + floor)^w, tempered.
 
     The detector's probability of none is what its best class leaves.
 
     Args:
         writer: The main graph.
-        logits: The judge's: float32, shape (n, 17).
+        logits: The judge's: float32, shape (n, 17); None: it says nothing.
         found: The detector's probabilities: float32, shape (n, 16); they do not sum to 1.
         settings: Weight, floor and temperature.
     """
     none = 1.0 - found.reduce("Max", 1, keep=True)
     seen = writer.op("Log", writer.concat(found, none, axis=1) + settings.detector_floor)
-    judged = writer.op("LogSoftmax", logits, axis=1)
-    product = (judged + seen * settings.detector_weight) / settings.temperature
-    return writer.op("Softmax", product, axis=1)
+    product = seen * settings.detector_weight
+    if logits is not None:
+        product = product + writer.op("LogSoftmax", logits, axis=1)
+    return writer.op("Softmax", product / settings.temperature, axis=1)
 
 
 def _select(
@@ -257,7 +264,8 @@ def _select(
 ) -> dict[str, Value]:
     """The boxes that count, best first.
 
-    A box goes if its best class is improbable, or if it lies mostly within a better one. Boxes of
+    A box goes if its best class is improbable, or if a better one lies mostly within it or it
+    within the better one. Boxes of
     `free_classes` whose own centre the detector is sure of may lie there: a point in the bow of a
     2, a dash through a 7.
 
@@ -277,7 +285,8 @@ def _select(
     outer = writer.op("Min", *(writer.op("Unsqueeze", last, [axis]) for axis in (0, 1)))
     common = writer.op("Max", outer - inner, 0.0).reduce("Prod", 2)
     is_better = (scores.reshape(1, -1) > scores.reshape(-1, 1)) & is_mark.reshape(1, -1)
-    is_inside = ((common > areas * settings.max_contained) & is_better).to_int().reduce("Max", 1)
+    smaller = writer.op("Min", areas, areas.reshape(1, -1))
+    is_inside = ((common > smaller * settings.max_contained) & is_better).to_int().reduce("Max", 1)
     is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
     is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
     is_free = writer.constant(is_free_class).take(classes) & is_sure

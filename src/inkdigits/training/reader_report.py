@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from inkdigits.errors import RunError
+from inkdigits.files import write_text_whole
 from inkdigits.training.reader_fit import HISTORY_COLUMNS
 from inkdigits.training.reader_recipes import ReaderRecipe
 
@@ -26,8 +29,12 @@ class ReaderReport:
             folder: Of the run.
             recipe: Says how many samples each network sees.
             enabled: Whether to write to stderr.
+
+        Raises:
+            RunError: The run's `history.csv` is damaged.
         """
         self._path = folder / "history.csv"
+        self._rows = _load_rows(self._path)
         self._totals = {"detector": recipe.detector_pages, "judge": recipe.judge_windows}
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}
@@ -45,14 +52,18 @@ class ReaderReport:
         self._console.print(f"training {recipe.name} in {folder}", soft_wrap=True)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Takes a row of `HISTORY_COLUMNS`."""
-        is_new = not self._path.exists()
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        """Takes a row of `HISTORY_COLUMNS`.
+
+        Raises:
+            OutputError: `history.csv` cannot be written.
+        """
         part, samples = str(row["part"]), int(row["samples"])
+        # What came after the checkpoint that a run goes on from comes again.
+        self._rows = [
+            old for old in self._rows if old["part"] != part or int(old["step"]) < int(row["step"])
+        ]
+        self._rows.append(row)
+        self._save_rows()
         total = self._totals[part]
         figures = f"loss {row['loss']:.4f}  {row['samples_per_s']:.0f}/s"
         if part not in self._tasks:
@@ -63,6 +74,13 @@ class ReaderReport:
             self._told[part] = share
             self.say(f"{part}  {samples:,} of {total:,}  {figures}")
 
+    def _save_rows(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text_whole(self._path, text.getvalue())
+
     def say(self, line: str) -> None:
         """Writes a line to stderr."""
         self._console.print(line, soft_wrap=True)
@@ -70,3 +88,17 @@ class ReaderReport:
     def close(self) -> None:
         """Ends the bars."""
         self._progress.stop()
+
+
+def _load_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a run that goes on; none where there is no whole table yet."""
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        if any(set(row) != set(HISTORY_COLUMNS) or not row["step"].isdigit() for row in rows):
+            raise ValueError("other columns")
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read ({error}): remove it to go on without") from error
+    return rows

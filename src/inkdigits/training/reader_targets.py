@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import DIGITS, N_CLASSES, NO_MARK
+from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.windows import crop_windows
 from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training.frameworks import load_keras
@@ -17,7 +18,10 @@ READABLE_PX: Final = (12, 128)
 """Longer side of the digits that the detector finds at one scale; the pyramid of the reader halves
 the scale between levels, so that each digit has two levels at which it lies well within."""
 TINY_PX: Final = 3
-"""Smaller digits are not even told to be too small to read."""
+"""Smaller digits are not even told to be too small to read: they are specks."""
+_BEYOND: Final = 1.35
+"""Marks of more than so many times the largest size are none of this level: only strokes of them
+are seen. Between, the next level finds them, and nobody is asked here."""
 _SPREAD: Final = 0.09
 _LEAST_SPREAD: Final = 0.7
 """Standard deviation of the bump around a centre: a share of the longer side, and at least so many
@@ -29,6 +33,15 @@ BOX: Final = slice(N_HEATMAPS + 1, N_HEATMAPS + 5)
 CENTRE: Final = N_HEATMAPS + 5
 N_TARGETS: Final = N_HEATMAPS + 6
 
+_LEAST_PX: Final = 8
+"""Smaller digits, and marks beside them, give no window: they cannot be told apart. The detector
+finds down to 12 pixels, and errs in size."""
+_WELL_TAKEN: Final = 0.7
+"""Share of windows that are cut for the right class: detectors take points for digits, too."""
+_SAME: Final = 0.5
+_OTHER: Final = 0.3
+"""A found box that overlaps a true one by at least the first share (intersection over union) is its
+box, as in Pascal VOC (Everingham et al., 2010); by less than the second it is not."""
 _JITTER: Final = (0.05, 0.1)
 """Standard deviations of shift, in longer sides, and of the logarithm of size, by which windows
 miss the truth; about what detectors of this size were off after 100,000 pages."""
@@ -58,10 +71,10 @@ def build_targets(page: DrawnPage) -> NDArray[np.float16]:
         centre = ((x + width / 2) / STRIDE, (y + height / 2) / STRIDE)
         spread = max(_SPREAD * max(width, height) / STRIDE, _LEAST_SPREAD)
         if longer < least or longer > most or not sure:
-            if longer <= 1.35 * most:  # beyond, it is no mark of this level
+            if longer <= _BEYOND * most:
                 reach = max(width, height) / STRIDE / 3
                 _bump(targets[..., WEIGHT], centre, max(reach, 1.0), erase=True)
-            if TINY_PX <= longer < least and label < len(DIGITS):
+            if sure and TINY_PX <= longer < least and label < len(DIGITS):
                 _bump(targets[..., N_CLASSES], centre, 1.0)
             continue
         _bump(targets[..., label], centre, spread)
@@ -131,13 +144,18 @@ def compute_detector_loss(targets: Any, outputs: Any) -> Any:
 
 
 def cut_windows(
-    page: DrawnPage, random: np.random.Generator, n_none: float = 0.35
+    page: DrawnPage,
+    random: np.random.Generator,
+    found: Detections | None = None,
+    n_none: float = 0.35,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Windows of a page as the judge sees them, a little off as detected boxes are.
 
     Args:
         page: Of which each sure mark gives a window.
         random: Moves the windows, and chooses those that hold no mark.
+        found: What a detector found on the page, whose boxes give windows too, those that are
+            wrong among them.
         n_none: Windows without one mark, for each that has one: parts of marks, several at once,
             and what lies anywhere; a page without marks gives two.
 
@@ -145,13 +163,12 @@ def cut_windows(
         float32, shape (n, 48, 48), standardised; int64, shape (n,), classes, 16 for none.
     """
     boxes, labels = [], []
-    least, _ = READABLE_PX
     side = page.picture.shape[0]
     for box, label, height_px, sure in zip(
         page.boxes, page.labels.tolist(), page.heights.tolist(), page.sure.tolist(), strict=True
     ):
         longer = max(box[2], box[3])
-        if not sure or (height_px < least - 4) or (label < len(DIGITS) and longer < 8):
+        if not sure or height_px < _LEAST_PX or (label < len(DIGITS) and longer < _LEAST_PX):
             continue
         boxes.append(_move(box, random))
         labels.append(label)
@@ -161,12 +178,49 @@ def cut_windows(
             boxes.append(wrong)
             labels.append(NO_MARK)
     classes = np.array(labels, np.int64)
-    if not boxes:
-        return np.zeros((0, 48, 48), np.float32), classes
     # A wrong window was cut for whatever the detector took it for.
     guessed = np.where(classes == NO_MARK, random.integers(0, N_CLASSES, len(classes)), classes)
-    guessed = np.where(random.random(len(classes)) < 0.7, guessed, random.integers(0, 10))
-    return crop_windows(page.picture, np.array(boxes, np.float32), guessed), classes
+    guessed = np.where(random.random(len(classes)) < _WELL_TAKEN, guessed, random.integers(0, 10))
+    places = np.array(boxes, np.float32).reshape(-1, 4)
+    if found is not None:
+        truth, asked = label_found(page, found)
+        places = np.concatenate([places, found.boxes[asked]])
+        guessed = np.concatenate([guessed, found.classes[asked]])
+        classes = np.concatenate([classes, truth[asked]])
+    return crop_windows(page.picture, places, guessed), classes
+
+
+def label_found(page: DrawnPage, found: Detections) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """What the boxes that a detector found on a page hold.
+
+    Returns:
+        int64, shape (n,), the true class of each box, 16 for none; and bool, shape (n,), False
+        where nobody can say, as the box is a little off, or lies on a mark that is not sure.
+    """
+    classes = np.full(len(found), NO_MARK, np.int64)
+    asked = np.ones(len(found), np.bool_)
+    if not len(page.boxes) or not len(found):
+        return classes, asked
+    overlaps = compute_overlaps(found.boxes, page.boxes)
+    best = overlaps.argmax(axis=1)
+    most = overlaps[np.arange(len(found)), best]
+    legible = page.sure & (page.heights >= _LEAST_PX)
+    hit = most >= _SAME
+    classes[hit] = page.labels[best[hit]]
+    asked &= (hit & legible[best]) | (most < _OTHER)
+    asked &= ~(overlaps[:, ~legible] > 0).any(axis=1) | hit
+    return classes, asked
+
+
+def compute_overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of boxes (x, y, width, height), float32 of shape (n, m)."""
+    first = np.maximum(one[:, np.newaxis, :2], other[np.newaxis, :, :2])
+    last = np.minimum(
+        (one[:, :2] + one[:, 2:])[:, np.newaxis], (other[:, :2] + other[:, 2:])[np.newaxis]
+    )
+    common = np.maximum(last - first, 0).prod(axis=2)
+    areas = one[:, 2:].prod(axis=1)[:, np.newaxis] + other[:, 2:].prod(axis=1)[np.newaxis]
+    return (common / np.maximum(areas - common, 1e-6)).astype(np.float32)
 
 
 def _move(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

@@ -9,25 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from inkdigits.data import fetch_mnist, split_validation
-from inkdigits.data.fonts import fetch_fonts
+from inkdigits.data.fonts import load_fonts
+from inkdigits.files import write_whole
 from inkdigits.recognition.alphabet import DIGITS, N_CLASSES
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.synthesis.pages import DrawnPage, draw_page
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
 from inkdigits.training.reader_feed import Source
 from inkdigits.training.reader_graph import ReaderSettings
-from inkdigits.training.reader_targets import READABLE_PX
+from inkdigits.training.reader_targets import READABLE_PX, compute_overlaps
 
-N_PAGES: Final = 400
-"""Of about twelve marks each: a share of them has a standard error of 0.5 %."""
-WEIGHTS: Final = (0.0, 0.15, 0.3, 0.5, 0.8)
+WEIGHTS: Final = (0.3, 0.7, 1.2, 2.0)
 """Of the detector beside the judge, of which the best is taken."""
 _LEAST_OVERLAP: Final = 0.4
 """Of a detected and a true box, as intersection over union; boxes of one digit at two scales
@@ -61,18 +59,22 @@ class Match:
         return float(total / max(len(true) + self.missed, 1))
 
 
-def draw_validation(source: Source, n_pages: int = N_PAGES) -> list[DrawnPage]:
-    """Draws the pages to choose on; the same for each run of a seed."""
-    mnist = fetch_mnist(directory=source.data, progress=False)
-    _, validation = split_validation(mnist.train, source.recipe.validation_images, source.seed)
+def draw_validation(source: Source, n_pages: int | None = None) -> list[DrawnPage]:
+    """Draws the pages to choose on; the same for each run of a seed.
+
+    Args:
+        source: Of the training pages, of which this takes the digits that are kept from them.
+        n_pages: How many; None: as many as the recipe says.
+    """
+    _, validation = source.split_digits()
     random = np.random.default_rng([source.seed, 3])
-    fonts = fetch_fonts("held-out")
+    fonts = load_fonts("held-out")
     scribes = Scriptorium(
         DigitBank(validation, len(validation), random),
         [font.path for font in fonts if font.kind == "handwriting"],
         [font.path for font in fonts if font.kind == "printed"],
     )
-    return [draw_page(scribes, random) for _ in range(n_pages)]
+    return [draw_page(scribes, random) for _ in range(n_pages or source.recipe.validation_pages)]
 
 
 def match(pages: Sequence[DrawnPage], detect: Callable[[NDArray[np.uint8]], Detections]) -> Match:
@@ -86,7 +88,7 @@ def match(pages: Sequence[DrawnPage], detect: Callable[[NDArray[np.uint8]], Dete
     missed = n_digits = 0
     for page in pages:
         found = detect(page.picture)
-        overlaps = _compute_overlaps(page.boxes, found.boxes)
+        overlaps = compute_overlaps(page.boxes, found.boxes)
         asked = page.sure & (page.heights >= READABLE_PX[0])
         taken = np.zeros(len(found), np.bool_)
         for index in range(len(page.labels)):
@@ -105,7 +107,7 @@ def match(pages: Sequence[DrawnPage], detect: Callable[[NDArray[np.uint8]], Dete
                 labels.append(label)
         # Beside what is unsure or too small, nothing is wrong to find.
         near = overlaps[~asked].max(axis=0, initial=0) > 0 if len(found) else taken
-        for index in np.flatnonzero(~taken & ~near):
+        for index in np.flatnonzero(~taken & ~near).tolist():
             rows.append(found.probabilities[index])
             labels.append(N_CLASSES)
     return Match(
@@ -136,7 +138,8 @@ def choose_settings(
     path = folder / "tried.onnx"
 
     def try_settings(settings: ReaderSettings) -> Match:
-        path.write_bytes(build(settings).SerializeToString())
+        with write_whole(path) as temporary:
+            temporary.write_bytes(build(settings).SerializeToString())
         return match(pages, Detector(path))
 
     tried = {w: try_settings(ReaderSettings(detector_weight=w)) for w in WEIGHTS}
@@ -175,16 +178,5 @@ def _count(matched: Match, threshold: float) -> tuple[int, int, int]:
 
 def _temper(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     powers = np.maximum(probabilities, 1e-12).astype(np.float64) ** (1 / temperature)
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _compute_overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[Any]:
-    """Intersection over union of boxes (x, y, width, height), shape (n, m)."""
-    first = np.maximum(one[:, np.newaxis, :2], other[np.newaxis, :, :2])
-    last = np.minimum(
-        (one[:, :2] + one[:, 2:])[:, np.newaxis], (other[:, :2] + other[:, 2:])[np.newaxis]
-    )
-    common = np.maximum(last - first, 0).prod(axis=2)
-    areas = one[:, 2:].prod(axis=1)[:, np.newaxis] + other[:, 2:].prod(axis=1)[np.newaxis]
-    overlaps: NDArray[Any] = common / np.maximum(areas - common, 1e-6)
-    return overlaps
+    tempered: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return tempered

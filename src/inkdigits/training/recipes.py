@@ -434,7 +434,7 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
             does not fit.
     """
     if name not in RECIPES:
-        raise RecipeError(_describe_unknown("recipe", name, list(RECIPES)))
+        raise RecipeError(describe_unknown("recipe", name, list(RECIPES)))
     values = check_overrides(overrides, [f.name for f in fields(Recipe) if f.name != "name"])
     if "network" in values:
         values["network"] = _parse_network(values["network"])
@@ -453,7 +453,7 @@ def check_overrides(
         overrides = dict(_parse_override(text) for text in overrides)
     for field in overrides:
         if field not in known:
-            raise RecipeError(_describe_unknown("field of a recipe", field, known))
+            raise RecipeError(describe_unknown("field of a recipe", field, known))
     return dict(overrides)
 
 
@@ -481,7 +481,8 @@ def _parse_network(layers: Any) -> tuple[Layer, ...]:
         ) from error
 
 
-def _describe_unknown(what: str, name: str, known: Sequence[str]) -> str:
+def describe_unknown(what: str, name: str, known: Sequence[str]) -> str:
+    """Says that a name is not known, and which known ones are nearest."""
     nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {', '.join(known)}"
     return f"{name!r} is no {what}: {hint}"

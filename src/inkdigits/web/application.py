@@ -37,7 +37,7 @@ from inkdigits.web.inference import (
     parse_infer_request,
 )
 from inkdigits.web.metrics import CONTENT_TYPE
-from inkdigits.web.service import Service
+from inkdigits.web.service import Service, Wanted
 from inkdigits.web.settings import Settings
 
 PAGE: Final = Path(__file__).with_name("page")
@@ -136,6 +136,8 @@ async def get_status(request: Request) -> Response:
         {
             "version": __version__,
             "model": _get_model_name(service),
+            "reader": str(service.recognizer.reader.card.recipe.get("name", "reader")),
+            "threshold": service.recognizer.threshold,
             "corrections": service.corrections is not None,
             "limits": {
                 "max_bytes": limits.max_bytes,
@@ -174,9 +176,17 @@ _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "applicati
 async def read_pictures(
     request: Request,
     digits: Annotated[
-        Literal["any", "one"], Query(description="one: each picture holds exactly one digit")
+        Literal["any", "one"],
+        Query(description="one: each picture holds exactly one digit, in its middle"),
     ] = "any",
-    tiles: Annotated[bool, Query(description="Give what the network saw of each digit")] = False,
+    separators: Annotated[
+        bool, Query(description="Read points, commas, dashes, slashes and plus signs too")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="Least probability of a digit that is read; the model's own"),
+    ] = None,
+    tiles: Annotated[bool, Query(description="Give the tile of each digit")] = False,
     heat: Annotated[bool, Query(description="Give what each reading rests on")] = False,
 ) -> Response:
     """Reads one picture, which is the body, or several, which are the fields of a form."""
@@ -191,11 +201,8 @@ async def read_pictures(
                 )
             else:
                 uploads = list_uploads(body, content_type, service.settings.max_pictures)
-            return answer(
-                await service.read(
-                    request, uploads, one_digit=digits == "one", tiles=tiles, heat=heat
-                )
-            )
+            wanted = Wanted(digits == "one", separators, threshold, tiles, heat)
+            return answer(await service.read(request, uploads, wanted))
 
 
 def _get_store(service: Service) -> CorrectionStore:

@@ -35,12 +35,23 @@ class ProtocolError(BaseModel):
 class DigitRow(BaseModel):
     """One digit of a picture."""
 
-    digit: int | None = Field(description="Null where it was refused")
-    confidence: Share
-    probabilities: list[Share] = Field(description="Of the digits 0 to 9")
+    digit: int | None = Field(description="Null where it is too uncertain or was refused")
+    character: str = Field(
+        description="What stands for it in the text: ? where it is too uncertain to say which "
+        "digit it is, empty where it was refused"
+    )
+    confidence: Share = Field(
+        description="Probability of the most likely digit, other marks and none being possible"
+    )
+    probabilities: list[Share] = Field(
+        description="Of the digits 0 to 9, given that it is one of them"
+    )
+    class_probabilities: dict[str, Share] = Field(
+        description="Of each digit, of each other kind of mark, and of none"
+    )
     box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
     line: int
-    reason: str | None = Field(description="Why it was refused")
+    reason: str | None = Field(description="Why it was not read")
     tile: Tile | None = Field(None, description="What the network saw; with tiles=true")
     heat: list[list[float]] | None = Field(
         None,
@@ -49,14 +60,27 @@ class DigitRow(BaseModel):
     )
 
 
+class MarkRow(BaseModel):
+    """A mark that is no digit."""
+
+    kind: str = Field(description="point, comma, dash, slash, plus or other")
+    confidence: Share
+    box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
+    line: int
+
+
 class PictureRow(BaseModel):
     """One picture; of one among several that cannot be read only `file` and `error`."""
 
     file: str | None
     error: str | None = None
-    text: str | None = Field(None, description="Lines are separated by a newline")
+    text: str | None = Field(
+        None,
+        description="Lines are separated by a newline; ? stands for a digit that is too uncertain",
+    )
     confidence: Share | None = None
     digits: list[DigitRow] | None = None
+    marks: list[MarkRow] | None = Field(None, description="Marks that are no digits")
     notes: list[str] | None = None
     reason: str | None = Field(None, description="Why nothing was read")
     width: int | None = Field(None, description="Of the upright picture in pixels")
@@ -75,7 +99,9 @@ class Status(BaseModel):
     """What the service is."""
 
     version: str
-    model: str = Field(description="Name of its recipe")
+    model: str = Field(description="Name of the recipe of the network for tiles, as under /v2")
+    reader: str = Field(description="Name of the recipe of the reader, which finds the digits")
+    threshold: Share = Field(description="Least probability of a digit that is read")
     corrections: bool = Field(description="Whether corrections are kept")
     limits: Limits
 

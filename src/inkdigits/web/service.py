@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,27 @@ from inkdigits.web.metrics import Metrics
 from inkdigits.web.settings import Settings
 
 Result = TypeVar("Result")
+
+_FIRST_PICTURE = (64, 64)  # height and width; all that a network allocates, it allocates for it too
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How pictures are read, and what is told of them.
+
+    Attributes:
+        one_digit: As in `Recognizer.read`.
+        separators: As in `Recognizer.read`.
+        threshold: As in `Recognizer.read`.
+        tiles: Whether each digit comes with its tile.
+        heat: Whether each digit comes with what its reading rests on.
+    """
+
+    one_digit: bool = False
+    separators: bool = False
+    threshold: float | None = None
+    tiles: bool = False
+    heat: bool = False
 
 
 class Service:
@@ -90,6 +111,7 @@ class Service:
     def _start(self, recognizer: Recognizer) -> None:
         # The first call is the slowest one, and shows whether network and card belong together.
         recognizer.classify(np.zeros((1, *TILE_SHAPE), np.uint8))
+        recognizer.reader.detect(np.full(_FIRST_PICTURE, 255, np.uint8))
         self._batcher = Batcher(
             recognizer.network,
             max_batch=self.settings.max_batch,
@@ -100,7 +122,7 @@ class Service:
         limits = DecodingLimits(
             max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels
         )
-        self._recognizer = Recognizer(network, recognizer.card, limits=limits)
+        self._recognizer = recognizer.adapt(network=network, limits=limits)
 
     async def close(self) -> None:
         """Finishes what has begun, and ends the threads."""
@@ -175,19 +197,14 @@ class Service:
         self,
         request: Request,
         uploads: Sequence[Upload],
-        *,
-        one_digit: bool,
-        tiles: bool,
-        heat: bool,
+        wanted: Wanted,
     ) -> list[dict[str, Any]]:
         """Reads pictures.
 
         Args:
             request: On whose behalf.
             uploads: The pictures.
-            one_digit: As in `Recognizer.read`.
-            tiles: Whether each digit comes with its tile.
-            heat: Whether each digit comes with what its reading rests on.
+            wanted: How to read them, and what to tell of each.
 
         Returns:
             A row for each picture, for JSON, as `inkdigits predict --json` prints it; besides
@@ -201,7 +218,7 @@ class Service:
 
         def read_one(upload: Upload) -> dict[str, Any]:
             try:
-                return _read(recognizer, upload, one_digit, tiles, heat)
+                return _read(recognizer, upload, wanted)
             except PictureError as error:
                 if len(uploads) == 1:
                     raise
@@ -247,21 +264,24 @@ class Service:
         return 0 if self._batcher is None else self._batcher.n_waiting
 
 
-def _read(
-    recognizer: Recognizer, upload: Upload, one_digit: bool, tiles: bool, heat: bool
-) -> dict[str, Any]:
+def _read(recognizer: Recognizer, upload: Upload, wanted: Wanted) -> dict[str, Any]:
     source = io.BytesIO(upload.content)
     if upload.name is not None:
         source.name = upload.name  # for messages
     picture = decode_picture(source, recognizer.limits)
-    reading = recognizer.read(picture.pixels, one_digit=one_digit)
+    reading = recognizer.read(
+        picture.pixels,
+        one_digit=wanted.one_digit,
+        separators=wanted.separators,
+        threshold=wanted.threshold,
+    )
     reading = replace(reading, notes=(*picture.notes, *reading.notes))
     row: dict[str, Any] = {"file": upload.name, **reading.to_json()}
     row["height"], row["width"] = picture.pixels.shape
     for digit, described in zip(reading.digits, row["digits"], strict=True):
-        if tiles:
+        if wanted.tiles:
             described["tile"] = digit.tile
-        if heat:
+        if wanted.heat:
             best = int(digit.probabilities.argmax())
             described["heat"] = compute_occlusion(digit.tile, recognizer.classify, best).round(4)
     return row

@@ -35,7 +35,7 @@ class Settings:
         corrections: Folder in which corrections are kept; None: nowhere.
         allowed_hosts: Names under which the service may be addressed, without port. A page of
             another site, whose name was made to lead here, is so kept out (DNS rebinding).
-        n_threads: That decode pictures and find ink; None: one for each core.
+        n_threads: That decode and read pictures; None: one for each core.
     """
 
     max_bytes: int = 20_000_000

@@ -44,7 +44,8 @@ function follow() {
 async function learnStatus() {
   try {
     const status = await service.fetchStatus();
-    find("model").textContent = `Model “${status.model}”, inkdigits ${status.version}`;
+    find("model").textContent = `Reader “${status.reader}”, inkdigits ${status.version}`;
+    find("threshold").placeholder = String(Math.round(100 * status.threshold));
     form.kept = status.corrections;
     views.pictures.maxBytes = status.limits.max_bytes;
   } catch (error) {
@@ -132,7 +133,7 @@ function listenToKeys() {
     if (step !== undefined && event.target.matches(".surface")) {
       event.preventDefault();
       study.choose(study.chosen + step);
-    } else if (/^[0-9n]$/.test(event.key) && !event.target.matches("select")) {
+    } else if (/^[0-9n]$/.test(event.key) && !event.target.matches("select, [type=number]")) {
       if (form.propose(event.key === "n" ? "" : event.key)) event.preventDefault();
     }
   });

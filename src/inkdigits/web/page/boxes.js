@@ -1,6 +1,6 @@
 /** Boxes over what was read. They are for the eye: the list of digits is for everybody. */
 
-import { formatShare } from "./wording.js";
+import { describeDigit } from "./wording.js";
 
 export class Boxes {
   #layer;
@@ -18,7 +18,9 @@ export class Boxes {
    */
   show(reading, chosen = 0) {
     this.#reading = reading;
-    this.#layer.replaceChildren(...(reading?.digits ?? []).map((digit) => drawBox(digit, reading)));
+    const digits = (reading?.digits ?? []).map((digit) => drawBox(digit, reading));
+    const marks = (reading?.marks ?? []).map((mark) => drawMark(mark, reading));
+    this.#layer.replaceChildren(...digits, ...marks);
     this.choose(chosen);
   }
 
@@ -50,17 +52,37 @@ export class Boxes {
  * @param {{width: number, height: number}} picture
  */
 function drawBox(digit, picture) {
-  const [left, top, width, height] = digit.box;
-  const box = document.createElement("div");
+  const box = placeBox(digit.box, picture);
   box.className = digit.digit === null ? "box refused" : "box";
-  box.style.left = `${(100 * left) / picture.width}%`;
-  box.style.top = `${(100 * top) / picture.height}%`;
-  box.style.width = `${(100 * width) / picture.width}%`;
-  box.style.height = `${(100 * height) / picture.height}%`;
   const label = document.createElement("span");
-  label.className = top < 0.1 * picture.height ? "box-label below" : "box-label";
-  label.textContent = digit.digit === null ? "–" : String(digit.digit);
-  label.title = formatShare(digit.confidence);
+  label.className = digit.box[1] < 0.1 * picture.height ? "box-label below" : "box-label";
+  label.textContent = digit.character || "–";
+  label.title = describeDigit(digit);
   box.append(label);
   return box;
+}
+
+/**
+ * A mark that is no digit, drawn lightly.
+ * @param {import("./service.js").Mark} mark
+ * @param {{width: number, height: number}} picture
+ */
+function drawMark(mark, picture) {
+  const box = placeBox(mark.box, picture);
+  box.className = "mark";
+  box.title = mark.kind;
+  return box;
+}
+
+/**
+ * @param {[number, number, number, number]} box
+ * @param {{width: number, height: number}} picture
+ */
+function placeBox([left, top, width, height], picture) {
+  const place = document.createElement("div");
+  place.style.left = `${(100 * left) / picture.width}%`;
+  place.style.top = `${(100 * top) / picture.height}%`;
+  place.style.width = `${(100 * width) / picture.width}%`;
+  place.style.height = `${(100 * height) / picture.height}%`;
+  return place;
 }

@@ -20,7 +20,7 @@ export class DrawingView extends EventTarget {
   /**
    * @param {HTMLElement} root
    * @param {import("./service.js").Service} service
-   * @param {() => {oneDigit: boolean, heat: boolean}} chooseOptions
+   * @param {() => import("./service.js").Options} chooseOptions
    */
   constructor(root, service, chooseOptions) {
     super();

@@ -1,8 +1,15 @@
 /** What was read: the text, the digits, and the chosen one with all that is known of it. */
 
 import { drawTile, makeTile } from "./tile.js";
-import { describeReading, explainReason, formatShare, nameLabel } from "./wording.js";
+import {
+  describeDigit,
+  describeReading,
+  describeSureness,
+  explainReason,
+  formatShare,
+} from "./wording.js";
 
+const DIGITS = [..."0123456789"];
 const ANNOUNCEMENT_PAUSE_MS = 700; // so that a screen reader is not talked to while one draws
 
 /** Event: `options` when a reading with other options is asked for; `detail.heat` if only these. */
@@ -26,6 +33,8 @@ export class ReadingPanel extends EventTarget {
     });
     for (const [id, detail] of [
       ["#one-digit", { heat: false }],
+      ["#separators", { heat: false }],
+      ["#threshold", { heat: false }],
       ["#heat", { heat: true }],
     ]) {
       this.#find(id).addEventListener("change", () => {
@@ -35,8 +44,15 @@ export class ReadingPanel extends EventTarget {
     this.#makeBars();
   }
 
+  /** @returns {import("./service.js").Options} */
   get options() {
-    return { oneDigit: this.#find("#one-digit").checked, heat: this.#find("#heat").checked };
+    const percent = this.#find("#threshold").valueAsNumber; // not a number where it is empty
+    return {
+      oneDigit: this.#find("#one-digit").checked,
+      separators: this.#find("#separators").checked,
+      threshold: Number.isNaN(percent) ? null : Math.min(Math.max(percent, 0), 100) / 100,
+      heat: this.#find("#heat").checked,
+    };
   }
 
   /**
@@ -61,7 +77,7 @@ export class ReadingPanel extends EventTarget {
     text.className = `text ${chooseSize(reading?.text ?? "")}`;
     const sentence = this.#describe();
     this.#find("#sentence").textContent = reading?.text
-      ? `${formatShare(reading.confidence)} sure`
+      ? describeSureness(reading)
       : sentence;
     this.#find("#sentence").classList.toggle("failure", error !== null);
     this.#find("#notes").textContent = [...(reading?.notes ?? []), remark].join(" ").trim();
@@ -96,15 +112,16 @@ export class ReadingPanel extends EventTarget {
 
   /** @param {import("./service.js").Digit} digit */
   #showDigit(digit) {
-    const best = digit.probabilities.indexOf(Math.max(...digit.probabilities));
-    const refused = digit.digit === null;
-    this.#find("#digit-name").textContent = refused ? "No digit" : `Digit ${digit.digit}`;
-    this.#find("#digit-reason").textContent = refused
-      ? explainReason(digit.reason)
-      : `${formatShare(digit.confidence)} sure`;
-    this.#root.querySelectorAll(".bars tr").forEach((row, label) => {
-      const share = digit.probabilities[label];
-      row.classList.toggle("best", label === best);
+    const shares = sumShares(digit.class_probabilities);
+    const best = shares.indexOf(Math.max(...shares));
+    const read = digit.digit !== null;
+    this.#find("#digit-name").textContent = nameDigit(digit);
+    this.#find("#digit-reason").textContent = read
+      ? `${formatShare(digit.confidence)} sure`
+      : explainReason(digit.reason);
+    this.#root.querySelectorAll(".bars tr").forEach((row, place) => {
+      const share = shares[place];
+      row.classList.toggle("best", place === best);
       row.querySelector(".bar div").style.transform = `scaleX(${share})`;
       row.querySelector(".share").textContent = formatShare(share);
     });
@@ -115,9 +132,9 @@ export class ReadingPanel extends EventTarget {
 
   #makeBars() {
     const row = this.#find("#bar-row");
-    for (let label = 0; label < 10; label += 1) {
+    for (const label of [...DIGITS, "sign", "none"]) {
       const copy = row.content.cloneNode(true);
-      copy.querySelector("th").textContent = String(label);
+      copy.querySelector("th").textContent = label;
       this.#find(".bars tbody").append(copy);
     }
   }
@@ -147,15 +164,31 @@ function makeChip(digit, number) {
   input.name = "digit";
   input.value = String(number);
   const name = document.createElement("span");
-  name.textContent = digit.digit === null ? "–" : String(digit.digit);
+  name.textContent = digit.character || "–";
   name.setAttribute("aria-hidden", "true");
   const spoken = document.createElement("span");
   spoken.className = "spoken";
-  spoken.textContent = `${nameLabel(digit.digit)}, ${formatShare(digit.confidence)}`;
+  spoken.textContent = describeDigit(digit);
   const tile = makeTile(digit.tile);
   tile.setAttribute("aria-hidden", "true");
   chip.append(input, tile, name, spoken);
   return chip;
+}
+
+/** @param {import("./service.js").Digit} digit */
+function nameDigit(digit) {
+  if (digit.digit !== null) return `Digit ${digit.digit}`;
+  return digit.character === "?" ? "Uncertain digit" : "No digit";
+}
+
+/**
+ * Probabilities of the ten digits, of all other marks together, and of none.
+ * @param {Record<string, number>} shares of each class
+ */
+function sumShares(shares) {
+  const digits = DIGITS.map((label) => shares[label]);
+  const rest = 1 - shares.none - digits.reduce((sum, share) => sum + share, 0);
+  return [...digits, Math.max(0, rest), shares.none];
 }
 
 /** A size at which the text fits. @param {string} text */

@@ -42,7 +42,7 @@ export class PicturesView extends EventTarget {
    * @param {HTMLElement} root
    * @param {HTMLElement} table of all pictures
    * @param {import("./service.js").Service} service
-   * @param {() => {oneDigit: boolean, heat: boolean}} chooseOptions
+   * @param {() => import("./service.js").Options} chooseOptions
    */
   constructor(root, table, service, chooseOptions) {
     super();
@@ -121,8 +121,8 @@ export class PicturesView extends EventTarget {
     const template = this.#table.querySelector("template");
     const row = template.content.cloneNode(true).querySelector("tr");
     const study = new Study(this.#service, () => {
-      const { oneDigit, heat } = this.#chooseOptions();
-      return { oneDigit, heat: heat && entry === this.#current }; // only of what is looked at
+      const options = this.#chooseOptions();
+      return { ...options, heat: options.heat && entry === this.#current }; // of what is looked at
     });
     const entry = { name, blob, url: URL.createObjectURL(blob), study, row };
     row.querySelector("button").textContent = name;

@@ -2,19 +2,34 @@
 
 /**
  * @typedef {object} Digit
- * @property {number | null} digit null where it was refused
- * @property {number} confidence 0 to 1
- * @property {number[]} probabilities of the digits 0 to 9
+ * @property {number | null} digit null where it is too uncertain or was refused
+ * @property {string} character what stands for it in the text: "?" where uncertain, "" if refused
+ * @property {number} confidence of the most likely digit, 0 to 1
+ * @property {number[]} probabilities of the digits 0 to 9, given that it is one
+ * @property {Record<string, number>} class_probabilities of digits, other marks and "none"
  * @property {[number, number, number, number]} box left, top, width, height in pixels
  * @property {number} line
- * @property {string | null} reason why it was refused
+ * @property {string | null} reason why it was not read
  * @property {number[][]} [tile] 28 rows of 28 numbers, 0 to 255
  * @property {number[][]} [heat] 28 rows of 28 numbers, -1 to 1
+ *
+ * @typedef {object} Mark
+ * @property {string} kind point, comma, dash, slash, plus or other
+ * @property {number} confidence 0 to 1
+ * @property {[number, number, number, number]} box left, top, width, height in pixels
+ * @property {number} line
+ *
+ * @typedef {object} Options how to read
+ * @property {boolean} oneDigit
+ * @property {boolean} separators whether points, commas and the like are read too
+ * @property {number | null} threshold least probability of a digit that is read; null: the model's
+ * @property {boolean} heat whether to find out what mattered
  *
  * @typedef {object} Reading
  * @property {string} text lines are separated by a newline
  * @property {number} confidence 0 to 1
  * @property {Digit[]} digits
+ * @property {Mark[]} marks that are no digits
  * @property {string[]} notes
  * @property {string | null} reason why nothing was read
  * @property {number} width of the upright picture in pixels
@@ -51,12 +66,18 @@ export class Service extends EventTarget {
   /**
    * Reads one picture. Where the service has gone, waits until it is back.
    * @param {Blob} picture
-   * @param {{oneDigit?: boolean, heat?: boolean, signal?: AbortSignal}} options
+   * @param {Options} options
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Reading>}
    */
-  async readPicture(picture, { oneDigit = false, heat = false, signal } = {}) {
-    const digits = oneDigit ? "one" : "any";
-    const query = new URLSearchParams({ digits, tiles: "true", heat: String(heat) });
+  async readPicture(picture, { oneDigit, separators, threshold, heat }, signal) {
+    const query = new URLSearchParams({
+      digits: oneDigit ? "one" : "any",
+      separators: String(separators),
+      tiles: "true",
+      heat: String(heat),
+      ...(threshold !== null && { threshold: String(threshold) }),
+    });
     const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
     const rows = await this.#send(`v1/read?${query}`, {
       method: "POST",

@@ -30,7 +30,7 @@ export class Study extends EventTarget {
 
   /**
    * @param {import("./service.js").Service} service
-   * @param {() => {oneDigit: boolean, heat: boolean}} chooseOptions asked before each reading
+   * @param {() => import("./service.js").Options} chooseOptions asked before each reading
    */
   constructor(service, chooseOptions) {
     super();
@@ -48,11 +48,12 @@ export class Study extends EventTarget {
     this.#prepare = prepare;
     this.busy = true;
     this.#announce();
-    const { oneDigit, heat } = this.#chooseOptions();
+    const options = this.#chooseOptions();
     try {
       const outcome = await this.#latest.run(async (signal) => {
         const subject = await prepare();
-        const reading = await this.#service.readPicture(subject.blob, { oneDigit, signal });
+        const quick = { ...options, heat: false };
+        const reading = await this.#service.readPicture(subject.blob, quick, signal);
         return { subject, reading };
       });
       if (outcome === null) return;
@@ -68,14 +69,14 @@ export class Study extends EventTarget {
     }
     this.busy = false;
     this.#announce();
-    if (heat && this.digit !== undefined) await this.#addHeat(oneDigit);
+    if (options.heat && this.digit !== undefined) await this.#addHeat(options);
   }
 
   /** Finds out what mattered, which takes hundreds of times as long: the reading does not wait. */
-  async #addHeat(/** @type {boolean} */ oneDigit) {
+  async #addHeat(/** @type {import("./service.js").Options} */ options) {
     try {
       const outcome = await this.#latest.run((signal) =>
-        this.#service.readPicture(this.#subject.blob, { oneDigit, heat: true, signal }),
+        this.#service.readPicture(this.#subject.blob, options, signal),
       );
       if (outcome === null) return;
       this.reading = outcome.value;

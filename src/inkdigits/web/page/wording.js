@@ -24,9 +24,10 @@ export function formatMoment(moment) {
 export function explainReason(reason) {
   if (reason === "no ink") return "Nothing is written here.";
   if (reason === "not a digit: looks like none") return "This does not look like a digit.";
-  const doubt = /^too uncertain: (\d) or (\d)$/.exec(reason);
-  if (doubt) return `Too uncertain: it could be a ${doubt[1]} or a ${doubt[2]}.`;
-  const sentence = reason.replace(/^not a digit: stands/, "It stands");
+  if (reason === "not a digit: other marks only") return "Only marks that are no digits are here.";
+  const doubt = /^too uncertain: (\d) or (.+)$/.exec(reason);
+  if (doubt) return `Too uncertain: it could be ${nameGuess(doubt[1])} or ${nameGuess(doubt[2])}.`;
+  const sentence = reason.replace(/^not a digit: part/, "It is part");
   return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
 }
 
@@ -37,7 +38,34 @@ export function explainReason(reason) {
 export function describeReading(reading) {
   if (!reading.text) return explainReason(reading.reason ?? "no ink");
   const text = reading.text.replaceAll("\n", ", ");
-  return `Reads ${text}, ${formatShare(reading.confidence)} sure.`;
+  return `Reads ${text}, ${describeSureness(reading)}.`;
+}
+
+/**
+ * How sure a reading is, and of how many digits it is not.
+ * @param {import("./service.js").Reading} reading
+ */
+export function describeSureness(reading) {
+  const sure = `${formatShare(reading.confidence)} sure`;
+  const uncertain = reading.digits.filter((digit) => digit.character === "?").length;
+  return uncertain === 0 ? sure : `${sure}, ${count(uncertain, "digit", "digits")} uncertain`;
+}
+
+/**
+ * A digit, and how sure it is; of one that was not read, what it would be.
+ * @param {import("./service.js").Digit} digit
+ */
+export function describeDigit(digit) {
+  if (digit.digit !== null) return `${digit.digit}, ${formatShare(digit.confidence)}`;
+  const best = digit.probabilities.indexOf(Math.max(...digit.probabilities));
+  const name = digit.character === "?" ? "uncertain digit" : "no digit";
+  return `${name}; a ${best} with ${formatShare(digit.confidence)}`;
+}
+
+/** @param {string} guess a digit, "none", or a mark with its article */
+function nameGuess(guess) {
+  if (guess === "none") return "no mark at all";
+  return /^\d$/.test(guess) ? `a ${guess}` : guess;
 }
 
 /** @param {number} count @param {string} one @param {string} many */

@@ -1,0 +1,86 @@
+"""Characters and words drawn with a font file, as glyphs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Ink
+
+FAINT: Final = 48
+"""Paler ink, of 255, is the fringe of strokes; boxes leave it out."""
+_MARGIN_PX: Final = 4
+"""Around a text, for antialiasing beyond the box that FreeType names."""
+_NO_CHARACTER: Final = "\U000fffff"
+"""A code point that no font draws: instead it shows its glyph for what it lacks."""
+
+
+@lru_cache(maxsize=512)
+def _load_font(path: Path) -> tuple[ImageFont.FreeTypeFont, int, int]:
+    """A font in which digits are about `GLYPH_HEIGHT` high, and where they begin and end."""
+    font = ImageFont.truetype(path, 100)
+    _, top, _, bottom = font.getbbox("0123456789", anchor="ls")
+    font = font.font_variant(size=max(round(100 * GLYPH_HEIGHT / max(bottom - top, 1)), 8))
+    _, top, _, bottom = font.getbbox("0", anchor="ls")
+    return font, int(top), int(bottom)
+
+
+@lru_cache(maxsize=20_000)
+def _draw(path: Path, text: str) -> tuple[Ink, float, float] | None:
+    """The ink of a text, its left edge in pixels from the pen's start, its top as `render`."""
+    font, top, bottom = _load_font(path)
+    left, upper, right, lower = (int(value) for value in font.getbbox(text, anchor="ls"))
+    size = (max(right - left, 1) + 2 * _MARGIN_PX, max(lower - upper, 1) + 2 * _MARGIN_PX)
+    canvas = Image.new("L", size)
+    start = (_MARGIN_PX - left, _MARGIN_PX - upper)
+    ImageDraw.Draw(canvas).text(start, text, 255, font, anchor="ls")
+    whole = np.asarray(canvas)
+    x, y, width, height = cv2.boundingRect((whole > FAINT).astype(np.uint8))
+    if not width:
+        return None
+    ink = whole[y : y + height, x : x + width].copy()
+    ink.flags.writeable = False  # all callers share it
+    return ink, float(x - start[0]), (y - start[1] - top) / max(bottom - top, 1)
+
+
+def render(path: Path, text: str) -> tuple[Ink, float]:
+    """Draws a text with a font.
+
+    Args:
+        path: The font's file.
+        text: One character, or a word.
+
+    Returns:
+        Its ink as `Glyph.ink`, read only, and the distance of its upper edge below that of the
+        digits, in heights of a digit. A text that leaves no ink gives one pixel of full ink.
+    """
+    drawn = _draw(path, text)
+    if drawn is None:
+        return np.full((1, 1), 255, np.uint8), 0.0
+    ink, _, offset = drawn
+    return ink, offset
+
+
+def list_starts(path: Path, text: str) -> list[float]:
+    """Where each character of a text begins, in pixels of `render`; the first one at 0."""
+    drawn = _draw(path, text)
+    if drawn is None:
+        return [0.0] * len(text)
+    font, _, _ = _load_font(path)
+    _, left, _ = drawn
+    lengths = (float(font.getlength(text[:n])) for n in range(1, len(text)))
+    return [0.0, *(length - left for length in lengths)]
+
+
+@lru_cache(maxsize=20_000)
+def has_character(path: Path, character: str) -> bool:
+    """Whether a font draws a character, rather than nothing or its box for missing ones."""
+    drawn, missing = _draw(path, character), _draw(path, _NO_CHARACTER)
+    if drawn is None or missing is None:
+        return drawn is not None
+    return not np.array_equal(drawn[0], missing[0])

@@ -1,0 +1,215 @@
+"""Glyphs on a page: each one is put there by an affine map, with the marks that it shows.
+
+Lengths are in heights of a digit unless a name says pixels.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.recognition.alphabet import DIGITS, OTHER
+from inkdigits.synthesis.font_glyphs import list_starts, render
+from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph
+from inkdigits.synthesis.scribes import Scribe, Scriptorium
+
+Random = np.random.Generator
+
+_SLANTS: Final = (0.06, 0.18, 0.4)
+"""Standard deviations of the slant (horizontal shift for each unit of height) of upright, common
+and strongly slanted hands; English round hand and its kin slant by 35 to 40° (0.7 to 0.85)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A mark within a placed glyph: its box in pixels of the glyph, and its class.
+
+    Attributes:
+        label: Class of the reader, or None for ink that is no mark of its own.
+        box: Left, top, right and bottom; None: all ink of the glyph.
+    """
+
+    label: int | None
+    box: tuple[float, float, float, float] | None = None
+    sure: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A glyph on a page.
+
+    Attributes:
+        glyph: What is written.
+        matrix: float64, shape (2, 3): from pixels of the glyph to pixels of the page.
+        height_px: Height of the digits it belongs to.
+        strength: 0 to 1, how much ink.
+        parts: The marks that it shows.
+    """
+
+    glyph: Glyph
+    matrix: NDArray[np.float64]
+    height_px: float
+    strength: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(eq=False)
+class Writing:
+    """What a layout gives: glyphs, and lines as polygons of the page.
+
+    Attributes:
+        placed: Glyphs, in the order of writing.
+        lines: Lines ruled or struck by hand: points in pixels, thickness in pixels, strength.
+    """
+
+    placed: list[Placed] = field(default_factory=list)
+    lines: list[tuple[NDArray[np.float64], float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one number is written: digits of a number share it."""
+
+    height_px: float
+    slant: float
+    aspect: float
+    gap: float
+    jitter: float
+    strength: float
+
+    @classmethod
+    def draw(
+        cls, height_px: float, scribe: Scribe, random: Random, *, touching: bool = False
+    ) -> Style:
+        """Draws a style for digits of the height given, written by the scribe given."""
+        spread = _SLANTS[random.choice(3, p=(0.35, 0.4, 0.25))]
+        slant = float(np.clip(random.normal(0.05, spread), -0.5, 0.9))
+        if scribe.is_slanted:
+            slant = random.normal(0, _SLANTS[0])
+        gap = random.uniform(-0.16, 0.04) if touching else random.uniform(0.03, 0.45)
+        return cls(
+            height_px=height_px,
+            slant=slant,
+            aspect=float(np.exp(random.normal(0, 0.13))),
+            gap=float(gap),
+            jitter=float(random.uniform(0, 0.07)),
+            strength=float(random.uniform(0.7, 1)),
+        )
+
+
+def place(
+    writing: Writing,
+    glyph: Glyph,
+    left: float,
+    top: float,
+    style: Style,
+    random: Random,
+    *,
+    parts: Sequence[Part] | None = None,
+) -> float:
+    """Puts a glyph on the page.
+
+    Args:
+        writing: Where to.
+        glyph: What.
+        left: Of its ink in pixels, before slanting.
+        top: Of the digits of its line in pixels.
+        style: Of the number.
+        random: Varies size and place a little.
+        parts: As `Placed.parts`; None: the glyph is one mark.
+
+    Returns:
+        The right edge of its ink in pixels, before slanting.
+    """
+    varied = float(np.exp(random.normal(0, style.jitter)))
+    scale_y = style.height_px / GLYPH_HEIGHT * varied
+    scale_x = scale_y * style.aspect
+    y = top + (glyph.top + random.normal(0, style.jitter)) * style.height_px
+    foot = top + style.height_px  # slanting keeps the line that the digits stand on
+    turn = random.normal(0, style.jitter * 0.6)
+    slant = style.slant + random.normal(0, style.jitter * 0.5)
+    matrix = np.array(
+        [
+            [scale_x, -slant * scale_y, left + slant * (foot - y)],
+            [turn * scale_x, scale_y, y - turn * scale_x * glyph.ink.shape[1] / 2],
+        ]
+    )
+    marks = (Part(glyph.label),) if parts is None else tuple(parts)
+    strength = style.strength * random.uniform(0.92, 1)
+    writing.placed.append(Placed(glyph, matrix, style.height_px, strength, marks))
+    return float(left + glyph.ink.shape[1] * scale_x)
+
+
+def write_text(
+    writing: Writing,
+    text: str,
+    left: float,
+    top: float,
+    style: Style,
+    scribe: Scribe,
+    random: Random,
+    *,
+    rise: float = 0.0,
+) -> float:
+    """Writes a line of characters; returns its right end in pixels.
+
+    Args:
+        writing: Where to.
+        text: A space leaves room.
+        left: Where it begins, in pixels.
+        top: Of its digits at the beginning, in pixels.
+        style: Of all its characters.
+        scribe: Writes it.
+        random: Varies it.
+        rise: Pixels down for each pixel to the right.
+    """
+    x = left
+    if style.gap < 0:
+        joined = scribe.write_run(text, random)
+        if joined:
+            scale = style.height_px / GLYPH_HEIGHT * style.aspect
+            return max(
+                place(
+                    writing, glyph, x + offset * scale, top + rise * offset * scale, style, random
+                )
+                for glyph, offset in joined
+            )
+    for character in text:
+        if character == " ":
+            x += style.height_px * random.uniform(0.3, 0.9)
+            continue
+        glyph = scribe.write(character, random)
+        gap = style.gap if character in DIGITS else max(style.gap, 0.02)
+        gap += random.normal(0, 0.3 * abs(style.gap) + 0.02)
+        right = place(writing, glyph, x, top + rise * (x - left), style, random)
+        x = right + gap * style.height_px
+    return x - style.gap * style.height_px
+
+
+def write_word(
+    writing: Writing,
+    word: str,
+    left: float,
+    top: float,
+    style: Style,
+    scribes: Scriptorium,
+    random: Random,
+) -> float:
+    """Writes a word in a handwriting font, or a printed one; its letters are other marks."""
+    fonts = scribes.handwriting if random.random() < 0.7 else scribes.printed
+    font = fonts[int(random.integers(len(fonts)))]
+    ink, offset = render(font, word)
+    starts = [*list_starts(font, word), float(ink.shape[1])]
+    parts = []
+    for begin, end in itertools.pairwise(starts):
+        columns = ink[:, int(max(begin, 0)) : math.ceil(end)]
+        rows = np.flatnonzero((columns > 96).any(axis=1))
+        if rows.size:
+            parts.append(Part(OTHER, (begin, float(rows[0]), end, float(rows[-1] + 1)), sure=True))
+    return place(writing, Glyph(ink, offset, OTHER), left, top, style, random, parts=parts)

@@ -1,0 +1,292 @@
+"""Pictures of the suite `marks`: numbers with separators, and what is no number at all.
+
+They are kept from training: written in MNIST's test digits, in fonts that no training page shows,
+and by stroke hands drawn for each picture, with letters and signs of `held_out_marks` beside them,
+on this suite's own papers. Blank pages alone come from the papers, prints and cameras that training
+draws with too: no other page without writing is as varied.
+
+Cover is float32 of shape (height, width), 0 bare paper to 1 full ink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages
+from inkdigits.data.fonts import Font
+from inkdigits.errors import UsageError
+from inkdigits.recognition.alphabet import OTHER
+from inkdigits.synthesis.camera import take_picture
+from inkdigits.synthesis.font_glyphs import has_character, render
+from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph
+from inkdigits.synthesis.held_out_marks import HELD_OUT_KINDS
+from inkdigits.synthesis.papers import draw_paper, log_uniform
+from inkdigits.synthesis.placing import Style, Writing, place, write_text
+from inkdigits.synthesis.prints import draw_print
+from inkdigits.synthesis.scribes import LABELS, DigitBank, Scriptorium
+from inkdigits.synthesis.suite_pens import Cover
+from inkdigits.synthesis.suite_surroundings import (
+    add_noise,
+    blend,
+    compress,
+    paint_dark,
+    paint_grey,
+    shade,
+    slant_light,
+    to_bytes,
+)
+
+Random = np.random.Generator
+Picture = NDArray[np.uint8]
+
+_WORDS: Final = (
+    "river mountain window kitchen garden letter morning evening friend summer winter village "
+    "market orange paper music doctor bridge Montag Garten Wolke Brief Regen Fenster Nachbar "
+    "maison jardin matin soleil livre chanson ventana camino noche verde trabajo mercato cielo "
+    "strada finestra Emma Paul Sofia Hugo Clara"
+)
+WORDS: Final = tuple(_WORDS.split())
+"""None of them is on a training page (`inkdigits.synthesis.texts`)."""
+
+_HAND_LETTERS: Final = "ACEFHKLMNPRUWXacdefhkmnprtwx"
+"""Looked at in all eight handwriting fonts kept from training: J, T, V, Y and v, left out here,
+resemble 1, 7, 9 or 0 in some of them, as the letters do that `held_out_marks` leaves out."""
+_HAND_SIGNS: Final = "#%&@*=<?€§"
+"""Brackets and bars are left out: they could be a 1."""
+_OTHER_SOURCE_SHARE: Final = 0.5
+"""Of letters and signs: half in these handwriting fonts, half as `held_out_marks` prints them."""
+
+_SCRIBE_SHARES: Final = (0.3, 0.4, 0.25, 0.05)
+"""Numbers by MNIST's writers, handwriting fonts, stroke hands, printed fonts: each of the first
+three often enough to count, and most by the fonts that tell most about hands never seen."""
+_N_BANK_DIGITS: Final = 2_000
+"""Of the test digits: 200 of each, prepared within a second or two."""
+
+_HEIGHTS_PX: Final = (24.0, 100.0)
+"""Heights of digits: at 24 pixels a point is still 2 to 3 pixels wide, which people see; pages of
+small writing are for the suite `pages`."""
+_MARGINS: Final = (0.4, 1.5)
+"""Bare paper around the writing, in heights of a digit."""
+_CANVAS_SHARE: Final = 0.3
+"""Of the pictures, drawn on a screen: black and white, without paper, light or camera."""
+_CONDITION_SHARE: Final = 0.25
+"""Each of light, shadow, noise and JPEG comes to a picture on paper with this probability, as on
+the mixed pages of the suite `pages`."""
+
+_BLANK_SIDES_PX: Final = (100.0, 800.0)
+_BLANK_SCALES_PX: Final = (12.0, 200.0)
+"""Heights of the writing that a blank page's texture and print are made for."""
+_BLANK_PRINT_SHARE: Final = 0.3
+"""Of the blank pages; the others are bare."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarkPicture:
+    """A drawn picture and what is to be read on it.
+
+    Attributes:
+        picture: What a reader gets: uint8, shape (height, width).
+        text: Digits and separators, as `Reading.to_text(separators=True)` has them; "" where
+            nothing is to be read.
+    """
+
+    picture: Picture
+    text: str = ""
+
+
+def gather_scribes(
+    digits: LabelledImages, fonts: Sequence[Font], random: Random, *, n_digits: int = _N_BANK_DIGITS
+) -> Scriptorium:
+    """Brings together who writes in this suite.
+
+    Args:
+        digits: MNIST's test digits, of all ten.
+        fonts: Those kept from training, of both kinds.
+        random: Chooses digits, their forms and pens.
+        n_digits: How many of the digits to write with.
+
+    Raises:
+        UsageError: A font of training is among them, a kind is missing, or a digit.
+    """
+    if trained := [font.name for font in fonts if font.part != "held-out"]:
+        raise UsageError(
+            f"the fonts {', '.join(trained)} are on training pages: expected fonts of the part "
+            "'held-out'"
+        )
+    handwriting = [font.path for font in fonts if font.kind == "handwriting"]
+    printed = [font.path for font in fonts if font.kind == "printed"]
+    if not handwriting or not printed:
+        raise UsageError(
+            f"{len(handwriting)} handwriting and {len(printed)} printed fonts: expected at least "
+            "one of each"
+        )
+    bank = DigitBank(digits, n_digits, random)
+    return Scriptorium(bank, handwriting, printed, shares=_SCRIBE_SHARES)
+
+
+def compose_number(random: Random) -> str:
+    """A number as people write it, with separators or, three times in ten, without."""
+
+    def draw_digits(low: int, high: int) -> str:
+        n = int(random.integers(low, high + 1))
+        return "".join(str(digit) for digit in random.integers(0, 10, n))
+
+    def pick(marks: str) -> str:
+        return marks[random.integers(len(marks))]
+
+    kind = random.choice(7, p=(0.3, 0.12, 0.14, 0.14, 0.1, 0.1, 0.1))
+    if kind == 0:
+        return draw_digits(1, 8)
+    if kind == 1:  # 1.300
+        return draw_digits(1, 3) + pick("..,") + draw_digits(3, 3)
+    if kind == 2:  # 3,50
+        return draw_digits(1, 3) + pick(".,") + draw_digits(1, 2)
+    if kind == 3:  # 12-05-2024
+        mark = pick("-/.")
+        return mark.join((draw_digits(1, 2), draw_digits(1, 2), draw_digits(2, 4)))
+    if kind == 4:  # 7/8
+        return draw_digits(1, 2) + "/" + draw_digits(1, 2)
+    if kind == 5:  # 1+7
+        parts = [draw_digits(1, 2) for _ in range(int(random.integers(2, 4)))]
+        return pick("++-").join(parts)
+    return draw_digits(2, 4) + pick(".,") + "-"  # 450,-
+
+
+def draw_number(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """One number by one hand."""
+    text = compose_number(random)
+    scribe = scribes.hire(random)
+    writing = Writing()
+    style = _draw_style(random, is_slanted=scribe.is_slanted)
+    write_text(writing, text, 0, 0, style, scribe, random)
+    return MarkPicture(_lay_down(writing, random), text)
+
+
+def draw_letter(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """One letter that nobody takes for a digit."""
+    if random.random() < _OTHER_SOURCE_SHARE:
+        return MarkPicture(HELD_OUT_KINDS["letters of fonts"](random))
+    return _draw_character(_HAND_LETTERS, scribes, random)
+
+
+def draw_sign(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """One sign that nobody takes for a digit."""
+    if random.random() < _OTHER_SOURCE_SHARE:
+        return MarkPicture(HELD_OUT_KINDS["mathematical signs"](random))
+    return _draw_character(_HAND_SIGNS, scribes, random)
+
+
+def draw_words(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """One to three words on a line, in one handwriting font."""
+    font = scribes.handwriting[int(random.integers(len(scribes.handwriting)))]
+    style = _draw_style(random)
+    writing, left = Writing(), 0.0
+    for word in random.choice(WORDS, int(random.integers(1, 4))).tolist():
+        ink, top = render(font, word)
+        right = place(writing, Glyph(ink, top, OTHER), left, 0, style, random)
+        left = right + random.uniform(0.3, 0.6) * style.height_px
+    return MarkPicture(_lay_down(writing, random))
+
+
+def draw_blank_page(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """Paper of any grain and light, sometimes printed on, never written on."""
+    height, width = (round(log_uniform(random, *_BLANK_SIDES_PX)) for _ in range(2))
+    scale = log_uniform(random, *_BLANK_SCALES_PX)
+    paper = draw_paper((height, width), scale, random)
+    if random.random() < _BLANK_PRINT_SHARE:
+        paper = paper * (1 - draw_print((height, width), scale, random) * random.uniform(0.3, 1))
+    picture, _ = take_picture(np.clip(paper, 0, 1).astype(np.float32), random, scale)
+    return MarkPicture(picture)
+
+
+def cut_photograph(scribes: Scriptorium, random: Random) -> MarkPicture:
+    """A patch of a photograph that no training page shows."""
+    return MarkPicture(HELD_OUT_KINDS["photographs"](random))
+
+
+Draw = Callable[[Scriptorium, Random], MarkPicture]
+
+KINDS: Final[Mapping[str, tuple[int, Draw]]] = MappingProxyType(
+    {
+        "separators": (1_000, draw_number),
+        "letters": (500, draw_letter),
+        "signs": (500, draw_sign),
+        "words": (500, draw_words),
+        "blank paper": (1_000, draw_blank_page),
+        "photographs": (500, cut_photograph),
+    }
+)
+"""How many pictures of each kind the suite has, and what draws one. On 500 pictures a share of 95 %
+has a 95 % interval of 2 points to either side, on 1,000 of 1.4."""
+
+
+def _draw_character(characters: str, scribes: Scriptorium, random: Random) -> MarkPicture:
+    """One of the characters in a handwriting font that has it."""
+    font = scribes.handwriting[int(random.integers(len(scribes.handwriting)))]
+    able = [character for character in characters if has_character(font, character)]
+    character = able[random.integers(len(able))]
+    ink, top = render(font, character)
+    writing = Writing()
+    glyph = Glyph(ink, top, LABELS.get(character, OTHER))
+    place(writing, glyph, 0, 0, _draw_style(random), random)
+    return MarkPicture(_lay_down(writing, random))
+
+
+def _draw_style(random: Random, *, is_slanted: bool = False) -> Style:
+    """Writing as a hand does it that does not join its digits, at the height of glyphs."""
+    # Hands and fonts that lean already lean no further: a letter on its side is another letter.
+    slant = 0.0 if is_slanted else float(np.clip(random.normal(0.05, 0.12), -0.2, 0.35))
+    return Style(
+        height_px=GLYPH_HEIGHT,
+        slant=slant,
+        aspect=float(np.exp(random.normal(0, 0.1))),
+        gap=float(random.uniform(0.06, 0.35)),
+        jitter=float(random.uniform(0, 0.05)),
+        strength=float(random.uniform(0.75, 1)),
+    )
+
+
+def _lay_down(writing: Writing, random: Random) -> Picture:
+    """The writing at some size on a canvas or on paper, as a camera takes it."""
+    height_px = log_uniform(random, *_HEIGHTS_PX)
+    fine = _draw_cover(writing, random)
+    factor = height_px / GLYPH_HEIGHT
+    size = (max(round(fine.shape[1] * factor), 1), max(round(fine.shape[0] * factor), 1))
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    cover = cv2.resize(fine, size, interpolation=way).astype(np.float32, copy=False)
+    if random.random() < _CANVAS_SHARE:
+        drawn = to_bytes(cover / max(float(cover.max()), 1e-6) * np.float32(255))
+        return drawn if random.random() < 0.5 else 255 - drawn
+    paint = paint_dark if random.random() < 0.25 else paint_grey
+    photo = blend(cover, *paint(random))
+    for condition in (slant_light, shade, add_noise, compress):
+        if random.random() < _CONDITION_SHARE:
+            photo = condition(photo, height_px, random)
+    return to_bytes(photo)
+
+
+def _draw_cover(writing: Writing, random: Random) -> Cover:
+    """All glyphs of the writing with bare paper around them."""
+    corners = []
+    for placed in writing.placed:
+        height, width = placed.glyph.ink.shape
+        outline = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+        corners.append(outline @ placed.matrix[:, :2].T + placed.matrix[:, 2])
+    points = np.concatenate(corners)
+    before, after = random.uniform(*_MARGINS, (2, 2)) * GLYPH_HEIGHT
+    start = points.min(axis=0) - before
+    columns, rows = np.ceil(points.max(axis=0) + after - start).astype(int).tolist()
+    cover = np.zeros((rows, columns), np.float32)
+    for placed in writing.placed:
+        matrix = placed.matrix.copy()
+        matrix[:, 2] -= start
+        ink = cv2.warpAffine(placed.glyph.ink, matrix, (columns, rows))
+        np.maximum(cover, ink * np.float32(placed.strength / 255), out=cover)
+    return cover

@@ -1,0 +1,58 @@
+"""What is written on a drawn page: numbers as people write them, words, letters and signs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+SIGNS: Final = "=×÷:%#*~<>[]{}€£@&?!()"
+LETTERS: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwx"
+"""Letters that nobody takes for a digit when they stand alone; O, l, S and others are left out."""
+_WORDS: Final = (
+    "total name date amount number account street city score time meter phone zip code page "
+    "class student teacher hello world test grade room order invoice price qty sum yes no from "
+    "to and in Januar Februar Mai Juni Juli August September Oktober November December marzo "
+    "abril enero pesos euros dollars nombre fecha firma cuenta importe folio libro parish born "
+    "died married Anna Maria Johan Peter Lars Karl Jens Niels Carlos Juan apples bananas milk "
+    "bread box kg cm Rue de la Paix Strasse gate weight length solve find value equals plus "
+    "minus over answer"
+)
+WORDS: Final = tuple(_WORDS.split())
+"""What forms, registers, school books and shopping lists say beside their numbers."""
+
+
+def compose_number(random: np.random.Generator) -> str:
+    """A number as people write it: plain, an amount, a date, a reading of a meter, a sum."""
+
+    def digits(low: int, high: int) -> str:
+        n = int(random.integers(low, high + 1))
+        text = "".join(str(d) for d in random.integers(0, 10, n))
+        if random.random() < 0.25:  # round numbers: zeros in a row touch
+            zeros = int(random.integers(1, n + 1))
+            text = text[: n - zeros] + "0" * zeros
+        return text
+
+    kind = random.choice(6, p=(0.46, 0.22, 0.08, 0.08, 0.08, 0.08))
+    if kind == 0:
+        return digits(1, 8)
+    if kind == 1:
+        text = digits(3, 6)
+        if len(text) > 3 and random.random() < 0.75:
+            text = text[:-3] + str(random.choice([".", ".", ".", ",", " "])) + text[-3:]
+        ends = ["", "", ".", ",", "-", "—", ".-", ",-", " -", "=", ".=", ",00", ".00", " .", ".--"]
+        return str(random.choice(["", "", "", "$", "-", "="])) + text + str(random.choice(ends))
+    if kind == 2:
+        mark = str(random.choice([".", "-", "/"]))
+        return mark.join((digits(1, 2), digits(1, 2), digits(2, 4)))
+    if kind == 3:
+        return digits(1, 4) + str(random.choice([".", ","])) + digits(1, 3)
+    if kind == 4:
+        return digits(1, 3) + str(random.choice([".", ".", ")", ":", "°", "'"]))
+    operations = ["+", "-", "×", "÷", "/", "*", "x"]
+    parts = [digits(1, 2)]
+    for _ in range(int(random.integers(1, 4))):
+        parts += [str(random.choice(operations)), digits(1, 2)]
+    if random.random() < 0.6:
+        parts += ["=", digits(1, 3)]
+    return (" " if random.random() < 0.5 else "").join(parts)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkdigits.recognition.detection import Detections
+from inkdigits.recognition.reading import Box, Digit, Mark
+from inkdigits.recognition.turning import find_turn, turn_back
+
+Grey = NDArray[np.uint8]
+
+
+def detect_blobs(pixels: Grey, sureness: float, upright: float) -> Detections:
+    """Marks of one pixel each; they look like digits where the top left pixel is white."""
+    is_upright = pixels[0, 0] == 255
+    rows, columns = np.nonzero(pixels == 0)
+    probabilities = np.zeros((len(rows), 17), np.float32)
+    probabilities[:, 7] = upright if is_upright else sureness
+    probabilities[:, 15] = 1 - probabilities[:, 7]
+    boxes = np.stack([columns, rows, np.ones_like(rows), np.ones_like(rows)], axis=1)
+    return Detections(
+        boxes.astype(np.float32),
+        np.full(len(rows), 7),
+        probabilities[:, 7],
+        probabilities,
+    )
+
+
+def draw(n: int) -> Grey:
+    """A picture that is upright as it is, with marks in its middle row."""
+    pixels = np.full((9, 30), 128, np.uint8)
+    pixels[0, 0] = 255
+    pixels[4, 4 : 4 + 2 * n : 2] = 0
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("n", "turns", "sureness", "upright", "expected"),
+    [
+        (5, 0, 0.1, 0.9, 0),
+        (5, 1, 0.1, 0.9, 3),
+        (5, 2, 0.1, 0.9, 2),
+        (5, 3, 0.1, 0.9, 1),
+        (2, 1, 0.1, 0.9, 0),  # too few to say
+        (5, 2, 0.9, 0.95, 0),  # they are read well as they are
+        (5, 2, 0.6, 0.8, 0),  # and not clearly better in another way
+        (5, 2, 0.1, 0.3, 0),  # digits in none
+        (0, 2, 0.1, 0.9, 0),
+    ],
+)
+def test_turned_numbers_are_noticed(
+    n: int, turns: int, sureness: float, upright: float, expected: int
+) -> None:
+    def detect(pixels: Grey) -> Detections:
+        return detect_blobs(pixels, sureness, upright)
+
+    pixels = np.ascontiguousarray(np.rot90(draw(n), turns))
+    assert find_turn(pixels, detect(pixels), detect, 0.5) == expected
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_boxes_are_turned_back(turns: int) -> None:
+    picture = np.zeros((40, 70), np.uint8)
+    picture[5:15, 20:50] = 255
+    rows, columns = np.nonzero(np.rot90(picture, turns))
+    box = Box(
+        int(columns.min()), int(rows.min()),
+        int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1,
+    )  # fmt: skip
+    digit = Digit(7, 0.9, np.full(10, 0.1, np.float32), box, np.zeros((28, 28), np.uint8))
+    for found in (Mark("dash", box, 0.9), digit):
+        assert turn_back(found, turns, picture.shape).box == Box(20, 5, 30, 10)
+
+
+def test_large_pictures_are_tried_small() -> None:
+    sides = []
+
+    def detect(pixels: Grey) -> Detections:
+        sides.append(max(pixels.shape))
+        return detect_blobs(np.full((2, 2), 1, np.uint8), 0, 0)
+
+    pixels = np.full((3000, 50), 255, np.uint8)
+    probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (4, 1))
+    marks = Detections(
+        np.ones((4, 4), np.float32), np.full(4, 15), np.ones(4, np.float32), probabilities
+    )
+    assert find_turn(pixels, marks, detect, 0.5) == 0
+    assert sides == [1024] * 3
