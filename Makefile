@@ -11,7 +11,8 @@ FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   pictures-0 pictures-1 pictures-2 strided-0 strided-1 strided-2 \
   best-0 best-1 best-2 best-3 best-4 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
-RUNS := $(FIGURES:%=runs/figures/%/model.json)
+READER_RUN := runs/figures/reader-0
+RUNS := $(FIGURES:%=runs/figures/%/model.json) $(READER_RUN)/model.json
 BEST := $(filter runs/figures/best-%,$(RUNS))
 SMALL := $(filter runs/figures/small-%,$(RUNS))
 TEACHERS_OF_SMALL := runs/figures/pictures-0/model.int8.onnx
@@ -92,8 +93,9 @@ figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 
 	  > results/ensemble-shifts.json
 	$(BIN)/python measurements/ensemble_sizes.py $(ENSEMBLE:%=runs/figures/%) --json \
 	  > results/ensemble-sizes.json
-	for suite in corruptions digits8x8 pages; do \
-	  $(BIN)/inkdigits evaluate --suite $$suite --json > results/suite-$$suite.json || exit; \
+	for suite in mnist corruptions digits8x8 pages marks; do \
+	  $(BIN)/inkdigits evaluate --suite $$suite $(if $(LIMIT),--limit $(LIMIT)) --json \
+	    > results/suite-$$suite.json || exit; \
 	done
 
 tables: install ## the tables of the README, from results/
@@ -116,10 +118,12 @@ build/ocr/installed: measurements/ocr-requirements.txt
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json
 
-default-model: install ## the model inside the package, from a run of `make figures`
+default-model: install ## the models inside the package, from runs of `make figures`
 	rm -f src/inkdigits/recognition/default.*
 	$(BIN)/inkdigits export $(DEFAULT_RUN) --format onnx \
 	  --output src/inkdigits/recognition/default.onnx
+	cp $(READER_RUN)/model.onnx src/inkdigits/recognition/reader.onnx
+	cp $(READER_RUN)/model.json src/inkdigits/recognition/reader.json
 	$(BIN)/python -m inkdigits.web.gallery
 
 wheel: install ## build the wheel into dist/

@@ -20,10 +20,21 @@ RECIPES = (
     *("pictures", "strided", "best", "ensemble", "small", "tiny"),
 )
 SUITES = {
+    "mnist": "MNIST's test images",
     "corruptions": "fifteen corruptions of MNIST-C (Mu and Gilmer, 2019), mean",
-    "digits8x8": "1,797 digits of 8 × 8 pixels by other hands (Alpaydin and Kaynak, 1998)",
+    "digits8x8": "digits of 8 × 8 pixels by other hands (Alpaydin and Kaynak, 1998)",
     "pages": "drawn pages, all digits of a page right, mean of 21 kinds",
+    "marks": "mean of the six below",
 }
+MARKS = {
+    "separators": "drawn numbers: separators where they are, none where none is",
+    "letters": "drawn letters: no digit read",
+    "signs": "mathematical signs: no digit read",
+    "words": "words: no digit read",
+    "blank paper": "paper without writing: nothing read",
+    "photographs": "photographs: nothing read",
+}
+"""Rows of the suite `marks` that have a line of their own."""
 
 
 def tabulate_recipes() -> str:
@@ -57,10 +68,24 @@ def tabulate_ensemble_sizes() -> str:
 
 def tabulate_suites() -> str:
     """A row for each suite."""
-    rows = ["| what | accuracy | command |", "|---|---|---|"]
+    rows = ["| what | n | read | classified as tiles | command |", "|---|---|---|---|---|"]
     for name, what in SUITES.items():
-        mean = _load(f"suite-{name}")["mean"]
-        rows.append(f"| {what} | {100 * mean:.2f} % | `inkdigits evaluate --suite {name}` |")
+        suite = _load(f"suite-{name}")
+        tiles = suite.get("classify_mean")
+        cells = (
+            what,
+            f"{sum(row['n'] for row in suite['rows']):,}",
+            f"{100 * suite['mean']:.2f} %",
+            "" if tiles is None else f"{100 * tiles:.2f} %",
+            f"`inkdigits evaluate --suite {name}`",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+        if name == "marks":
+            found = {row["name"]: row for row in suite["rows"]}
+            rows += [
+                f"| {what} | {found[row]['n']:,} | {100 * found[row]['accuracy']:.2f} % | | |"
+                for row, what in MARKS.items()
+            ]
     return "\n".join(rows)
 
 

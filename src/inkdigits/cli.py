@@ -103,12 +103,18 @@ def _run_train(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"run": str(run.folder), "figures": figures}, indent=2))
     else:
-        print(f"run                  {run.folder}")
-        print(f"training accuracy    {figures['training_accuracy']:.2%}")
-        print(f"validation accuracy  {figures['validation_accuracy']:.2%}")
-        print(f"fitting              {figures['fit_seconds']:.1f} s on {figures['cores']} cores")
-        print(f"curves               {run.folder / 'curves.png'}")
-        print(f"model                {run.onnx_model}")
+        rows: list[tuple[str, object]] = [("run", run.folder)]
+        if "digits_right" in figures:  # a reader's, of the digits on validation pages
+            shown = ["digits_right", "digits_wrong", "digits_missed", "digits_invented"]
+        else:
+            shown = ["training_accuracy", "validation_accuracy"]
+        rows += [(name.replace("_", " "), f"{figures[name]:.2%}") for name in shown]
+        rows.append(("fitting", f"{figures['fit_seconds']:.1f} s on {figures['cores']} cores"))
+        if (curves := run.folder / "curves.png").exists():
+            rows.append(("curves", curves))
+        rows.append(("model", run.onnx_model))
+        for title, value in rows:
+            print(f"{title:19}  {value}")
     return EXIT_OK
 
 
@@ -363,14 +369,16 @@ def _open_browser(address: str) -> None:
 
 
 def _run_recipes(options: argparse.Namespace) -> int:
-    from inkdigits.training.recipes import RECIPES, get_recipe
+    from inkdigits.training.reader_recipes import READER_RECIPES, ReaderRecipe, find_recipe
+    from inkdigits.training.recipes import RECIPES, Recipe
 
+    recipes: list[Recipe | ReaderRecipe] = [*RECIPES.values(), *READER_RECIPES.values()]
     if options.recipe is not None:
-        print(json.dumps(get_recipe(options.recipe).to_json(), indent=2))
+        print(json.dumps(find_recipe(options.recipe).to_json(), indent=2))
     elif options.json:
-        print(json.dumps([recipe.to_json() for recipe in RECIPES.values()], indent=2))
+        print(json.dumps([recipe.to_json() for recipe in recipes], indent=2))
     else:
-        for recipe in RECIPES.values():
+        for recipe in recipes:
             print(f"{recipe.name:20} {recipe.summary}")
     return EXIT_OK
 
@@ -528,8 +536,9 @@ def _build_parser() -> _Parser:
     train = add_verb(
         "train",
         _run_train,
-        "train a recipe on MNIST, in a run folder of its own",
+        "train a recipe, in a run folder of its own",
         "train quick",
+        "train reader",
         "train dropout --seed 1 --output runs/mine",
         "train classic --set epochs=3 --set batch_size=64",
         "train pictures --pictures my-corrections",

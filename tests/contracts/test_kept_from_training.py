@@ -41,9 +41,30 @@ def test_training_sees_nothing_that_suites_measure_with(module: str) -> None:
 
 def test_the_kept_modules_are_there() -> None:
     assert {path.stem for path in (SOURCE / "synthesis").glob("*.py")} > KEPT
-    assert "suite_pages" in KEPT
+    assert {"suite_pages", "suite_marks"} <= KEPT
     assert "training/epochs.py" in MAY_NOT_IMPORT
     assert "synthesis/outlier_tiles.py" in MAY_NOT_IMPORT
+
+
+def test_fonts_held_out_are_for_measuring_alone() -> None:
+    """Training fetches them to validate with, and draws no page to learn from with them."""
+    naming = {
+        str(path.relative_to(SOURCE))
+        for part in ("synthesis", "training")
+        for path in (SOURCE / part).rglob("*.py")
+        if names_held_out(path.read_text(encoding="utf-8"))
+    }
+    assert naming == {
+        "synthesis/suite_marks.py",
+        "training/reader.py",
+        "training/reader_validation.py",
+    }
+
+
+def names_held_out(source: str) -> bool:
+    """Whether a module's code has the name of the fonts' part that is kept from training."""
+    constants = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return any(constant.value == "held-out" for constant in constants)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def draw(n: int) -> Grey:
         (5, 3, 0.1, 0.9, 1),
         (2, 1, 0.1, 0.9, 0),  # too few to say
         (5, 2, 0.9, 0.95, 0),  # they are read well as they are
-        (5, 2, 0.6, 0.8, 0),  # and not clearly better in another way
-        (5, 2, 0.1, 0.3, 0),  # digits in none
+        (5, 2, 0.7, 0.8, 0),  # and not clearly better in another way
+        (5, 2, 0.1, 0.6, 0),  # digits in none
         (0, 2, 0.1, 0.9, 0),
     ],
 )
@@ -56,7 +56,7 @@ def test_turned_numbers_are_noticed(
         return detect_blobs(pixels, sureness, upright)
 
     pixels = np.ascontiguousarray(np.rot90(draw(n), turns))
-    assert find_turn(pixels, detect(pixels), detect, 0.5) == expected
+    assert find_turn(pixels, detect(pixels), detect) == expected
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
@@ -85,5 +85,5 @@ def test_large_pictures_are_tried_small() -> None:
     marks = Detections(
         np.ones((4, 4), np.float32), np.full(4, 15), np.ones(4, np.float32), probabilities
     )
-    assert find_turn(pixels, marks, detect, 0.5) == 0
+    assert find_turn(pixels, marks, detect) == 0
     assert sides == [1024] * 3

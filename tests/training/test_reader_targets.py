@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import N_CLASSES, NO_MARK, POINT
+from inkdigits.recognition.detection import Detections
 from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training.frameworks import load_keras
 from inkdigits.training.reader_targets import (
@@ -19,6 +20,7 @@ from inkdigits.training.reader_targets import (
     build_targets,
     compute_detector_loss,
     cut_windows,
+    label_found,
 )
 
 SIDE = 256
@@ -202,6 +204,33 @@ def test_windows_of_what_can_be_told(
     _, classes = cut_windows(make_page(mark), np.random.default_rng(0), n_none=0)
 
     assert classes.tolist() == [mark[1]] * expected
+
+
+@pytest.mark.parametrize(
+    ("box", "expected", "asked"),
+    [
+        ((81, 99, 23, 41), 1, True),  # the mark, a pixel off
+        ((84, 118, 12, 12), NO_MARK, True),  # a loop of it
+        ((20, 100, 84, 40), NO_MARK, True),  # two at once
+        ((20, 20, 24, 40), NO_MARK, True),  # paper
+        ((83, 106, 22, 40), 1, False),  # neither the mark nor another thing
+        ((200, 100, 24, 40), 3, False),  # a mark that is not sure
+        ((205, 110, 12, 12), NO_MARK, False),  # a part of one
+    ],
+)
+def test_what_detected_boxes_hold(
+    box: tuple[float, float, float, float], expected: int, asked: bool
+) -> None:
+    probabilities = np.full((1, N_CLASSES + 1), 1 / (N_CLASSES + 1), np.float32)
+    boxes, scores = np.array([box], np.float32), np.array([0.5], np.float32)
+    found = Detections(boxes, np.array([8]), scores, probabilities)
+
+    classes, is_asked = label_found(draw_blocks(), found)
+    assert is_asked.tolist() == [asked]
+    if asked:
+        assert classes.tolist() == [expected]
+    _, labels = cut_windows(draw_blocks(), np.random.default_rng(0), found, n_none=0)
+    assert labels.tolist() == [0, 1, 2, *classes[is_asked]]
 
 
 def test_page_without_marks_gives_windows_of_none() -> None:

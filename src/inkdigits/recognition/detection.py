@@ -32,8 +32,8 @@ class Detections:
         classes: int64, shape (n,): indices of `alphabet.CLASS_NAMES`, 0 to 9 digits.
         scores: float32, shape (n,), 0 to 1: the probability of the class, falling.
         probabilities: float32, shape (n, 17): of each class and, last, of no mark; rows sum to 1.
-        unread: How many parts of the picture with writing too small to read at the scales looked
-            at were left out, as the budget of pixels was spent.
+        unread: How many marks, and parts of the picture with writing too small to read at the
+            scales looked at, were left out, as the budget was spent.
     """
 
     boxes: NDArray[np.float32]

@@ -336,8 +336,7 @@ class Recognizer:
         threshold = self.threshold if threshold is None else threshold
         detect = self.reader.detect
         detections = detect(pixels)
-        # The reader says which way is up by its own measure, whoever judges its boxes.
-        turns = find_turn(pixels, detections, detect, self.reader.card.threshold)
+        turns = find_turn(pixels, detections, detect)
         upright = pixels
         if turns:
             upright = np.ascontiguousarray(np.rot90(pixels, turns))
@@ -346,8 +345,8 @@ class Recognizer:
         if detections.unread:
             notes = (
                 *notes,
-                f"very small writing in {detections.unread} parts of the picture was not read: "
-                "crop them",
+                f"there is more than could be looked at: {detections.unread} marks or parts of the "
+                "picture were not read; crop it into smaller pictures",
             )
         judge = self._judge if self.judges_tiles else None
         found = interpret(upright, detections, threshold, judge)

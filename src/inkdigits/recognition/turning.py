@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import DIGITS
-from inkdigits.recognition.interpretation import Verdict, decide
 from inkdigits.recognition.reading import Box, Found
 
 if TYPE_CHECKING:
@@ -23,43 +22,37 @@ Detect = Callable[[Grey], "Detections"]
 LEAST_MARKS: Final = 3
 """Fewer marks do not say which way is up: a 1 lies as a dash, and 6 and 9 are one shape."""
 
-POOR: Final = 0.7
-"""Mean probability of the best digit below which marks may be digits that do not stand upright.
-Those of upright numbers are read with 0.9 and more, and turned ones look like signs or nothing."""
+SURE: Final = 0.75
+"""Mean probability of the best digit of all marks from which on they are upright digits. On
+pictures of several digits it was 0.8 to 1 upright, 0.6 upside down, 0.3 lying, and at most 0.5 on
+pictures of anything else, however they were turned."""
 
-CLEAR: Final = 1.5
-"""How many times the digits of a turn weigh those of another before it is taken for upright."""
+CLEAR: Final = 0.15
+"""By how much that mean is better than as the picture stands before it is turned."""
 
 TRIAL_SIDE: Final = 1024
 """Turns are tried on pictures shrunk to this, in pixels of the longer side, so that a large page
 of text takes not four times as long."""
 
 
-def find_turn(pixels: Grey, detections: Detections, detect: Detect, threshold: float) -> int:
+def find_turn(pixels: Grey, detections: Detections, detect: Detect) -> int:
     """How many quarter turns to the left bring a picture upright; 0 unless that is clear.
 
     Args:
         pixels: uint8, shape (height, width), grey.
         detections: What was detected on it as it is.
         detect: What detects.
-        threshold: As in `inkdigits.recognition.interpretation.decide`.
     """
-    shares = detections.probabilities
-    sizes = detections.boxes[:, 2:].max(axis=1) if len(shares) else np.zeros(0)
-    # Points and commas of an upright number are no evidence.
-    counted = sizes >= 0.5 * np.median(sizes) if len(shares) else np.zeros(0, np.bool_)
-    if np.count_nonzero(counted) < LEAST_MARKS:
-        return 0
-    if float(shares[counted, : len(DIGITS)].max(axis=1).mean()) >= POOR:
+    as_it_is = _measure_sureness(detections)
+    if as_it_is is None or as_it_is >= SURE:
         return 0
     small = _shrink(pixels)
-    weights = [_weigh(detections, threshold)]
-    for turns in range(1, 4):
-        weights.append(_weigh(detect(np.ascontiguousarray(np.rot90(small, turns))), threshold))
-    best = int(np.argmax(weights))
-    rest = max(weight for turns, weight in enumerate(weights) if turns != best)
-    is_clear = weights[best] >= CLEAR * rest and weights[best] >= LEAST_MARKS * threshold
-    return best if is_clear else 0
+    turned = [
+        _measure_sureness(detect(np.ascontiguousarray(np.rot90(small, turns)))) or 0.0
+        for turns in range(1, 4)
+    ]
+    best = int(np.argmax(turned))
+    return best + 1 if turned[best] >= max(SURE, as_it_is + CLEAR) else 0
 
 
 def turn_back(found: Found, turns: int, shape: tuple[int, ...]) -> Found:
@@ -81,13 +74,16 @@ def turn_back(found: Found, turns: int, shape: tuple[int, ...]) -> Found:
     return replace(found, box=box)
 
 
-def _weigh(detections: Detections, threshold: float) -> float:
-    """The digits that would be read, each by its probability."""
-    return sum(
-        float(row[: len(DIGITS)].max())
-        for row in detections.probabilities
-        if decide(row, threshold) is Verdict.READ
-    )
+def _measure_sureness(detections: Detections) -> float | None:
+    """Mean probability of the best digit of each mark; None of too few marks."""
+    if len(detections) < LEAST_MARKS:
+        return None
+    sizes = detections.boxes[:, 2:].max(axis=1)
+    # Points and commas say nothing; they are less than half as large as what they stand beside.
+    counted = detections.probabilities[sizes >= 0.5 * np.median(sizes)]
+    if len(counted) < LEAST_MARKS:
+        return None
+    return float(counted[:, : len(DIGITS)].max(axis=1).mean())
 
 
 def _shrink(pixels: Grey) -> Grey:

@@ -5,6 +5,7 @@ A run of a reader is a folder like that of a tile network:
 settings.json    recipe, seed, hashes of the data, versions
 history.csv      a row every 50 steps of each network
 detector.npz     all that its fit goes on from; judge.npz likewise
+finder.onnx      the detector alone, whose finds the judge learns from
 model.onnx       the reader: a picture in, boxes, classes and scores out
 model.json       its card; written last, so where it is the run is whole
 """

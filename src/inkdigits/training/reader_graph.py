@@ -44,9 +44,12 @@ class ReaderSettings:
         max_pixels: Larger pictures are shrunk to this before all else; 12 megapixels are a page at
             300 dots per inch and more, and 48 megabytes as float32.
         max_overlap: Of two boxes with a larger intersection over union the worse one goes.
-        kept_boxes: Boxes that the judge sees at most; a dense page of a form has some 200 marks.
+        kept_boxes: Boxes that the judge sees at most, best first; a dense page of a form has some
+            200 marks.
         max_contained: Of two boxes that share more than this part of the smaller one, the worse one
             goes: a part of a digit taken for a digit, or two digits taken for one.
+        least_distance: Of two boxes whose middles are less apart than this share of the smaller
+            one's longer side, the worse one goes; two ones in a row are 0.3 apart and more.
         free_classes: Classes whose boxes may lie within others, since handwriting puts them there.
         free_score: They do where the detector's own probability of their class is at least this.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
@@ -60,8 +63,9 @@ class ReaderSettings:
     levels: LevelSettings = field(default_factory=LevelSettings)
     max_pixels: int = 12_000_000
     max_overlap: float = 0.4
-    kept_boxes: int = 300
+    kept_boxes: int = 400
     max_contained: float = 0.7
+    least_distance: float = 0.25
     free_classes: tuple[int, ...] = (POINT, COMMA, DASH)
     free_score: float = 0.5
     detector_weight: float = 0.3
@@ -90,8 +94,8 @@ def build_reader(
         A model with the input `picture`, uint8 (height, width), and the outputs `boxes`, float32
         (n, 4: x, y, width, height in pixels); `classes`, int64 (n,), 0 to 15; `scores`, float32
         (n,), the probability of the class, falling; `probabilities`, float32 (n, 17), the last of
-        them that the box holds no mark; `unread`, int64, how many windows of small writing the
-        budget left out.
+        them that the box holds no mark; `unread`, int64, how many marks, and
+        windows of small writing, the budget left out.
 
     Raises:
         ModelError: A network of other shapes.
@@ -105,7 +109,7 @@ def build_reader(
     size = whole.shape(0, 2).to_float()
     picture = _write_working_picture(writer, whole, size, settings.max_pixels)
     found = write_levels(writer, detector, picture, settings.levels)
-    rows = _suppress(writer, found.boxes, settings)
+    rows, left_out = _suppress(writer, found.boxes, settings)
     logits = None
     if judge is not None:
         logits = writer.inline(judge, "judge", _write_windows(writer, picture, rows))
@@ -113,7 +117,7 @@ def build_reader(
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
     outputs["boxes"] = _to_corner_and_size(writer, outputs["boxes"], scale)
-    outputs["unread"] = found.unread
+    outputs["unread"] = found.unread + left_out
     types: dict[str, tuple[int, list[str | int]]] = {
         "boxes": (TensorProto.FLOAT, ["n", 4]),
         "classes": (TensorProto.INT64, ["n"]),
@@ -164,18 +168,22 @@ def _write_working_picture(
     return picture.to_float()
 
 
-def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> Value:
-    """The rows that no better box overlaps, best first; the first row of `boxes` stays."""
+def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> tuple[Value, Value]:
+    """The rows that no better box overlaps, best first, and how many more there are.
+
+    The first row of `boxes` stays. Of more than twice as many as are kept, no more are counted.
+    """
     scores = boxes.slice(SCORE, SCORE + 1, axis=1)
     chosen = writer.op(
         "NonMaxSuppression",
         writer.op("Unsqueeze", boxes.slice(0, 4, axis=1), [0]),
         scores.reshape(1, 1, -1),
-        [settings.kept_boxes],
+        [2 * settings.kept_boxes],
         settings.max_overlap,
     )
     chosen = chosen.slice(2, 3, axis=1).reshape(-1)
-    return boxes.take(chosen)
+    left_out = writer.op("Max", chosen.shape(0).reduce("Sum") - settings.kept_boxes, 0)
+    return boxes.take(chosen.slice(0, settings.kept_boxes, axis=0)), left_out
 
 
 def _write_windows(writer: GraphWriter, picture: Value, rows: Value) -> Value:
@@ -264,8 +272,8 @@ def _select(
 ) -> dict[str, Value]:
     """The boxes that count, best first.
 
-    A box goes if its best class is improbable, or if a better one lies mostly within it or it
-    within the better one. Boxes of
+    A box goes if its best class is improbable, or if a better one is nearly in its place, lies
+    mostly within it, or it within the better one. Boxes of
     `free_classes` whose own centre the detector is sure of may lie there: a point in the bow of a
     2, a dash through a 7.
 
@@ -286,7 +294,10 @@ def _select(
     common = writer.op("Max", outer - inner, 0.0).reduce("Prod", 2)
     is_better = (scores.reshape(1, -1) > scores.reshape(-1, 1)) & is_mark.reshape(1, -1)
     smaller = writer.op("Min", areas, areas.reshape(1, -1))
-    is_inside = ((common > smaller * settings.max_contained) & is_better).to_int().reduce("Max", 1)
+    is_same = (common > smaller * settings.max_contained) | _find_near(
+        writer, first, last, settings
+    )
+    is_inside = (is_same & is_better).to_int().reduce("Max", 1)
     is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
     is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
     is_free = writer.constant(is_free_class).take(classes) & is_sure
@@ -297,6 +308,14 @@ def _select(
     others = {"boxes": boxes, "classes": classes, "probabilities": probabilities}
     chosen = {name: value.compress(is_kept).take(order) for name, value in others.items()}
     return {**chosen, "scores": sorted_scores}
+
+
+def _find_near(writer: GraphWriter, first: Value, last: Value, settings: ReaderSettings) -> Value:
+    """Whether the middles of two boxes are too near for two marks: bool, shape (n, n)."""
+    middles, sides = (first + last) / 2.0, (last - first).reduce("Max", 1, keep=True)
+    apart = writer.op("Unsqueeze", middles, [0]) - writer.op("Unsqueeze", middles, [1])
+    distances = writer.op("Abs", apart).reduce("Max", 2)
+    return distances < writer.op("Min", sides, sides.reshape(1, -1)) * settings.least_distance
 
 
 def _to_corner_and_size(writer: GraphWriter, boxes: Value, scale: Value) -> Value:

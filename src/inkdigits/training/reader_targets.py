@@ -220,7 +220,8 @@ def compute_overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> ND
     )
     common = np.maximum(last - first, 0).prod(axis=2)
     areas = one[:, 2:].prod(axis=1)[:, np.newaxis] + other[:, 2:].prod(axis=1)[np.newaxis]
-    return (common / np.maximum(areas - common, 1e-6)).astype(np.float32)
+    overlaps: NDArray[np.float32] = (common / np.maximum(areas - common, 1e-6)).astype(np.float32)
+    return overlaps
 
 
 def _move(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
@@ -228,7 +229,8 @@ def _move(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.f
     longer = max(float(box[2]), float(box[3]))
     size = box[2:] * np.exp(random.normal(0, zoom, 2))
     middle = box[:2] + box[2:] / 2 + random.normal(0, shift, 2) * longer
-    return np.concatenate([middle - size / 2, size]).astype(np.float32)
+    moved: NDArray[np.float32] = np.concatenate([middle - size / 2, size]).astype(np.float32)
+    return moved
 
 
 def _misplace(
