@@ -146,6 +146,11 @@ def _run_evaluate(options: argparse.Namespace) -> int:
         elif output is None and len(models) == 1 and _is_run(models[0]):
             output = models[0] / "evaluation"
         recognizer = _load_recognizer(*models, shifts=options.shifts)
+        if models and not recognizer.judges_tiles:
+            raise UsageError(
+                f"{name} is a reader of whole pictures: measure it with --suite mnist, another "
+                "suite, or --pictures"
+            )
         evaluation = evaluate(recognizer, data=options.data, output=output)
         card = recognizer.card
         rows.append(

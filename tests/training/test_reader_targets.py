@@ -213,7 +213,7 @@ def test_windows_of_what_can_be_told(
         ((84, 118, 12, 12), NO_MARK, True),  # a loop of it
         ((20, 100, 84, 40), NO_MARK, True),  # two at once
         ((20, 20, 24, 40), NO_MARK, True),  # paper
-        ((83, 106, 22, 40), 1, False),  # neither the mark nor another thing
+        ((86, 112, 24, 40), 1, False),  # neither the mark nor another thing
         ((200, 100, 24, 40), 3, False),  # a mark that is not sure
         ((205, 110, 12, 12), NO_MARK, False),  # a part of one
     ],

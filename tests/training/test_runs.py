@@ -19,7 +19,7 @@ WITHOUT = object()
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    run = Run.create(tmp_path / "run", RECIPES["smoke"])
+    run = Run.create(tmp_path / "run", RECIPES["smoke"].name)
     run.save_settings(SETTINGS)
     return run
 
@@ -36,7 +36,7 @@ def test_folders_without_a_name_are_numbered(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    made = [Run.create(None, RECIPES["smoke"]).folder for _ in range(3)]
+    made = [Run.create(None, RECIPES["smoke"].name).folder for _ in range(3)]
 
     assert made == [Path("runs/smoke"), Path("runs/smoke-2"), Path("runs/smoke-3")]
 
@@ -47,7 +47,7 @@ def test_taken_folder(tmp_path: Path, is_file: bool) -> None:
     taken.touch() if is_file else taken.mkdir()
 
     with pytest.raises(OutputExistsError, match="exists already"):
-        Run.create(taken, RECIPES["smoke"])
+        Run.create(taken, RECIPES["smoke"].name)
 
 
 @pytest.mark.parametrize("name", ["file/run", "file/deep/run", "x" * 300])
@@ -55,7 +55,7 @@ def test_impossible_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(RunError, match="cannot be made") as caught:
-        Run.create(tmp_path / name, RECIPES["smoke"])
+        Run.create(tmp_path / name, RECIPES["smoke"].name)
 
     assert "\n" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_impossible_folder_of_runs(
         Path("runs").touch()
 
     with pytest.raises((RunError, OutputExistsError), match="runs"):
-        Run.create(None, RECIPES["smoke"])
+        Run.create(None, RECIPES["smoke"].name)
 
 
 def test_settings_come_back(run: Run) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import frame
+from inkdigits.recognition.quantiles import quantile
 
 Grey = NDArray[np.uint8]
 
@@ -113,7 +114,7 @@ def _extract(crop: Grey, box: NDArray[np.floating]) -> Grey:
     threshold, is_ink = _split(strengths)
     if not is_ink.any() or is_ink.all():
         return np.zeros(crop.shape, np.uint8)
-    full = float(np.quantile(strengths[is_ink], _FULL))
+    full = quantile(strengths[is_ink], _FULL)
     grain = _measure_deviation(strengths[~is_ink])
     if full < _LEAST_CONTRAST or full < _LEAST_SEPARATION * grain:
         return np.zeros(crop.shape, np.uint8)
@@ -177,7 +178,7 @@ def _split(strengths: NDArray[np.float32]) -> tuple[float, NDArray[np.bool_]]:
 
 def _measure_deviation(paper: NDArray[np.float32]) -> float:
     """Standard deviation of the paper, by its median absolute deviation: strokes have edges."""
-    return 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    return 1.4826 * quantile(np.abs(paper - quantile(paper, 0.5)), 0.5)
 
 
 def _find_mark(is_ink: NDArray[np.bool_], box: NDArray[np.floating]) -> NDArray[np.bool_]:

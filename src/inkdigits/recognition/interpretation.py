@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK, OTHER
 from inkdigits.recognition.crops import cut_tile
 from inkdigits.recognition.lines import order_marks, split_words
+from inkdigits.recognition.quantiles import quantile
 from inkdigits.recognition.reading import Box, Digit, Found, Mark, Reading, describe_left_out
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def _refuse_words(found: Sequence[Found]) -> tuple[Found, ...]:
             digits = [n for n in places if isinstance(found[n], Digit) and found[n].character]
             if not digits:
                 continue
-            height = float(np.median([found[n].box.height for n in digits]))
+            height = quantile(np.array([found[n].box.height for n in digits]), 0.5)
             letters = [n for n in places if _is_letter(found[n], height)]
             if len(letters) >= LEAST_LETTERS and len(letters) > len(digits):
                 for n in digits:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import DIGITS
+from inkdigits.recognition.quantiles import quantile
 from inkdigits.recognition.reading import Box, Found
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _measure_sureness(detections: Detections) -> float | None:
         return None
     sizes = detections.boxes[:, 2:].max(axis=1)
     # Points and commas say nothing; they are less than half as large as what they stand beside.
-    counted = detections.probabilities[sizes >= 0.5 * np.median(sizes)]
+    counted = detections.probabilities[sizes >= 0.5 * quantile(sizes, 0.5)]
     if len(counted) < LEAST_MARKS:
         return None
     return float(counted[:, : len(DIGITS)].max(axis=1).mean())
