@@ -19,7 +19,7 @@ import inkdigits
 from inkdigits.cli import main
 from inkdigits.data import LabelledImages
 from inkdigits.recognition.alphabet import CLASS_NAMES
-from inkdigits.training import RECIPES, Run
+from inkdigits.training import READER_RECIPES, RECIPES, Run
 
 VERBS = ("train", "evaluate", "predict", "export", "data", "benchmark", "serve", "recipes")
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -348,7 +348,8 @@ def test_module_is_the_command(python: Python) -> None:
     ended = python("-m", "inkdigits", "recipes")
 
     assert ended.returncode == 0
-    assert [line.split()[0] for line in ended.stdout.splitlines()] == list(RECIPES)
+    names = [line.split()[0] for line in ended.stdout.splitlines()]
+    assert names == [*RECIPES, *READER_RECIPES]
     assert ended.stderr == ""
 
 

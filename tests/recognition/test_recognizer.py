@@ -51,8 +51,8 @@ def test_enlarged_digits_are_read(
     recognizer: Recognizer, test_slice: LabelledImages, dark_on_light: bool
 ) -> None:
     """A picture is read as its tile is, except where scaling changed what was unclear already."""
-    expected = recognizer.classify(test_slice.images[:60])
-    sure = [i for i in range(60) if expected[i].max() > 0.9]
+    expected = recognizer.classify(test_slice.images[:30])
+    sure = [i for i in range(30) if expected[i].max() > 0.9]
     agreeing = 0
     for i in sure:
         pixels = cv2.copyMakeBorder(
@@ -62,7 +62,7 @@ def test_enlarged_digits_are_read(
         reading = recognizer.read(255 - pixels if dark_on_light else pixels)
         agreeing += reading.text == str(expected[i].argmax())
 
-    assert len(sure) > 30
+    assert len(sure) > 15
     assert agreeing >= 0.9 * len(sure)
 
 
@@ -243,8 +243,11 @@ def test_boxes_hold_the_ink(recognizer: Recognizer, pictures: dict[str, Path]) -
     (digit,) = recognizer.read(pictures["seven"]).digits
     pixels = np.asarray(Image.open(pictures["seven"]))
     left, top, width, height = cv2.boundingRect((pixels < 128).astype(np.uint8))
-    found = (digit.box.x, digit.box.y, digit.box.width, digit.box.height)
-    assert np.abs(np.subtract(found, (left, top, width, height))).max() <= 0.1 * height
+    box = digit.box
+    across = min(box.x + box.width, left + width) - max(box.x, left)
+    down = min(box.y + box.height, top + height) - max(box.y, top)
+    both = max(across, 0) * max(down, 0)
+    assert both / (box.width * box.height + width * height - both) > 0.6
 
 
 def test_card_of_another_network_is_refused(

@@ -35,6 +35,9 @@ currency sign as often as a letter."""
 _LETTER_HEIGHT: Final = 0.5
 """Of the height of a digit: signs at least as high are letters, lower ones quotes or dots."""
 
+_NOTHING: Final = 0.5
+"""Probability of no mark above which nothing else can be more likely."""
+
 _CUT_REACH: Final = 0.05
 """Of the longer side of a box: what comes as near to the picture's edge is cut by it. Detected
 boxes are off by a few hundredths."""
@@ -84,7 +87,8 @@ def interpret(
             None: the detector's own probabilities count.
 
     Returns:
-        Digits, uncertain and refused ones included, and marks; digits in words are refused.
+        Digits, uncertain and refused ones included, and marks; digits in words are refused. What is
+        more likely nothing than all else together is told only where there is nothing else.
     """
     probabilities = detections.probabilities
     verdicts = [decide(row, threshold) for row in probabilities]
@@ -112,7 +116,12 @@ def interpret(
             found.append(Mark(CLASS_NAMES[kind], box, float(row[kind]), line))
         else:
             found.append(_make_digit(row, verdict, box, tiles[index], line))
-    return _refuse_words(found)
+    # Letters of a word may be likelier nothing, and yet tell that it is one.
+    told = _refuse_words(found)
+    is_something = detections.probabilities[order, NO_MARK] <= _NOTHING
+    if is_something.any():
+        told = tuple(item for item, is_told in zip(told, is_something, strict=True) if is_told)
+    return told
 
 
 def keep_central(
