@@ -267,9 +267,10 @@ def test_a_drawn_seven_is_read(open_page: OpenPage, colour_scheme: str) -> None:
     assert box is not None
     scale = surface["width"] / 640
     left, top = (box["x"] - surface["x"]) / scale, (box["y"] - surface["y"]) / scale
-    # The ink reaches half a pen of 18 pixels beyond the strokes.
-    assert (left, top) == pytest.approx((250 - 9, 150 - 9), abs=6)
-    assert (box["width"] / scale, box["height"] / scale) == pytest.approx((118, 193), abs=10)
+    # The ink reaches half a pen of 18 pixels beyond the strokes. Boxes are detected at a quarter of
+    # the pixels of a level, where the 7 is some 50 pixels high: a tenth of its height is two cells.
+    assert (left, top) == pytest.approx((250 - 9, 150 - 9), abs=20)
+    assert (box["width"] / scale, box["height"] / scale) == pytest.approx((118, 193), abs=20)
     shares = page.locator(".bars .share").all_inner_texts()
     assert len(shares) == 12  # ten digits, another sign, none
     assert sum(float(re.sub(r"[^\d.]", "", share)) for share in shares) == pytest.approx(100, abs=1)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.files import write_text_whole
+from inkdigits.recognition.reading import UNCERTAIN, Reading
 
 if TYPE_CHECKING:
     from inkdigits.data import LabelledImages
@@ -57,22 +58,23 @@ def build_gallery(
         `samples`, each with `index` in the test set, `label` and `png`, its tile as a PNG file in
         base64; `mistakes`, each with `read` and `confidence` (0 to 1) as well.
     """
-    reads = recognizer.classify(test.images).argmax(axis=1)
-    certainties = recognizer.measure_certainty(test.images)
-    is_mistake = (reads != test.labels) & (certainties >= recognizer.card.refusal_threshold)
-    mistakes = np.flatnonzero(is_mistake)
-    worst = mistakes[np.argsort(-certainties[mistakes], kind="stable")][:n_mistakes]
+    mistakes: dict[int, tuple[int, float]] = {}
+    readings = recognizer.read_many(iter(test.images), one_digit=True)
+    for index, (reading, label) in enumerate(zip(readings, test.labels.tolist(), strict=True)):
+        if isinstance(reading, Reading) and reading.text not in ("", UNCERTAIN, str(label)):
+            mistakes[index] = int(reading.text), float(reading.confidence)
+    worst = sorted(mistakes, key=lambda index: -mistakes[index][1])[:n_mistakes]
     samples = [np.flatnonzero(test.labels == label)[:n_samples] for label in range(10)]
     return {
-        "model": recognizer.card.recipe["name"],
+        "model": recognizer.reader.card.recipe["name"],
         "n_images": len(test),
         "n_mistakes": len(mistakes),
         "samples": [_describe(test, int(index)) for index in np.concatenate(samples)],
         "mistakes": [
             {
-                **_describe(test, int(index)),
-                "read": int(reads[index]),
-                "confidence": round(float(certainties[index]), 4),
+                **_describe(test, index),
+                "read": mistakes[index][0],
+                "confidence": round(mistakes[index][1], 4),
             }
             for index in worst
         ],
