@@ -342,8 +342,8 @@ Layout = Callable[[Writing, int, float, Scriptorium, Random], float]
 kept to."""
 LAYOUTS: Final[dict[str, tuple[float, Layout]]] = {
     "number": (0.24, _write_number),
-    "rows": (0.14, _write_rows),
-    "single": (0.18, _write_single),
+    "rows": (0.13, _write_rows),
+    "single": (0.17, _write_single),
     "scatter": (0.09, _scatter),
     "table": (0.09, _write_table),
     "words": (0.10, _write_words),
