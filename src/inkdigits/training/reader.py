@@ -38,7 +38,7 @@ from inkdigits.training.reader_graph_levels import LevelSettings
 from inkdigits.training.reader_networks import build_detector, build_judge
 from inkdigits.training.reader_recipes import ReaderRecipe, load_reader_recipe
 from inkdigits.training.reader_report import ReaderReport
-from inkdigits.training.reader_validation import choose_settings, draw_validation
+from inkdigits.training.reader_validation import THRESHOLD, choose_settings, draw_validation
 from inkdigits.training.runs import Run, list_versions
 
 PARTS: Final[tuple[Part, ...]] = ("detector", "judge")
@@ -172,7 +172,7 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
                 if part == "detector":  # the judge learns from what it finds
                     finder = write_finder(fits[part].network, run.folder / "finder.onnx")
                     source = replace(source, finder=finder)
-            report.say("choosing weight, temperature and threshold on validation pages")
+            report.say("choosing weight and temperature on validation pages")
             seconds = sum(fit.seconds for fit in fits.values())
             figures = {"fit_seconds": round(seconds, 1), "cores": cores}
             finish_reader(run, fits, source, settings, figures)
@@ -206,7 +206,7 @@ def finish_reader(
     """
     build = prepare_build({part: fit.network for part, fit in fits.items()})
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
-        chosen, threshold, measured = choose_settings(build, draw_validation(source), Path(folder))
+        chosen, measured = choose_settings(build, draw_validation(source), Path(folder))
     with write_whole(run.onnx_model) as temporary:
         temporary.write_bytes(build(chosen).SerializeToString())
     ReaderCard(
@@ -221,7 +221,7 @@ def finish_reader(
             "temperature": chosen.temperature,
             "parameters": sum(fit.network.count_params() for fit in fits.values()),
         },
-        threshold=threshold,
+        threshold=THRESHOLD,
     ).save(run.card)
 
 
