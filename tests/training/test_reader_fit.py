@@ -17,7 +17,7 @@ from inkdigits.errors import OutputError, RunError
 from inkdigits.training import READER_RECIPES
 from inkdigits.training.interruption import interrupts_held_back
 from inkdigits.training.reader_feed import Batch
-from inkdigits.training.reader_fit import PartFit
+from inkdigits.training.reader_fit import PartFit, load_weights, save_weights
 from inkdigits.training.reader_report import ReaderReport
 
 RECIPE = replace(
@@ -179,3 +179,26 @@ def test_history_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("a,b\n1,2\n")
     with pytest.raises(RunError, match="cannot be read"):
         ReaderReport(tmp_path, RECIPE, enabled=False)
+
+
+def test_a_fit_starts_from_the_weights_of_another(tmp_path: Path) -> None:
+    first = PartFit.start("judge", RECIPE, 1)
+    run(first, range(3))
+    path = tmp_path / "weights.npz"
+    save_weights({"judge": first.network}, path)
+
+    second = PartFit.start("judge", replace(RECIPE, start=str(path)), 2)
+
+    for expected, value in zip(
+        first.network.get_weights(), second.network.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=2**-10, atol=2**-14)  # float16
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"weights"])
+def test_weights_to_start_from_are_checked(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content)
+    fit = PartFit.start("judge", RECIPE, 0)
+    with pytest.raises(RunError, match=r"name the weights\.npz of a finished reader"):
+        load_weights("judge", fit.network, path)

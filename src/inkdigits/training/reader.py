@@ -6,6 +6,7 @@ settings.json    recipe, seed, hashes of the data, versions
 history.csv      a row every 50 steps of each network
 detector.npz     all that its fit goes on from; judge.npz likewise
 finder.onnx      the detector alone, whose finds the judge learns from
+weights.npz      the weights of both networks in 16 bits, for other runs to start from
 model.onnx       the reader: a picture in, boxes, classes and scores out
 model.json       its card; written last, so where it is the run is whole
 """
@@ -32,7 +33,7 @@ from inkdigits.training.export import convert_to_onnx
 from inkdigits.training.frameworks import has_16_bit_arithmetic, load_keras
 from inkdigits.training.interruption import sigterm_as_interrupt
 from inkdigits.training.reader_feed import Part, Source
-from inkdigits.training.reader_fit import PartFit, fit_part
+from inkdigits.training.reader_fit import PartFit, fit_part, save_weights
 from inkdigits.training.reader_graph import ReaderSettings, build_reader
 from inkdigits.training.reader_graph_levels import LevelSettings
 from inkdigits.training.reader_networks import build_detector, build_judge
@@ -204,9 +205,11 @@ def finish_reader(
     Raises:
         OutputError: The files cannot be written.
     """
-    build = prepare_build({part: fit.network for part, fit in fits.items()})
+    networks = {part: fit.network for part, fit in fits.items()}
+    build = prepare_build(networks)
     with tempfile.TemporaryDirectory(dir=run.folder) as folder:
         chosen, measured = choose_settings(build, draw_validation(source), Path(folder))
+    save_weights(networks, run.folder / "weights.npz")
     with write_whole(run.onnx_model) as temporary:
         temporary.write_bytes(build(chosen).SerializeToString())
     ReaderCard(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,9 @@ class PartFit:
             part: Which of the two.
             recipe: How it learns; its precision holds where the processor has such arithmetic.
             seed: Of weights and dropout.
+
+        Raises:
+            RunError: The weights to start from are damaged, or of another network.
         """
         keras = load_keras()
         keras.utils.set_random_seed(seed)
@@ -94,6 +97,8 @@ class PartFit:
         loss: Any = compute_detector_loss
         if part == "judge":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if recipe.start is not None:
+            load_weights(part, fit.network, Path(recipe.start))
         fit.network.compile(optimizer, loss)
         optimizer.build(fit.network.trainable_variables)
         return fit
@@ -157,6 +162,35 @@ class PartFit:
     def take_average(self) -> None:
         """Puts the running mean of the weights in the place of the weights."""
         self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
+
+
+def save_weights(networks: Mapping[Part, Any], path: Path) -> None:
+    """Writes the weights of both networks as float16 `<part>-<number>`; replaces `path`."""
+    arrays = {
+        f"{part}-{index:03}": np.asarray(value).astype(np.float16)
+        for part, network in networks.items()
+        for index, value in enumerate(network.get_weights())
+    }
+    with write_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_weights(part: Part, network: Any, path: Path) -> None:
+    """Gives a network the weights that `save_weights` wrote.
+
+    Raises:
+        RunError: The file is damaged, or of another network.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = sorted(name for name in arrays if name.startswith(f"{part}-"))
+            network.set_weights([arrays[name].astype(np.float32) for name in names])
+    except Exception as error:  # zipfile, NumPy and each backend have their own
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise RunError(
+            f"{path} does not hold the weights of this {part} ({reason}): name the weights.npz of "
+            "a finished reader"
+        ) from error
 
 
 def fit_part(

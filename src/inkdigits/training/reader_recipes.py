@@ -65,6 +65,8 @@ class ReaderRecipe:
             reader's threshold, temperature and weights are chosen; 400 of about twelve marks each
             give shares of digits a standard error of 0.5 %.
         precision: As in `Recipe.precision`.
+        start: The `weights.npz` of a finished reader, from whose weights the fit goes on; None:
+            fresh weights.
     """
 
     name: str
@@ -80,6 +82,7 @@ class ReaderRecipe:
     validation_images: int = 5_000
     validation_pages: int = 400
     precision: Precision = "bfloat16"
+    start: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -103,6 +106,10 @@ class ReaderRecipe:
                 raise RecipeError(
                     f"{name} is {value!r}; expected a number between 0 and {highest:g}"
                 )
+        if self.start is not None and not Path(self.start).is_file():
+            raise RecipeError(
+                f"start is {self.start!r}; expected the weights.npz of a finished reader"
+            )
         if self.precision not in get_args(Precision):
             raise RecipeError(
                 f"precision is {self.precision!r}; expected one of {', '.join(get_args(Precision))}"
@@ -120,13 +127,13 @@ READER_RECIPES: Final = {
             name="reader",
             summary="finds and reads the marks of a picture: the default reader",
             detector_pages=400_000,
-            judge_windows=6_000_000,
+            judge_windows=5_000_000,
         ),
         ReaderRecipe(
             name="reader-quick",
             summary="the same from fewer pages, in half an hour on 2 cores",
             detector_pages=40_000,
-            judge_windows=600_000,
+            judge_windows=400_000,
         ),
     )
 }
