@@ -28,8 +28,10 @@ SURE: Final = 0.75
 pictures of several digits it was 0.8 to 1 upright, 0.6 upside down, 0.3 lying, and at most 0.5 on
 pictures of anything else, however they were turned."""
 
-CLEAR: Final = 0.15
-"""By how much that mean is better than as the picture stands before it is turned."""
+CERTAIN: Final = 0.85
+CLEAR: Final = 0.3
+"""The mean that a turned picture must reach, and by how much it must be better than as the picture
+stands. Of 200 amounts on cheques, none of them turned, 12 were turned with 0.75 and 0.15."""
 
 TRIAL_SIDE: Final = 1024
 """Turns are tried on pictures shrunk to this, in pixels of the longer side, so that a large page
@@ -53,7 +55,7 @@ def find_turn(pixels: Grey, detections: Detections, detect: Detect) -> int:
         for turns in range(1, 4)
     ]
     best = int(np.argmax(turned))
-    return best + 1 if turned[best] >= max(SURE, as_it_is + CLEAR) else 0
+    return best + 1 if turned[best] >= max(CERTAIN, as_it_is + CLEAR) else 0
 
 
 def turn_back(found: Found, turns: int, shape: tuple[int, ...]) -> Found:
