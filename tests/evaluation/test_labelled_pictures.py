@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,15 @@ def test_scores_by_kind_and_source(evaluation: PictureEvaluation) -> None:
 def test_calibration_error_is_that_of_the_digits_read(evaluation: PictureEvaluation) -> None:
     single = [result for result in evaluation.results if result.picture.kind == "single"]
     confidences = [result.reading.confidence for result in single if result.reading is not None]
-    # All four are surer than 14/15, so that they share a bin; three of them are right.
-    assert min(confidences) > 14 / 15
+    is_right = [result.text == result.picture.label for result in single]
+    assert sum(is_right) == 3
+    bins: dict[int, list[float]] = {}
+    for confidence, right in zip(confidences, is_right, strict=True):
+        bins.setdefault(math.ceil(15 * confidence), []).append(confidence - right)
 
     error = evaluation.expected_calibration_error
 
-    assert error == pytest.approx(abs(sum(confidences) / 4 - 3 / 4))
+    assert error == pytest.approx(sum(abs(sum(gaps)) for gaps in bins.values()) / 4)
     assert evaluation.to_json()["expected_calibration_error"] == error
     assert f"{error:.2%}" in evaluation.to_table()
     assert PictureEvaluation(()).expected_calibration_error is None
