@@ -32,7 +32,8 @@ SHORT_READER = (
     *("validation_images=300", "validation_pages=2"),
 )
 # Placeholders, help, and suites of minutes, which tests of their own run on slices.
-NOT_TRIED = ("VERB", "RUN", "--help", "--suite corruptions", "--suite pages")
+SLOW_SUITES = ("--suite mnist", "--suite corruptions", "--suite pages", "--suite marks")
+NOT_TRIED = ("VERB", "RUN", "--help", *SLOW_SUITES)
 
 
 @pytest.fixture
@@ -41,6 +42,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     shutil.copy(ROOT / "samples" / "7-canvas.png", tmp_path / "seven.png")
     shutil.copy(ROOT / "samples" / "1984-on-ruled-paper.jpg", tmp_path / "date.jpg")
+    (tmp_path / "results").mkdir()
+    shutil.copy(ROOT / "results" / "reader-0.npz", tmp_path / "results")
     (tmp_path / "my-pictures" / "7").mkdir(parents=True)
     shutil.copy(tmp_path / "seven.png", tmp_path / "my-pictures" / "7")
     monkeypatch.chdir(tmp_path)
