@@ -49,7 +49,7 @@ class ReaderSettings:
         max_contained: Of two boxes that share more than this part of the smaller one, the worse one
             goes: a part of a digit taken for a digit, or two digits taken for one.
         least_distance: Of two boxes whose middles are less apart than this share of the smaller
-            one's longer side, the worse one goes; two ones in a row are 0.3 apart and more.
+            one's longer side, the worse one goes. 0.2 and 0.3 read 250 drawn pages as well.
         free_classes: Classes whose boxes may lie within others, since handwriting puts them there.
         free_score: They do where the detector's own probability of their class is at least this.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +

