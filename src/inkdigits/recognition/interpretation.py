@@ -15,6 +15,7 @@ from inkdigits.recognition.crops import cut_tile
 from inkdigits.recognition.lines import order_marks, split_words
 from inkdigits.recognition.quantiles import quantile
 from inkdigits.recognition.reading import Box, Digit, Found, Mark, Reading, describe_left_out
+from inkdigits.recognition.words import weigh_words
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections
@@ -90,7 +91,9 @@ def interpret(
         Digits, uncertain and refused ones included, and marks; digits in words are refused. What is
         more likely nothing than all else together is told only where there is nothing else.
     """
-    probabilities = detections.probabilities
+    probabilities = detections.probabilities.copy()
+    something = probabilities[:, NO_MARK] <= _NOTHING
+    probabilities[something] = weigh_words(detections.boxes[something], probabilities[something])
     verdicts = [decide(row, threshold) for row in probabilities]
     tiles = {
         index: cut_tile(pixels, detections.boxes[index])
@@ -102,7 +105,6 @@ def interpret(
         asked = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
         if asked:
             judged = judge(np.stack([tiles[index] for index in asked]))
-            probabilities = probabilities.copy()
             probabilities[asked] = _spread(judged)
             for index in asked:
                 verdicts[index] = decide(probabilities[index], threshold)

@@ -22,8 +22,10 @@ from inkdigits.synthesis.placing import (
 from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.synthesis.texts import LETTERS, SIGNS, WORDS, compose_number
 
-_CROSSED_SHARE: Final = 0.05
+_CROSSED_SHARE: Final = 0.08
 """Pages over which a line runs, as a rule, a crease or a pen that slipped."""
+_MOST_GLYPHS: Final = 120
+"""Rows of small writing end there: more would take longer to draw than they teach."""
 
 
 def draw_layout(side: int, scribes: Scriptorium, random: Random) -> tuple[Writing, float]:
@@ -128,7 +130,7 @@ def _write_rows(
     rise = random.normal(0, 0.04)
     top = random.uniform(-0.3, 0.8) * height_px
     words = random.random() < 0.25
-    while top < side - 0.4 * height_px:
+    while top < side - 0.4 * height_px and len(writing.placed) < _MOST_GLYPHS:
         style = Style.draw(height_px * random.uniform(0.9, 1.1), scribe, random, touching=touching)
         x = random.uniform(-0.5, 2.5) * height_px
         for _ in range(int(random.integers(1, 4))):
@@ -341,15 +343,15 @@ Layout = Callable[[Writing, int, float, Scriptorium, Random], float]
 """Writes on a page of a side in pixels, in about a height in pixels, and returns the height that it
 kept to."""
 LAYOUTS: Final[dict[str, tuple[float, Layout]]] = {
-    "number": (0.24, _write_number),
-    "rows": (0.13, _write_rows),
+    "number": (0.26, _write_number),
+    "rows": (0.11, _write_rows),
     "single": (0.17, _write_single),
     "scatter": (0.09, _scatter),
     "table": (0.09, _write_table),
-    "words": (0.10, _write_words),
-    "scribble": (0.05, _scribble),
-    "giant": (0.03, _write_giant),
-    "tiny": (0.04, _write_tiny),
+    "words": (0.12, _write_words),
+    "scribble": (0.06, _scribble),
+    "giant": (0.02, _write_giant),
+    "tiny": (0.02, _write_tiny),
     "blank": (0.06, _leave_blank),
 }
 """How often each layout comes, and the function that writes it."""

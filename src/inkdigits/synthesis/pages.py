@@ -1,7 +1,8 @@
 """Drawn pages with known truth, from which the reader learns where marks are and which.
 
-A layout writes glyphs; here they are drawn on paper with whatever is printed on it, and taken by a
-camera. The truth is the box of each mark's ink as it came out, with its class.
+A layout writes glyphs; here they are drawn on paper with whatever is printed on it, taken by a
+camera, and sometimes cropped, as people crop a number out of a scan. The truth is the box of each
+mark's ink as it came out, with its class.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.synthesis.camera import take_picture
+from inkdigits.synthesis.camera import add_impulses, take_picture
 from inkdigits.synthesis.layouts import draw_layout
 from inkdigits.synthesis.papers import draw_paper, resize
 from inkdigits.synthesis.placing import Placed, Random, Writing
@@ -33,6 +34,9 @@ _SEEN: Final = 0.97
 """Share of a mark's box that borders and fingers must leave free."""
 _CANVAS_SHARE: Final = 0.2
 """Of the pages, drawn on a screen: no paper, no camera."""
+_BAND_SHARE: Final = 0.08
+_SPECKLED_SHARE: Final = 0.1
+"""Of those, with bands in the other polarity, and with single black and white pixels."""
 _PHOTOGRAPH_SHARES: Final = (0.03, 0.35)
 """Pages that are a photograph: of those with writing, and of those without."""
 _PRINT_SHARE: Final = 0.3
@@ -41,6 +45,13 @@ _DARK: Final = 0.4
 _LEAST_CONTRAST: Final = 0.9
 """Least difference between ink and what is beside it, in standard deviations of the latter plus two
 grey levels. Chosen by eye on drawn pages, not measured: fainter marks are hardly seen."""
+_CROP_SHARE: Final = 0.4
+"""Pages that are cropped: most pictures that people bring hold one number or one digit, whose
+neighbours the crop cuts."""
+_STRIP_SHARE: Final = 0.6
+"""Crops along a line of writing; the others hold one mark and what is beside it."""
+_LEAST_CROP: Final = 16
+"""Least side of a crop in pixels."""
 _LARGEST: Final = 6
 """Glyphs of more sides of the page than this are not drawn: nothing of them but a grey field, and
 much memory."""
@@ -55,7 +66,7 @@ class DrawnPage:
     """A page and the marks on it.
 
     Attributes:
-        picture: uint8, shape (side, side), grey.
+        picture: uint8, shape (height, width), grey.
         boxes: float32, shape (n, 4): x, y, width, height in pixels.
         labels: int64, shape (n,): classes of the reader.
         heights: float32, shape (n,): height in pixels of the digits that each mark stands beside.
@@ -84,9 +95,33 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
     Args:
         scribes: Who writes.
         random: Decides everything: the same state gives the same page.
-        side: Of the square page, in pixels.
+        side: Of the square page, in pixels; a crop is smaller.
+    """
+    return draw_pages(scribes, random, 1, side)[0]
+
+
+def draw_pages(
+    scribes: Scriptorium, random: Random, n: int, side: int = PAGE_SIDE
+) -> list[DrawnPage]:
+    """Draws one writing several times: on other papers, turned otherwise, by other cameras.
+
+    Writing takes as long as all the rest, so that two pages of one writing teach more for their
+    time than one.
+
+    Args:
+        scribes: Who writes.
+        random: Decides everything: the same state gives the same pages.
+        n: How many pages.
+        side: Of the square pages, in pixels; a crop is smaller.
     """
     writing, height_px = draw_layout(side, scribes, random)
+    pages = [_draw_on_paper(writing, height_px, scribes, random, side) for _ in range(n)]
+    return [_crop(page, random) if random.random() < _CROP_SHARE else page for page in pages]
+
+
+def _draw_on_paper(
+    writing: Writing, height_px: float, scribes: Scriptorium, random: Random, side: int
+) -> DrawnPage:
     turn = _draw_turn(side, random)
     cover = np.zeros((side, side), np.float32)
     marks: list[_Mark] = []
@@ -110,6 +145,44 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
         np.array([mark.label for mark in marks], np.int64),
         np.array([mark.height_px for mark in marks], np.float32),
         np.array([mark.sure for mark in marks], np.bool_),
+    )
+
+
+def _crop(page: DrawnPage, random: Random) -> DrawnPage:
+    """Cuts a line of writing, or a mark with what is beside it, out of a page; or anything."""
+    side = page.picture.shape[0]
+    if len(page.boxes):
+        chosen = int(random.integers(len(page.boxes)))
+        first = page.boxes[chosen, :2].astype(np.float64)
+        last = first + page.boxes[chosen, 2:]
+        height_px = min(float(page.heights[chosen]), side)
+        if random.random() < _STRIP_SHARE:
+            first[1] -= random.uniform(-0.1, 0.8) * height_px
+            last[1] += random.uniform(-0.1, 0.8) * height_px
+            reach = np.exp(random.uniform(np.log(height_px), np.log(2.0 * side), 2))
+            first[0] -= reach[0]
+            last[0] += reach[1]
+        else:
+            longer = float((last - first).max())
+            first -= random.uniform(-0.1, 0.7, 2) * longer
+            last += random.uniform(-0.1, 0.7, 2) * longer
+    else:
+        sides = np.exp(random.uniform(np.log(_LEAST_CROP), np.log(side), 2))
+        first = random.uniform(0, side - sides)
+        last = first + sides
+    first = np.clip(np.round(first), 0, side - _LEAST_CROP)
+    last = np.clip(np.round(last), first + _LEAST_CROP, side)
+    left, top, right, bottom = (int(value) for value in (*first, *last))
+    starts = np.maximum(page.boxes[:, :2], first)
+    sizes = np.maximum(np.minimum(page.boxes[:, :2] + page.boxes[:, 2:], last) - starts, 0)
+    shares = sizes.prod(axis=1) / np.maximum(page.boxes[:, 2:].prod(axis=1), 1e-6)
+    kept = shares >= _LOST
+    return DrawnPage(
+        np.ascontiguousarray(page.picture[top:bottom, left:right]),
+        np.concatenate([starts - first, sizes], axis=1)[kept].astype(np.float32),
+        page.labels[kept],
+        page.heights[kept],
+        (page.sure & (shares >= _WHOLE))[kept],
     )
 
 
@@ -291,9 +364,21 @@ def _draw_canvas(cover: NDArray[np.float32], height_px: float, random: Random) -
             way = cv2.INTER_NEAREST if random.random() < 0.15 else cv2.INTER_LINEAR
             levels = resize(small, _shape(cover), way)
             levels = np.clip(levels * random.uniform(1, 1.4), 0, 1)
+    if random.random() < _BAND_SHARE:
+        _invert_bands(levels, random)
+    if random.random() < _SPECKLED_SHARE:
+        levels = add_impulses(levels, height_px, random)
     if random.random() < 0.5:
         levels = 1 - levels
     return (levels * 255).astype(np.uint8)
+
+
+def _invert_bands(levels: NDArray[np.float32], random: Random) -> None:
+    """Turns black to white in bands across the picture, as selections on a screen are shown."""
+    for _ in range(int(random.integers(1, 4))):
+        begin, end = np.sort(random.integers(0, levels.shape[0], 2)).tolist()
+        band = levels[begin:end] if random.random() < 0.5 else levels[:, begin:end]
+        np.subtract(1, band, out=band)
 
 
 def _is_legible(

@@ -74,7 +74,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Style:
-    """How one number is written: digits of a number share it."""
+    """How one number is written: digits of a number share it. Many people write small zeros."""
 
     height_px: float
     slant: float
@@ -82,6 +82,7 @@ class Style:
     gap: float
     jitter: float
     strength: float
+    zero_size: float = 1.0
 
     @classmethod
     def draw(
@@ -100,6 +101,7 @@ class Style:
             gap=float(gap),
             jitter=float(random.uniform(0, 0.07)),
             strength=float(random.uniform(0.7, 1)),
+            zero_size=float(random.uniform(0.5, 1)) if random.random() < 0.3 else 1.0,
         )
 
 
@@ -112,6 +114,7 @@ def place(
     random: Random,
     *,
     parts: Sequence[Part] | None = None,
+    size: float = 1.0,
 ) -> float:
     """Puts a glyph on the page.
 
@@ -123,14 +126,15 @@ def place(
         style: Of the number.
         random: Varies size and place a little.
         parts: As `Placed.parts`; None: the glyph is one mark.
+        size: Of the glyph beside others of its line; it stands on the same line.
 
     Returns:
         The right edge of its ink in pixels, before slanting.
     """
-    varied = float(np.exp(random.normal(0, style.jitter)))
+    varied = size * float(np.exp(random.normal(0, style.jitter)))
     scale_y = style.height_px / GLYPH_HEIGHT * varied
     scale_x = scale_y * style.aspect
-    y = top + (glyph.top + random.normal(0, style.jitter)) * style.height_px
+    y = top + (glyph.top + 1 - size + random.normal(0, style.jitter)) * style.height_px
     foot = top + style.height_px  # slanting keeps the line that the digits stand on
     turn = random.normal(0, style.jitter * 0.6)
     slant = style.slant + random.normal(0, style.jitter * 0.5)
@@ -187,7 +191,8 @@ def write_text(
         glyph = scribe.write(character, random)
         gap = style.gap if character in DIGITS else max(style.gap, 0.02)
         gap += random.normal(0, 0.3 * abs(style.gap) + 0.02)
-        right = place(writing, glyph, x, top + rise * (x - left), style, random)
+        size = style.zero_size * random.uniform(0.93, 1) if character == "0" else 1.0
+        right = place(writing, glyph, x, top + rise * (x - left), style, random, size=size)
         x = right + gap * style.height_px
     return x - style.gap * style.height_px
 

@@ -19,6 +19,9 @@ Line = NDArray[np.complex128]
 _SUPERSAMPLING = 3
 """Canvas pixels per pixel of ink and axis: ten levels of grey at an edge, as a scanner shows."""
 
+_MARKER_SHARE = 0.12
+"""Of the hands of today, with a marker: up to a quarter of a digit's height wide, as on screens."""
+
 _SHIFT = 4
 """Fractional bits of the coordinates that OpenCV draws with: 1/16 of a canvas pixel."""
 
@@ -54,6 +57,8 @@ class Pen:
         # 2.6 to 9 of 64 pixels: line widths measured by eye on cheques (4 to 10 % of the digit's
         # height), church books (6 to 15 %) and thin ball pens on registers.
         width = float(np.exp(random.uniform(np.log(2.6), np.log(widest))))
+        if not old and random.random() < _MARKER_SHARE:
+            width = float(random.uniform(widest, 1.7 * widest))
         kind = random.random()
         taper = float(random.uniform(-0.35, 0.5))
         if kind < (0.15 if old else 0.65):

@@ -28,12 +28,12 @@ def compose_number(random: np.random.Generator) -> str:
     def digits(low: int, high: int) -> str:
         n = int(random.integers(low, high + 1))
         text = "".join(str(d) for d in random.integers(0, 10, n))
-        if random.random() < 0.25:  # round numbers: zeros in a row touch
+        if random.random() < 0.3:  # round numbers: zeros in a row touch
             zeros = int(random.integers(1, n + 1))
             text = text[: n - zeros] + "0" * zeros
         return text
 
-    kind = random.choice(6, p=(0.46, 0.22, 0.08, 0.08, 0.08, 0.08))
+    kind = random.choice(6, p=(0.42, 0.28, 0.06, 0.08, 0.08, 0.08))
     if kind == 0:
         return digits(1, 8)
     if kind == 1:
@@ -43,7 +43,7 @@ def compose_number(random: np.random.Generator) -> str:
         ends = ["", "", ".", ",", "-", "—", ".-", ",-", " -", "=", ".=", ",00", ".00", " .", ".--"]
         return str(random.choice(["", "", "", "$", "-", "="])) + text + str(random.choice(ends))
     if kind == 2:
-        mark = str(random.choice([".", "-", "/"]))
+        mark = str(random.choice([".", ".", "-", "-", "/"]))
         return mark.join((digits(1, 2), digits(1, 2), digits(2, 4)))
     if kind == 3:
         return digits(1, 4) + str(random.choice([".", ","])) + digits(1, 3)

@@ -28,10 +28,10 @@ from inkdigits.data.fonts import load_fonts
 from inkdigits.data.photographs import load_photographs
 from inkdigits.errors import RunError
 from inkdigits.recognition.detection import Detector
-from inkdigits.synthesis.pages import draw_page
+from inkdigits.synthesis.pages import DrawnPage, draw_pages
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
 from inkdigits.training.reader_recipes import ReaderRecipe
-from inkdigits.training.reader_targets import build_targets, cut_windows
+from inkdigits.training.reader_targets import build_targets, cut_windows, frame_page
 
 Part = Literal["detector", "judge"]
 Batch = tuple[NDArray[Any], NDArray[Any]]
@@ -44,7 +44,9 @@ _PAGE_SHARE: Final = 3
 """At most a third of a batch of windows is of one page: no page is the batch."""
 _FOUND_SHARE: Final = 0.5
 """Of the pages whose windows the judge sees, a detector is asked on so many, as that takes longer
-than drawing them."""
+than drawing them; on those without marks always, as every find on them is wrong."""
+_ONE_WRITING: Final = 2
+"""Pages of one writing, on other papers."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +135,23 @@ def draw_batch(
     recipe = source.recipe
     random = np.random.default_rng([source.seed, _STREAMS[part], index])
     if part == "detector":
-        pages = [draw_page(scribes, random) for _ in range(recipe.page_batch)]
+        pages: list[DrawnPage] = []
+        while len(pages) < recipe.page_batch:
+            pages += draw_pages(scribes, random, min(_ONE_WRITING, recipe.page_batch - len(pages)))
+        pages = [frame_page(page, random) for page in pages]
         return np.stack([page.picture for page in pages]), np.stack(list(map(build_targets, pages)))
     windows: list[NDArray[np.float32]] = []
     classes: list[NDArray[np.int64]] = []
     n = recipe.window_batch
     while sum(map(len, classes)) < n:
-        page = draw_page(scribes, random)
-        found = None
-        if find is not None and random.random() < _FOUND_SHARE:
-            found = find(page.picture)
-        cut, labels = cut_windows(page, random, found)
-        few = random.permutation(len(labels))[: n // _PAGE_SHARE]
-        windows.append(cut[few])
-        classes.append(labels[few])
+        for page in draw_pages(scribes, random, _ONE_WRITING):
+            found = None
+            if find is not None and (not len(page.boxes) or random.random() < _FOUND_SHARE):
+                found = find(page.picture)
+            cut, labels = cut_windows(page, random, found)
+            few = random.permutation(len(labels))[: n // _PAGE_SHARE]
+            windows.append(cut[few])
+            classes.append(labels[few])
     return np.concatenate(windows)[:n].astype(np.float16), np.concatenate(classes)[:n]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import DIGITS, N_CLASSES, NO_MARK
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.windows import crop_windows
-from inkdigits.synthesis.pages import DrawnPage
+from inkdigits.synthesis.pages import PAGE_SIDE, DrawnPage
 from inkdigits.training.frameworks import load_keras
 from inkdigits.training.reader_networks import N_HEATMAPS, STRIDE
 
@@ -22,6 +24,8 @@ TINY_PX: Final = 3
 _BEYOND: Final = 1.35
 """Marks of more than so many times the largest size are none of this level: only strokes of them
 are seen. Between, the next level finds them, and nobody is asked here."""
+_MOST_ENLARGED: Final = 4
+"""As the reader's graph shows tiles of 28 x 28 pixels."""
 _SPREAD: Final = 0.09
 _LEAST_SPREAD: Final = 0.7
 """Standard deviation of the bump around a centre: a share of the longer side, and at least so many
@@ -41,14 +45,51 @@ _WELL_TAKEN: Final = 0.7
 _SAME: Final = 0.5
 _OTHER: Final = 0.3
 """A found box that overlaps a true one by at least the first share (intersection over union) is its
-box, as in Pascal VOC (Everingham et al., 2010); by less than the second it is not."""
+box, as in Pascal VOC (Everingham et al., 2010); by less than the second it is not. Between, it is
+not either where another found box is, as one mark must not be read twice."""
 _JITTER: Final = (0.05, 0.1)
 """Standard deviations of shift, in longer sides, and of the logarithm of size, by which windows
 miss the truth. Assumed, not measured; the finder's own boxes are beside them."""
 
 
+def frame_page(page: DrawnPage, random: np.random.Generator) -> DrawnPage:
+    """A cropped page, enlarged or not, somewhere on a square of `PAGE_SIDE`, its edges repeated.
+
+    The reader's graph enlarges small pictures, and repeats the edges of all.
+    """
+    if page.picture.shape == (PAGE_SIDE, PAGE_SIDE):
+        return page
+    page = _enlarge(page, random)
+    height, width = page.picture.shape
+    top = int(random.integers(PAGE_SIDE - height + 1))
+    left = int(random.integers(PAGE_SIDE - width + 1))
+    bottom, right = PAGE_SIDE - height - top, PAGE_SIDE - width - left
+    picture = np.pad(page.picture, ((top, bottom), (left, right)), mode="edge")
+    offset = np.array([left, top, 0, 0], np.float32)
+    return replace(page, picture=picture, boxes=page.boxes + offset)
+
+
+def _enlarge(page: DrawnPage, random: np.random.Generator) -> DrawnPage:
+    """A page with larger pixels, as far as it fits and its marks stay within what is found."""
+    height, width = page.picture.shape
+    tallest = float(page.boxes[:, 2:].max(initial=READABLE_PX[0]))
+    most = min(PAGE_SIDE / max(height, width), READABLE_PX[1] / tallest, _MOST_ENLARGED)
+    if most <= 1 or random.random() < 0.5:
+        return page
+    factor = float(np.exp(random.uniform(0, np.log(most))))
+    size = (int(width * factor), int(height * factor))
+    scale = np.array([size[0] / width, size[1] / height] * 2, np.float32)
+    picture = cv2.resize(page.picture, size, interpolation=cv2.INTER_LINEAR)
+    return replace(
+        page,
+        picture=picture.astype(np.uint8, copy=False),
+        boxes=page.boxes * scale,
+        heights=page.heights * scale[1],
+    )
+
+
 def build_targets(page: DrawnPage) -> NDArray[np.float16]:
-    """What the detector should answer for a page.
+    """What the detector should answer for a square page.
 
     Returns:
         float16, shape (side / 4, side / 4, 23): for each class, and for writing too small to
@@ -163,7 +204,6 @@ def cut_windows(
         float32, shape (n, 48, 48), standardised; int64, shape (n,), classes, 16 for none.
     """
     boxes, labels = [], []
-    side = page.picture.shape[0]
     for box, label, height_px, sure in zip(
         page.boxes, page.labels.tolist(), page.heights.tolist(), page.sure.tolist(), strict=True
     ):
@@ -173,7 +213,7 @@ def cut_windows(
         boxes.append(_move(box, random))
         labels.append(label)
     for _ in range(random.poisson(n_none * len(boxes)) if len(page.boxes) else 2):
-        wrong = _misplace(page, side, random)
+        wrong = _misplace(page, random)
         if wrong is not None:
             boxes.append(wrong)
             labels.append(NO_MARK)
@@ -206,8 +246,10 @@ def label_found(page: DrawnPage, found: Detections) -> tuple[NDArray[np.int64], 
     most = overlaps[np.arange(len(found)), best]
     legible = page.sure & (page.heights >= _LEAST_PX)
     hit = most >= _SAME
+    is_found = np.zeros(len(page.boxes), np.bool_)
+    is_found[best[hit]] = True
     classes[hit] = page.labels[best[hit]]
-    asked &= (hit & legible[best]) | (most < _OTHER)
+    asked &= (hit & legible[best]) | (most < _OTHER) | (~hit & is_found[best])
     asked &= ~(overlaps[:, ~legible] > 0).any(axis=1) | hit
     return classes, asked
 
@@ -233,9 +275,7 @@ def _move(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.f
     return moved
 
 
-def _misplace(
-    page: DrawnPage, side: int, random: np.random.Generator
-) -> NDArray[np.float32] | None:
+def _misplace(page: DrawnPage, random: np.random.Generator) -> NDArray[np.float32] | None:
     """A box that holds no single mark, or None where chance did not find one."""
     digits = np.flatnonzero(page.labels < len(DIGITS))
     kind = random.random()
@@ -254,7 +294,9 @@ def _misplace(
         box = np.array([middle[0] - size / 2, middle[1] - size / 2, size, size], np.float32)
     else:
         size = float(np.exp(random.uniform(np.log(10), np.log(120))))
-        box = np.array([*random.uniform(-size / 2, side - size / 2, 2), size, size], np.float32)
+        height, width = page.picture.shape
+        corner = random.uniform(-size / 2, (width - size / 2, height - size / 2))
+        box = np.array([*corner, size, size], np.float32)
         box[2] *= random.uniform(0.3, 1)
     return None if _holds_mark(box, page.boxes) else box
 
