@@ -35,11 +35,13 @@ def share(**shares: float) -> Probabilities:
 
 
 def judge_sign(sign: str) -> Probabilities:
-    """Of a sign as it stands in the tests: "?" is a 4 or a 9, "!" nothing at all."""
+    """Of a sign as it stands in the tests: "?" is a 4 or a 9, "l" a letter or a 1, "!" nothing."""
     if sign == "?":
         return share(d4=0.45, d9=0.4)
     if sign == "!":
         return share(d4=0.1)
+    if sign == "l":
+        return share(d1=0.4, other=0.55)
     return share(**{SIGNS.get(sign, f"d{sign}"): 0.95})
 
 
@@ -170,22 +172,29 @@ def test_boxes_lie_inside_the_picture(box: list[float]) -> None:
     ("line", "expected"),
     [
         ("xxxx 12", "xxxx12"),  # Room 12
-        ("xx0x", "xx!x"),  # a letter that is a digit elsewhere
-        ("x0x 0", "x!x0"),
+        ("xxlx", "xxxx"),  # a letter that would be a 1 elsewhere
+        ("l2l4", "1214"),  # a 1 that would be a letter elsewhere
+        ("l", "x"),
         ("3x", "3x"),
         ("2x+3x", "2x+3x"),
-        ("x1", "x1"),
-        ("xx17", "xx17"),  # as many digits as letters: not a word
-        ("!0!", "!"),  # the 0 is refused; what is likelier nothing is not told beside it
         ("..7", "..7"),
     ],
 )
-def test_digits_in_words_are_refused(line: str, expected: str) -> None:
-    found = interpret(PAPER, detect(line), THRESHOLD)
-    assert spell(found) == expected
-    for digit in found:
-        if isinstance(digit, Digit) and digit.reason == "not a digit: part of a word":
-            assert digit.confidence == pytest.approx(0.95)
+def test_the_word_that_a_mark_stands_in_counts(line: str, expected: str) -> None:
+    assert spell(interpret(PAPER, detect(line), THRESHOLD)) == expected
+
+
+def test_where_a_digit_is_said_to_be_digits_are_more_likely() -> None:
+    probabilities = share(d7=0.3, d1=0.05)[np.newaxis]
+    boxes = np.array([(40, 30, 20, 40)], np.float32)
+    detections = Detections(boxes, np.array([7]), np.array([0.3], np.float32), probabilities)
+    (found,) = interpret(PAPER, detections, THRESHOLD)
+    assert isinstance(found, Digit)
+    assert found.digit is None
+    (found,) = interpret(PAPER, detections, THRESHOLD, one_digit=True)
+    assert isinstance(found, Digit)
+    assert found.digit == 7
+    assert found.confidence == pytest.approx(0.9 / (0.9 + 0.15 + 0.65))
 
 
 def test_a_network_for_tiles_judges_what_may_be_a_digit_and_nothing_else() -> None:
@@ -250,6 +259,12 @@ def test_the_digit_in_the_middle_is_kept(
     assert digit.digit == 7
     assert len(others) == n_others
     assert len(describe_others(others)) == min(n_others, 1)
+
+
+def test_a_likelier_digit_a_little_aside_is_kept() -> None:
+    kept, _ = keep_central(place(("?", 46, 30, 8, 40), ("7", 40, 36, 16, 40)), (100, 100))
+    (digit,) = (item for item in kept if isinstance(item, Digit))
+    assert digit.digit == 7
 
 
 def test_a_digit_that_fills_its_picture_is_not_cut() -> None:

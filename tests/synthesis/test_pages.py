@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import N_CLASSES
 from inkdigits.synthesis import pages
 from inkdigits.synthesis.glyphs import Glyph
-from inkdigits.synthesis.pages import draw_page
+from inkdigits.synthesis.pages import draw_page, draw_pages
 from inkdigits.synthesis.placing import Part, Placed
 from inkdigits.synthesis.scribes import Scriptorium
 
@@ -121,10 +121,11 @@ def test_marks_in_noise_are_not_asked_for() -> None:
 
 
 def test_pages_are_what_they_say(scriptorium: Scriptorium) -> None:
-    n_sure = n_marks = 0
+    n_sure = n_marks = n_cropped = 0
     for seed in range(40):
         page = draw_page(scriptorium, np.random.default_rng(seed))
-        assert page.picture.shape == (256, 256)
+        height, width = page.picture.shape
+        assert 16 <= min(height, width) <= max(height, width) <= 256
         assert page.picture.dtype == np.uint8
         n = len(page.boxes)
         assert page.boxes.shape == (n, 4)
@@ -132,10 +133,63 @@ def test_pages_are_what_they_say(scriptorium: Scriptorium) -> None:
         assert ((page.labels >= 0) & (page.labels < N_CLASSES)).all()
         assert (page.boxes[:, 2:] > 0).all()
         assert (page.boxes[:, :2] >= 0).all()
-        assert (page.boxes[:, :2] + page.boxes[:, 2:] <= 256.001).all()
+        assert (page.boxes[:, :2] + page.boxes[:, 2:] <= (width + 0.001, height + 0.001)).all()
+        n_cropped += min(height, width) < 256
         n_sure, n_marks = n_sure + int(page.sure.sum()), n_marks + n
     assert n_marks > 200
-    assert 0.6 < n_sure / n_marks < 0.98
+    assert 5 < n_cropped < 30
+    assert 0.5 < n_sure / n_marks < 0.98
+
+
+def test_crop_keeps_what_is_inside_and_says_what_its_edge_cuts() -> None:
+    """Each mark is a block of its own grey, which says where it was."""
+    picture = np.full((256, 256), 255, np.uint8)
+    boxes = np.array([(x, y, 20, 30) for y in (20, 120, 200) for x in (10, 60, 110, 190)])
+    for grey, (x, y, width, height) in enumerate(boxes.tolist()):
+        picture[y : y + height, x : x + width] = 10 * grey
+    n = len(boxes)
+    page = pages.DrawnPage(
+        picture,
+        boxes.astype(np.float32),
+        np.arange(n) % 10,
+        np.full(n, 30, np.float32),
+        np.ones(n, np.bool_),
+    )
+    n_cut = 0
+    for seed in range(200):
+        crop = pages._crop(page, np.random.default_rng(seed))
+        greys, counts = np.unique(crop.picture[crop.picture < 255], return_counts=True)
+        shown = dict(zip((greys // 10).tolist(), (counts / 600).tolist(), strict=True))
+        told = []
+        for (x, y, width, height), sure in zip(crop.boxes.astype(int), crop.sure, strict=True):
+            block = crop.picture[y : y + height, x : x + width]
+            (grey,) = np.unique(block).tolist()
+            told.append(grey // 10)
+            assert sure == (shown[told[-1]] >= 0.8)
+            n_cut += not sure
+        assert told == [number for number in sorted(shown) if shown[number] >= 0.3]
+    assert n_cut > 20
+
+
+def test_pages_of_one_writing_have_the_same_marks_on_other_papers(
+    scriptorium: Scriptorium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_CROP_SHARE", 0.0)
+    monkeypatch.setattr(pages, "_draw_turn", lambda side, random: np.eye(3))
+    n_marks = 0
+    for seed in range(10):
+        one, other = draw_pages(scriptorium, np.random.default_rng(seed), 2)
+        assert one.labels.tolist() == other.labels.tolist()
+        assert (one.boxes == other.boxes).all()
+        assert (one.picture != other.picture).any() or not len(one.labels)
+        n_marks += len(one.labels)
+    assert n_marks > 30
+
+
+def test_bands_turn_the_polarity_and_nothing_else() -> None:
+    levels = np.full((40, 40), 0.25, np.float32)
+    pages._invert_bands(levels, np.random.default_rng(3))
+    assert set(np.unique(levels).tolist()) == {0.25, 0.75}
 
 
 def test_same_state_gives_the_same_page(scriptorium: Scriptorium) -> None:

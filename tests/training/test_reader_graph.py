@@ -273,6 +273,21 @@ def test_of_two_boxes_one_inside_the_other_the_better_one_stays(
         assert found.classes.tolist() == expected, change
 
 
+def test_of_two_boxes_that_overlap_by_a_third_the_better_one_stays(
+    start: Callable[..., Read],
+) -> None:
+    detector = make_square_detector(size=(70, 70))
+    picture = draw_squares(128, 128, [(36, 54, 24)])
+    picture[54:78, 68:92] = 235
+    levels = LevelSettings(scales=(128.0,))
+    judge = make_judge(np.zeros((2304, 17), np.float32), np.zeros(17, np.float32))
+    for most, expected in ((0.3, 1), (0.35, 2)):
+        settings = ReaderSettings(levels, detector_weight=1.0, max_judged_overlap=most)
+        found = start(detector, judge, settings)(picture)
+        assert len(found) == expected
+        assert middles(found.boxes)[0] == pytest.approx((48, 66), abs=3)
+
+
 def test_size_factors_move_the_levels_at_which_a_class_counts(start: Callable[..., Read]) -> None:
     """As large as here, a point would belong to digits of 200 pixels, at a coarser level."""
     detector = make_square_detector(class_=POINT)

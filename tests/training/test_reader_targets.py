@@ -20,6 +20,7 @@ from inkdigits.training.reader_targets import (
     build_targets,
     compute_detector_loss,
     cut_windows,
+    frame_page,
     label_found,
 )
 
@@ -175,7 +176,7 @@ def test_windows_without_mark_are_not_about_one() -> None:
 
     page = draw_blocks()
     random = np.random.default_rng(1)
-    found = [reader_targets._misplace(page, SIDE, random) for _ in range(500)]
+    found = [reader_targets._misplace(page, random) for _ in range(500)]
     boxes = [box for box in found if box is not None]
 
     assert len(boxes) > 250
@@ -231,6 +232,43 @@ def test_what_detected_boxes_hold(
         assert classes.tolist() == [expected]
     _, labels = cut_windows(draw_blocks(), np.random.default_rng(0), found, n_none=0)
     assert labels.tolist() == [0, 1, 2, *classes[is_asked]]
+
+
+def test_a_box_a_little_off_holds_nothing_where_the_mark_is_found_already() -> None:
+    boxes = np.array([(81, 99, 23, 41), (86, 112, 24, 40)], np.float32)
+    probabilities = np.full((2, N_CLASSES + 1), 1 / (N_CLASSES + 1), np.float32)
+    scores = np.array([0.9, 0.5], np.float32)
+    found = Detections(boxes, np.array([8, 8]), scores, probabilities)
+
+    classes, is_asked = label_found(draw_blocks(), found)
+    assert is_asked.tolist() == [True, True]
+    assert classes.tolist() == [1, NO_MARK]
+
+
+def test_cropped_page_is_framed_and_its_edges_are_repeated() -> None:
+    picture = np.full((40, 60), 200, np.uint8)
+    picture[10:30, 20:35] = 50
+    page = make_page(((20, 10, 15, 20), 4, 20, True), picture=picture)
+    sizes = set()
+    for seed in range(20):
+        framed = frame_page(page, np.random.default_rng(seed))
+        assert framed.picture.shape == (SIDE, SIDE)
+        ((x, y, width, height),) = framed.boxes.tolist()
+        assert height / width == pytest.approx(20 / 15, rel=0.06)
+        assert framed.heights[0] == pytest.approx(height, rel=0.01)
+        inside = framed.picture[
+            round(y) + 2 : int(y + height) - 2, round(x) + 2 : int(x + width) - 2
+        ]
+        assert (inside == 50).all()
+        assert np.isin(framed.picture[[0, -1]], (200,)).all()
+        sizes.add(round(height))
+    assert min(sizes) == 20
+    assert 40 < max(sizes) <= 80
+
+
+def test_whole_page_is_its_own_frame() -> None:
+    page = draw_blocks()
+    assert frame_page(page, np.random.default_rng(0)) is page
 
 
 def test_page_without_marks_gives_windows_of_none() -> None:

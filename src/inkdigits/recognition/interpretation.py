@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK, OTHER
+from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK
 from inkdigits.recognition.crops import cut_tile
-from inkdigits.recognition.lines import order_marks, split_words
-from inkdigits.recognition.quantiles import quantile
+from inkdigits.recognition.lines import order_marks
 from inkdigits.recognition.reading import Box, Digit, Found, Mark, Reading, describe_left_out
 from inkdigits.recognition.words import weigh_words
 
@@ -29,15 +27,17 @@ is that of no digit."""
 _N_DIGITS: Final = len(DIGITS)
 _ARTICLES: Final = {"other": "another sign"}
 
-LEAST_LETTERS: Final = 2
-"""Signs that make a word of which digits are refused: one beside digits is an x, a unit or a
-currency sign as often as a letter."""
-
-_LETTER_HEIGHT: Final = 0.5
-"""Of the height of a digit: signs at least as high are letters, lower ones quotes or dots."""
-
 _NOTHING: Final = 0.5
 """Probability of no mark above which nothing else can be more likely."""
+
+_PROMISED_ODDS: Final = 3.0
+"""By which the odds of a digit rise where a picture is said to hold one. Of 500 historical digits
+412 are read with 3, 401 with 1 and 415 with 6; of 67 pictures without any, 31, 40 and 26 are
+refused."""
+
+_CENTRAL: Final = 0.25
+"""Of a picture's shorter side: how far the digit that it is of lies from its middle, as a standard
+deviation. With 0.15 and 0.4 as many of 500 historical digits are read, within 0.4 %."""
 
 _CUT_REACH: Final = 0.05
 """Of the longer side of a box: what comes as near to the picture's edge is cut by it. Detected
@@ -76,7 +76,12 @@ def decide(probabilities: Probabilities, threshold: float) -> Verdict:
 
 
 def interpret(
-    pixels: Grey, detections: Detections, threshold: float, judge: JudgeTiles | None = None
+    pixels: Grey,
+    detections: Detections,
+    threshold: float,
+    judge: JudgeTiles | None = None,
+    *,
+    one_digit: bool = False,
 ) -> tuple[Found, ...]:
     """Make digits and marks of detections, in reading order.
 
@@ -86,12 +91,15 @@ def interpret(
         threshold: As in `decide`.
         judge: A network for tiles, which then judges all that the detector takes for a digit;
             None: the detector's own probabilities count.
+        one_digit: Whether the picture is said to hold a digit, which makes digits more likely.
 
     Returns:
-        Digits, uncertain and refused ones included, and marks; digits in words are refused. What is
-        more likely nothing than all else together is told only where there is nothing else.
+        Digits, uncertain and refused ones included, and marks. What is more likely nothing than all
+        else together is told only where there is nothing else.
     """
     probabilities = detections.probabilities.copy()
+    if one_digit:
+        probabilities = _expect_digit(probabilities)
     something = probabilities[:, NO_MARK] <= _NOTHING
     probabilities[something] = weigh_words(detections.boxes[something], probabilities[something])
     verdicts = [decide(row, threshold) for row in probabilities]
@@ -105,7 +113,8 @@ def interpret(
         asked = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
         if asked:
             judged = judge(np.stack([tiles[index] for index in asked]))
-            probabilities[asked] = _spread(judged)
+            spread = _spread(judged)
+            probabilities[asked] = _expect_digit(spread) if one_digit else spread
             for index in asked:
                 verdicts[index] = decide(probabilities[index], threshold)
     numbers, order = _order(detections.boxes, verdicts)
@@ -118,12 +127,9 @@ def interpret(
             found.append(Mark(CLASS_NAMES[kind], box, float(row[kind]), line))
         else:
             found.append(_make_digit(row, verdict, box, tiles[index], line))
-    # Letters of a word may be likelier nothing, and yet tell that it is one.
-    told = _refuse_words(found)
-    is_something = detections.probabilities[order, NO_MARK] <= _NOTHING
-    if is_something.any():
-        told = tuple(item for item, is_told in zip(told, is_something, strict=True) if is_told)
-    return told
+    if something.any():
+        found = [item for item, is_told in zip(found, something[order], strict=True) if is_told]
+    return tuple(found)
 
 
 def keep_central(
@@ -136,15 +142,15 @@ def keep_central(
         shape: Height and width of the picture in pixels.
 
     Returns:
-        What was found, of the digits only the one nearest to the picture's middle, a refused one
-        where there is no other. And the other digits, unless the picture's edge cuts them: such
-        are neighbours.
+        What was found, of the digits only the one that is the likeliest in its place, near to the
+        picture's middle; a refused one where there is no other. And the other digits, unless the
+        picture's edge cuts them: such are neighbours.
     """
     digits = [item for item in found if isinstance(item, Digit)]
     candidates = [digit for digit in digits if digit.character] or digits
     if not candidates:
         return tuple(found), ()
-    central = min(candidates, key=lambda digit: (_miss_middle(digit.box, shape), -digit.confidence))
+    central = max(candidates, key=lambda digit: _measure_centrality(digit, shape))
     kept = tuple(item for item in found if item is central or not isinstance(item, Digit))
     others = (digit for digit in candidates if digit is not central and digit.character)
     return kept, tuple(digit for digit in others if not _is_cut(digit.box, shape))
@@ -181,6 +187,14 @@ def _find_main_reason(found: Sequence[Found]) -> str:
     if digits:
         return str(max(digits, key=lambda digit: digit.box.width * digit.box.height).reason)
     return "not a digit: other marks only" if found else "no ink"
+
+
+def _expect_digit(probabilities: Probabilities) -> Probabilities:
+    """Probabilities of marks, shape (n, 17), where a digit is said to be among them."""
+    weighed = probabilities.copy()
+    weighed[:, :_N_DIGITS] *= _PROMISED_ODDS
+    weighed /= weighed.sum(axis=1, keepdims=True)
+    return weighed
 
 
 def _spread(judged: Probabilities) -> Probabilities:
@@ -259,49 +273,13 @@ def _explain(row: Probabilities, verdict: Verdict) -> str:
     return f"too uncertain: {best} or {other}"
 
 
-def _refuse_words(found: Sequence[Found]) -> tuple[Found, ...]:
-    """Refuse digits inside words: many letters taken alone are digits, as O, l and S are.
-
-    A word is what no space parts and is made of other signs for the greater part. A number beside
-    a word, as in "Room 12", is none of it.
-    """
-    kept = list(found)
-    for number in sorted({item.line for item in found}):
-        line = [index for index, item in enumerate(found) if item.line == number]
-        boxes = np.array(
-            [[i.box.x, i.box.y, i.box.width, i.box.height] for i in (found[n] for n in line)],
-            np.float64,
-        )
-        for word in split_words(boxes):
-            places = [line[index] for index in word]
-            digits = [n for n in places if isinstance(found[n], Digit) and found[n].character]
-            if not digits:
-                continue
-            height = quantile(np.array([found[n].box.height for n in digits]), 0.5)
-            letters = [n for n in places if _is_letter(found[n], height)]
-            if len(letters) >= LEAST_LETTERS and len(letters) > len(digits):
-                for n in digits:
-                    kept[n] = _refuse(kept[n], "not a digit: part of a word")
-    return tuple(kept)
-
-
-def _is_letter(item: Found, height: float) -> bool:
-    is_sign = isinstance(item, Mark) and item.kind == CLASS_NAMES[OTHER]
-    is_refused = isinstance(item, Digit) and not item.character
-    return (is_sign or is_refused) and item.box.height >= _LETTER_HEIGHT * height
-
-
-def _refuse(item: Found, reason: str) -> Found:
-    if isinstance(item, Mark):
-        return item
-    return replace(item, digit=None, reason=reason, is_uncertain=False)
-
-
-def _miss_middle(box: Box, shape: tuple[int, ...]) -> float:
-    """Pixels from a box to the middle of the picture; 0 where the middle lies inside."""
-    across = max(box.x - shape[1] / 2, shape[1] / 2 - box.x - box.width, 0)
-    down = max(box.y - shape[0] / 2, shape[0] / 2 - box.y - box.height, 0)
-    return float(np.hypot(across, down))
+def _measure_centrality(digit: Digit, shape: tuple[int, ...]) -> float:
+    """Logarithm of how likely it is that a picture of one digit is of this one."""
+    box = digit.box
+    across = box.x + box.width / 2 - shape[1] / 2
+    down = box.y + box.height / 2 - shape[0] / 2
+    distance = float(np.hypot(across, down)) / (_CENTRAL * min(shape[:2]))
+    return float(np.log(max(digit.digit_probability, 1e-6))) - distance**2 / 2
 
 
 def _is_cut(box: Box, shape: tuple[int, ...]) -> bool:

@@ -96,10 +96,15 @@ class Digit:
         return UNCERTAIN if self.is_uncertain else ""
 
     @property
+    def digit_probability(self) -> float:
+        """Probability that it is a digit, whichever; 0 to 1."""
+        return max(1 - float(self.mark_probabilities.sum()) - self.none_probability, 0.0)
+
+    @property
     def class_probabilities(self) -> dict[str, float]:
         """Probability of each digit, of each other kind of mark and of "none"; they sum to 1."""
-        share = max(1 - float(self.mark_probabilities.sum()) - self.none_probability, 0)
-        digits = dict(zip(DIGITS, (share * self.probabilities).tolist(), strict=True))
+        shares = self.digit_probability * self.probabilities
+        digits = dict(zip(DIGITS, shares.tolist(), strict=True))
         marks = dict(zip(MARK_KINDS, self.mark_probabilities.tolist(), strict=True))
         return {**digits, **marks, NONE_NAME: self.none_probability}
 

@@ -247,7 +247,7 @@ class Recognizer:
         """
         if threshold is not None:
             _check_threshold(threshold)
-        found, notes, shape = self._find(picture, threshold)
+        found, notes, shape = self._find(picture, threshold, one_digit=one_digit)
         if one_digit:
             central, others = keep_central(found, shape)
             return conclude(central, (*notes, *describe_others(others)), separators=separators)
@@ -268,7 +268,7 @@ class Recognizer:
         """
         if threshold is not None:
             _check_threshold(threshold)
-        found, notes, shape = self._find(picture, threshold)
+        found, notes, shape = self._find(picture, threshold, one_digit=True)
         central, others = keep_central(found, shape)
         if others:
             raise DigitCountError(
@@ -328,7 +328,7 @@ class Recognizer:
         return _map_in_threads(read_one, iter(pictures), n_threads)
 
     def _find(
-        self, picture: PictureSource, threshold: float | None
+        self, picture: PictureSource, threshold: float | None, *, one_digit: bool
     ) -> tuple[tuple[Found, ...], tuple[str, ...], tuple[int, ...]]:
         """What stands on a picture, notes on it, and its height and width."""
         decoded = decode_picture(picture, self.limits)
@@ -349,7 +349,7 @@ class Recognizer:
                 "picture were not read; crop it into smaller pictures",
             )
         judge = self._judge if self.judges_tiles else None
-        found = interpret(upright, detections, threshold, judge)
+        found = interpret(upright, detections, threshold, judge, one_digit=one_digit)
         return tuple(turn_back(item, turns, pixels.shape) for item in found), notes, pixels.shape
 
     def _judge(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
