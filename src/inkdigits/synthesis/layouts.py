@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from inkdigits.recognition.alphabet import DIGITS
+from inkdigits.synthesis.glyphs import Glyph
 from inkdigits.synthesis.placing import (
     Random,
     Style,
@@ -19,11 +20,15 @@ from inkdigits.synthesis.placing import (
     write_text,
     write_word,
 )
-from inkdigits.synthesis.scribes import Scriptorium
+from inkdigits.synthesis.scribes import Scribe, Scriptorium, write_sign
 from inkdigits.synthesis.texts import LETTERS, SIGNS, WORDS, compose_number
 
 _CROSSED_SHARE: Final = 0.08
 """Pages over which a line runs, as a rule, a crease or a pen that slipped."""
+_TABLE_SHARE: Final = 0.35
+"""Signs that are written from the tables of strokes of `inkdigits.synthesis.letters`."""
+_SIGN_SHARE: Final = 0.12
+"""Of the digits that stand by themselves, replaced by a sign."""
 _MOST_GLYPHS: Final = 120
 """Rows of small writing end there: more would take longer to draw than they teach."""
 
@@ -164,14 +169,19 @@ def _write_single(
             size = height_px * random.uniform(0.75, 1.15)
             style = Style.draw(size, scribe, random, touching=random.random() < 0.5)
             text = str(random.integers(10))
+            reach = (0.1, 0.6) if n > 1 else (-0.2, 1)
+            left = column * cell + random.uniform(*reach) * (cell - size)
+            top = row * cell + random.uniform(-0.05, 1.05) * (cell - size)
+            if random.random() < _SIGN_SHARE:
+                font = scribes.hire_font(random)
+                sign = _draw_sign(LETTERS + SIGNS, scribe, font, 0.3, random)
+                place(writing, sign, left, top, style, random)
+                continue
             neighbours = random.random()
             if neighbours < 0.15:
                 text += str(random.choice([".", ",", ")", "-"]))
             elif neighbours < 0.35 and n < 3:
                 text = str(random.integers(10)) + text + str(random.choice(["", ".", *DIGITS]))
-            reach = (0.1, 0.6) if n > 1 else (-0.2, 1)
-            left = column * cell + random.uniform(*reach) * (cell - size)
-            top = row * cell + random.uniform(-0.05, 1.05) * (cell - size)
             right = write_text(writing, text, left, top, style, scribe, random)
             if random.random() < 0.15:
                 _underline(writing, left, right, top + size, size, style, random)
@@ -196,10 +206,18 @@ def _scatter(
             if random.random() < digits:
                 place(writing, scribe.write(str(random.integers(10)), random), x, y, style, random)
             else:
-                sign = str(random.choice(list(LETTERS + SIGNS + "+-/+-")))
-                writer = scribe if random.random() < 0.3 and sign in "+-/=×%:" else font
-                place(writing, writer.write(sign, random), x, y, style, random)
+                sign = _draw_sign(LETTERS + SIGNS + "+-/+-÷", scribe, font, 0.3, random)
+                place(writing, sign, x, y, style, random)
     return height_px
+
+
+def _draw_sign(signs: str, hand: Scribe, font: Scribe, by_hand: float, random: Random) -> Glyph:
+    """One of the signs by a hand, where it knows it, or a font; or one of the tables of strokes."""
+    if random.random() < _TABLE_SHARE:
+        return write_sign(random)
+    sign = str(random.choice(list(signs)))
+    writer = hand if random.random() < by_hand and sign in "+-/=×%:÷" else font
+    return writer.write(sign, random)
 
 
 def _write_table(
@@ -250,10 +268,9 @@ def _write_words(
         x = random.uniform(-1, 3) * height_px
         if isolated:
             font = scribes.hire_font(random)
-            n = int(random.integers(1, 6))
-            for sign in random.choice(list(LETTERS + SIGNS + "+-/+-=×%"), n).tolist():
-                writer = hand if random.random() < 0.5 and sign in "+-/=×%:" else font
-                x = place(writing, writer.write(sign, random), x, top, style, random)
+            for _ in range(int(random.integers(1, 6))):
+                sign = _draw_sign(LETTERS + SIGNS + "+-/+-=×%÷", hand, font, 0.5, random)
+                x = place(writing, sign, x, top, style, random)
                 x += height_px * random.uniform(0.1, 1.5)
         else:
             for _ in range(int(random.integers(1, 4))):

@@ -19,6 +19,7 @@ from inkdigits.recognition.framing import measure_stroke
 from inkdigits.synthesis.digit_forms import write_other_form
 from inkdigits.synthesis.font_glyphs import FAINT, has_character, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph, Ink
+from inkdigits.synthesis.letters import LETTERS, SYMBOLS, draw_strokes
 from inkdigits.synthesis.pens import bend, break_stroke, change_pen, enlarge
 from inkdigits.synthesis.strokes import LABELS as STROKE_LABELS
 from inkdigits.synthesis.strokes import StrokeHand
@@ -207,6 +208,14 @@ class StrokeScribe:
         """As `Scribe.write`."""
         writer = self.hand if character in STROKE_LABELS else self._others
         return writer.write(character, random)
+
+
+def write_sign(random: np.random.Generator) -> Glyph:
+    """A letter, sign or small drawing that is no digit, of the tables of strokes."""
+    tables = {**LETTERS, **SYMBOLS}
+    name = list(tables)[int(random.integers(len(tables)))]
+    ink = crop_ink(draw_strokes(tables[name], random))
+    return Glyph(_scale(ink, GLYPH_HEIGHT / max(ink.shape)), 0.0, OTHER)
 
 
 def warp(ink: Ink, random: np.random.Generator, strength: float, thicker: int) -> Ink:

@@ -28,7 +28,7 @@ def compose_number(random: np.random.Generator) -> str:
     def digits(low: int, high: int) -> str:
         n = int(random.integers(low, high + 1))
         text = "".join(str(d) for d in random.integers(0, 10, n))
-        if random.random() < 0.3:  # round numbers: zeros in a row touch
+        if random.random() < 0.2:  # round numbers: zeros in a row touch
             zeros = int(random.integers(1, n + 1))
             text = text[: n - zeros] + "0" * zeros
         return text
