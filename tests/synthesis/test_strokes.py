@@ -100,7 +100,7 @@ def test_each_form_has_the_shape_of_its_digit(digit: str, form: str) -> None:
         # A leg stands on the line by itself, under a cup or a bar.
         assert crossings(ink, 0.85) == 1
         assert columns_of(ink, 0.9, 1)[0] > 0.3
-        assert crossings(ink, 0.35) == 2
+        assert crossings(ink, 0.35) == (1 if form.startswith("h") else 2)
         assert bool(high) == (form == "closed")
     elif digit == "5":
         # The neck stands at the left, the bow bends to the right and ends at the left.
@@ -116,7 +116,7 @@ def test_each_form_has_the_shape_of_its_digit(digit: str, form: str) -> None:
         assert crossings(ink, 0.8) >= 2
     elif digit == "7":
         assert not holes
-        assert columns_of(ink, 0, 0.2)[0] < 0.2
+        assert columns_of(ink, 0, 0.2)[0] < (0.3 if form.startswith("crossed t") else 0.2)
         bars = 1 if "cross" in form or form == "round shoulder" else 0
         middle = columns_of(ink, 0.42, 0.65)
         assert (middle[1] - middle[0] > 0.6) == bool(bars)
@@ -126,7 +126,7 @@ def test_each_form_has_the_shape_of_its_digit(digit: str, form: str) -> None:
         assert high or form == "open top"
         assert crossings(ink, 0.75) == 2
     else:
-        assert high or form == "open"
+        assert high or form in ("open", "crook")
         assert bool(low) == (form == "looped below")
         assert crossings(ink, 0.7) <= 2
 
