@@ -345,6 +345,11 @@ def _run_serve(options: argparse.Namespace) -> int:
     def load_recognizer() -> Recognizer:
         return _load_recognizer(*options.model).adapt(threshold=options.threshold)
 
+    if not is_local and not options.allowed_host and settings.api_key is None:
+        _log(
+            f"warning: everybody who reaches port {options.port} of this machine may have pictures "
+            "read; see --api-key-file and --allowed-host"
+        )
     serve(
         load_recognizer,
         settings,
@@ -776,10 +781,13 @@ def _build_parser() -> _Parser:
     )
     for name, kind, metavar, summary in (
         ("max-bytes", int, "N", "length of a request; default: 20,000,000"),
-        ("max-pixels", int, "N", "of a picture; default: 50,000,000"),
+        ("max-pixels", int, "N", "of a picture; default: 20,000,000"),
         ("max-pictures", int, "N", "in one request; default: 64"),
         ("max-tiles", int, "N", "in one request of the Open Inference Protocol; default: 1024"),
         ("max-requests", int, "N", "being answered at the same time; default: 256"),
+        ("max-client-requests", int, "N", "the same of one client; default: 128"),
+        ("max-connections", int, "N", "open at the same time; default: 1024"),
+        ("max-client-connections", int, "N", "the same of one client; default: 256"),
         ("max-held-bytes", int, "N", "of all requests in memory; default: 400,000,000"),
         ("max-waiting", int, "N", "calls of the network that wait; default: 512"),
         ("max-batch", int, "N", "tiles that the network sees at once; default: 64"),

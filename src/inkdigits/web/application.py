@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
+import orjson
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -23,7 +24,6 @@ from starlette.responses import PlainTextResponse, Response
 from inkdigits import __version__
 from inkdigits.errors import PictureError, RequestError
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.decoding import DecodingLimits, decode_picture
 from inkdigits.web import schemas
 from inkdigits.web.answers import answer, describe_invalid, handle_error
 from inkdigits.web.bodies import PICTURES_FIELD, list_uploads
@@ -48,6 +48,11 @@ _TYPES: Final = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
+MAX_CORRECTION_BYTES: Final = 8_000_000
+"""Of a correction: the page sends the crop of one mark, in base64."""
+_MOST_TILE_BYTES: Final = 784 * 4
+"""Of a tile in JSON: three digits and a comma for each pixel."""
+_MOST_ENVELOPE_BYTES: Final = 65_536
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _ID: Final = re.compile("[0-9a-f]{32}")
 
@@ -193,12 +198,13 @@ async def read_pictures(
     service = _get_service(request)
     content_type = request.headers.get("content-type")
     async with service.bodies.receive(request) as body:
-        with service.admit():
+        with service.admit(request):
             if (content_type or "").lower().startswith("multipart/"):
                 # Many small fields take a while to be told apart.
-                uploads = await asyncio.to_thread(
+                split = functools.partial(
                     list_uploads, body, content_type, service.settings.max_pictures
                 )
+                (uploads,) = await service.run(request, split)
             else:
                 uploads = list_uploads(body, content_type, service.settings.max_pictures)
             wanted = Wanted(digits == "one", separators, threshold, tiles, heat)
@@ -222,8 +228,9 @@ def _get_store(service: Service) -> CorrectionStore:
 )
 async def list_corrections(request: Request) -> Response:
     """All corrections that are kept."""
-    store = _get_store(_get_service(request))
-    kept = await asyncio.to_thread(store.list_all)
+    service = _get_service(request)
+    store = _get_store(service)
+    (kept,) = await service.run(request, store.list_all, on_files=True)
     return answer({"folder": str(store.folder), "corrections": kept})
 
 
@@ -241,16 +248,26 @@ async def keep_correction(request: Request) -> Response:
     # A form that a page elsewhere makes a browser send cannot have this type.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise RequestError(415, "Expected the Content-Type application/json")
-    async with service.bodies.receive(request) as body:
-        with service.admit():
-            save = functools.partial(_save_correction, store, service.settings, body)
-            (name,) = await service.run(request, save)
+    async with service.bodies.receive(request, MAX_CORRECTION_BYTES) as body:
+        with service.admit(request):
+            save = functools.partial(_save_correction, store, service, body)
+            (name,) = await service.run(request, save, on_files=True)
             return answer({"id": name}, 201)
 
 
-def _save_correction(store: CorrectionStore, settings: Settings, body: bytes) -> str:
+def _save_correction(store: CorrectionStore, service: Service, body: bytes) -> str:
     try:
-        correction = schemas.NewCorrection.model_validate_json(body)
+        values = orjson.loads(body)
+    except ValueError:
+        raise RequestError(422, "The body is no JSON") from None
+    known = schemas.NewCorrection.model_fields
+    if not isinstance(values, dict):
+        raise RequestError(422, "The body is no JSON object")
+    # One by one: pydantic would make an error of each, and there may be a million.
+    if unknown := next((name for name in values if name not in known), None):
+        raise RequestError(422, f"{unknown[:60]}: expected only {', '.join(known)}")
+    try:
+        correction = schemas.NewCorrection.model_validate(values)
     except ValidationError as error:
         raise RequestError(422, describe_invalid(error)) from None
     try:
@@ -259,7 +276,7 @@ def _save_correction(store: CorrectionStore, settings: Settings, body: bytes) ->
         raise RequestError(422, "picture: expected a PNG file in base64") from None
     if not picture.startswith(_PNG):
         raise RequestError(422, "picture: expected a PNG file in base64")
-    decode_picture(picture, DecodingLimits(max_pixels=settings.max_pixels))
+    service.decode(picture)
     tile = np.array(correction.tile, np.uint8)
     return store.save(picture=picture, tile=tile, label=correction.label, read=correction.read)
 
@@ -267,7 +284,8 @@ def _save_correction(store: CorrectionStore, settings: Settings, body: bytes) ->
 @router.delete("/v1/corrections", status_code=204, responses=_refusals(401, 403, 429, 503))
 async def delete_corrections(request: Request) -> Response:
     """Deletes all corrections."""
-    await asyncio.to_thread(_get_store(_get_service(request)).delete_all)
+    service = _get_service(request)
+    await service.run(request, _get_store(service).delete_all, on_files=True)
     return Response(status_code=204)
 
 
@@ -276,9 +294,12 @@ async def delete_corrections(request: Request) -> Response:
 )
 async def delete_correction(request: Request, id: str) -> Response:
     """Deletes one correction."""
-    store = _get_store(_get_service(request))
-    is_id = _ID.fullmatch(id) is not None
-    if not (is_id and await asyncio.to_thread(store.delete, id)):
+    service = _get_service(request)
+    store = _get_store(service)
+    is_kept = False
+    if _ID.fullmatch(id):
+        (is_kept,) = await service.run(request, functools.partial(store.delete, id), on_files=True)
+    if not is_kept:
         raise RequestError(404, "There is no such correction")
     return Response(status_code=204)
 
@@ -346,12 +367,15 @@ async def get_model(request: Request, name: str) -> Response:
 async def infer(request: Request, name: str) -> Response:
     """Probabilities of the ten digits for tiles, each of which holds one."""
     service = _get_service(request)
-    async with service.bodies.receive(request) as body:
-        with service.admit():
+    max_tiles = service.settings.max_tiles
+    max_bytes = max_tiles * _MOST_TILE_BYTES + _MOST_ENVELOPE_BYTES
+    async with service.bodies.receive(request, max_bytes) as body:
+        with service.admit(request):
             _check_model(service, name)
-            wanted = parse_infer_request(
-                body, request.headers.get(HEADER_LENGTH), service.settings.max_tiles
+            parse = functools.partial(
+                parse_infer_request, body, request.headers.get(HEADER_LENGTH), max_tiles
             )
+            (wanted,) = await service.run(request, parse)
             probabilities = await service.classify(wanted.tiles)
             content, headers = encode_infer_response(name, wanted, probabilities)
             return Response(content, headers=headers)

@@ -17,6 +17,8 @@ from inkdigits.web.settings import Settings
 PICTURES_FIELD = "pictures"
 _TAKEN = "image/*, application/octet-stream or multipart/form-data"
 _MOST_FIGURES = 15
+_MOST_PART_HEADERS = 8
+"""Of a field of a form: browsers send two."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,12 @@ class BodyReader:
         self.held_bytes = 0
 
     @asynccontextmanager
-    async def receive(self, request: Request) -> AsyncIterator[bytes]:
+    async def receive(self, request: Request, max_bytes: int | None = None) -> AsyncIterator[bytes]:
         """Receives the body of a request; it counts as held until the block ends.
+
+        Args:
+            request: Of which.
+            max_bytes: Its length at most, where what is sent there needs less than a picture.
 
         Raises:
             RequestError: Too large (413), too slow (408), encoded (415), too much at once (503),
@@ -65,9 +71,9 @@ class BodyReader:
         announced = parse_length("Content-Length", request.headers.get("content-length"))
         if request.headers.get("content-encoding", "identity") != "identity":
             raise RequestError(415, "The body is compressed: send it as it is")
-        max_bytes = self._settings.max_bytes
+        max_bytes = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
         if announced is not None and announced > max_bytes:
-            raise self._too_large()
+            raise _too_large(max_bytes)
         held = bytearray()
         try:
             try:
@@ -76,7 +82,7 @@ class BodyReader:
                         held += part
                         self.held_bytes += len(part)
                         if len(held) > max_bytes:
-                            raise self._too_large()
+                            raise _too_large(max_bytes)
                         if self.held_bytes > self._settings.max_held_bytes:
                             raise RequestError(
                                 503,
@@ -91,10 +97,9 @@ class BodyReader:
         finally:
             self.held_bytes -= len(held)
 
-    def _too_large(self) -> RequestError:
-        return RequestError(
-            413, f"The body is larger than the {self._settings.max_bytes:,} bytes that are taken"
-        )
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError(413, f"The body is larger than the {max_bytes:,} bytes that are taken here")
 
 
 def list_uploads(body: bytes, content_type: str | None, max_pictures: int) -> list[Upload]:
@@ -176,6 +181,10 @@ class _Form:
         self._value += data[start:end]
 
     def end_header(self) -> None:
+        if len(self._headers) >= _MOST_PART_HEADERS:
+            raise RequestError(
+                400, f"A part of the form has more than the {_MOST_PART_HEADERS} headers taken"
+            )
         self._headers[self._name.lower()] = self._value
         self._name = self._value = b""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import logging
 import math
+import socket
 import time
 from collections import OrderedDict
 from typing import Final
@@ -16,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inkdigits.errors import RequestError
 from inkdigits.web.answers import answer_error
 from inkdigits.web.metrics import Metrics
-from inkdigits.web.settings import ANY_HOST, Settings
+from inkdigits.web.settings import ANY_HOST, LOCAL_HOSTS, Settings
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -31,6 +33,7 @@ _HEADERS: Final = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+CORRECTIONS: Final = "/v1/corrections"
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 _CLIENT_GONE: Final = 499
 _LINGER_S: Final = 2.0
@@ -72,13 +75,19 @@ class Gate:
         self._metrics.report_request(route, exchange.status, time.perf_counter() - started_s)
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        if ANY_HOST not in self._hosts:
-            host = headers.get(b"host", b"").decode("latin-1").lower()
-            name, colon, port = host.rpartition(":")
-            if (name if colon and port.isdecimal() else host) not in self._hosts:
-                raise RequestError(
-                    400, "The service is not known by this name: see --allowed-host of its command"
-                )
+        host = _parse_host(headers)
+        if ANY_HOST not in self._hosts and host not in self._hosts:
+            raise RequestError(
+                400, "The service is not known by this name: see --allowed-host of its command"
+            )
+        # A page elsewhere, whose name was made to lead here, would list and delete them.
+        is_kept = scope["path"].startswith(CORRECTIONS)
+        if is_kept and self._key is None and ANY_HOST in self._hosts and not _is_own(host):
+            raise RequestError(
+                403,
+                "Corrections are only for this machine's own names and addresses: start the "
+                "service with --allowed-host NAME or with a key",
+            )
         # Browsers say so of themselves; a page elsewhere must not write here in their name.
         is_safe = scope["method"] in ("GET", "HEAD", "OPTIONS")
         if not is_safe and headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
@@ -98,6 +107,25 @@ class Gate:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
         return hmac.compare_digest(given, self._key or b"")
+
+
+def _parse_host(headers: dict[bytes, bytes]) -> str:
+    """The name or address by which the service is addressed, without port; lower case."""
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() else host
+
+
+def _is_own(host: str) -> bool:
+    """Whether a name is this machine's own: no name server can make such a name lead elsewhere."""
+    name = socket.gethostname().lower()
+    if host in (*LOCAL_HOSTS, name, f"{name}.local"):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_open(path: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -131,7 +132,7 @@ def _parse_tiles(tensor: dict[str, Any], binary: bytes, max_tiles: int) -> NDArr
         raise RequestError(413, f"{INPUT}: {shape[0]} tiles; at most {max_tiles} are taken")
     n_values = math.prod(shape)
     if "data" in tensor:
-        return _parse_values(tensor["data"], n_values).reshape(shape)
+        return _parse_values(tensor["data"], tuple(shape)).reshape(shape)
     parameters = tensor.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if type(size) is not int or size != n_values or size != len(binary):
@@ -141,27 +142,30 @@ def _parse_tiles(tensor: dict[str, Any], binary: bytes, max_tiles: int) -> NDArr
     return np.frombuffer(binary, np.uint8).reshape(shape)
 
 
-def _parse_values(data: object, n_values: int) -> NDArray[np.uint8]:
+def _parse_values(data: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Values in a flat list, or in lists nested as the shape says.
+
+    Raises:
+        RequestError: Anything else: status 400.
+    """
+    n_values = math.prod(shape)
+    values: list[Any] = data if isinstance(data, list) else []
+    for _ in shape[1:]:
+        if not (values and all(isinstance(row, list) for row in values)):
+            break
+        lengths = set(map(len, values))
+        if len(lengths) > 1 or len(values) * lengths.pop() > n_values:
+            values = []
+        values = list(chain.from_iterable(values))
     try:
-        # From a flat list straight to bytes, which refuses all but integers from 0 to 255.
-        values = np.frombuffer(bytes(data), np.uint8) if isinstance(data, list) else None
+        if len(values) == n_values:
+            # From a list straight to bytes, which refuses all but integers from 0 to 255.
+            return np.frombuffer(bytes(values), np.uint8)
     except (TypeError, ValueError):
-        values = _parse_nested(data)
-    if values is None or values.size != n_values:
-        raise RequestError(
-            400, f"{INPUT}: expected {n_values} integers from 0 to 255 in data, flat or nested"
-        )
-    return values
-
-
-def _parse_nested(data: object) -> NDArray[np.uint8] | None:
-    try:
-        values = np.array(data)
-    except (ValueError, OverflowError):  # rows of different lengths, or too deep
-        return None
-    if values.dtype.kind != "i" or values.min() < 0 or values.max() > 255:
-        return None
-    return values.astype(np.uint8).ravel()
+        pass
+    raise RequestError(
+        400, f"{INPUT}: expected {n_values} integers from 0 to 255 in data, flat or nested"
+    )
 
 
 def _wants_binary(request: dict[str, Any]) -> bool:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inkdigits.errors import UsageError
 from inkdigits.recognition import Recognizer
-from inkdigits.web.answers import answer
 from inkdigits.web.application import build_app
+from inkdigits.web.connections import build_protocol
 from inkdigits.web.service import Service
 from inkdigits.web.settings import Settings
 
-HEADERS_TIMEOUT_S: Final = 20.0
 KEEP_ALIVE_S: Final = 30
+_LAST_S: Final = 5.0
+"""After the last deadline, in which a server that was told to end closes files and threads."""
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,7 +42,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=build_protocol(settings.max_connections, settings.max_client_connections),
         ws="none",
         log_config=None,
         access_log=False,
@@ -90,6 +91,7 @@ class _Server(uvicorn.Server):
         self.stopped_by: int | None = None
         self._service = service
         self._report_start = report_start
+        self._grace_s = service.settings.deadline_s + _LAST_S
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -105,8 +107,12 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.stopped_by = sig
         if self._service.is_draining:  # asked twice: at once
-            self.should_exit = self.force_exit = True
+            os._exit(128 + sig)
         self._service.is_draining = True
+        # Whatever is stuck then, in a system call or a library, the process ends.
+        watchdog = threading.Timer(self._grace_s, os._exit, (128 + sig,))
+        watchdog.daemon = True
+        watchdog.start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,45 +123,3 @@ class _Server(uvicorn.Server):
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1, with an end to connections that never say what they want."""
-
-    _headers_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._headers_timer = self.loop.call_later(HEADERS_TIMEOUT_S, self._give_up)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._headers_timer is None:  # a later request of the same connection
-            self._headers_timer = self.loop.call_later(HEADERS_TIMEOUT_S, self._give_up)
-
-    def on_headers_complete(self) -> None:
-        self._stop_timer()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def send_400_response(self, msg: str) -> None:
-        """The one shape of errors also where no request could be made out."""
-        self._stop_timer()
-        said = answer({"error": {"status": 400, "message": "This is no HTTP request"}}, 400)
-        lines = [b"HTTP/1.1 400 Bad Request", b"connection: close"]
-        lines += [b": ".join(header) for header in said.raw_headers]
-        self.transport.write(b"\r\n".join([*lines, b"", bytes(said.body)]))
-        self.transport.close()
-
-    def _give_up(self) -> None:
-        self._headers_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
-
-    def _stop_timer(self) -> None:
-        if self._headers_timer is not None:
-            self._headers_timer.cancel()
-            self._headers_timer = None

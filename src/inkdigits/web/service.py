@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import functools
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,17 +20,20 @@ from inkdigits.errors import PictureError, RequestError
 from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
-from inkdigits.recognition.decoding import DecodingLimits, decode_picture
+from inkdigits.recognition.decoding import DecodingLimits, Picture
 from inkdigits.recognition.recognizer import Recognizer
 from inkdigits.web.answers import describe_picture_error
 from inkdigits.web.batching import GIVEN_UP, BatchedNetwork, Batcher
 from inkdigits.web.bodies import BodyReader, Upload
 from inkdigits.web.corrections import CorrectionStore
+from inkdigits.web.decoders import DecoderPool
 from inkdigits.web.metrics import Metrics
 from inkdigits.web.settings import Settings
+from inkdigits.web.sharing import SharedThreads
 
 Result = TypeVar("Result")
 
+_FILE_THREADS = 2
 _FIRST_PICTURE = (64, 64)  # height and width; all that a network allocates, it allocates for it too
 
 
@@ -80,10 +83,16 @@ class Service:
         self.failure: Exception | None = None
         self.is_draining = False
         self.n_active = 0
+        self._of_client: Counter[str] = Counter()
         self._recognizer: Recognizer | None = None
         self._batcher: Batcher | None = None
         n_threads = settings.n_threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(n_threads, "inkdigits-picture")
+        self._threads = SharedThreads(n_threads, "inkdigits-picture")
+        # Of their own: a folder on a network that is gone holds only those.
+        self._file_threads = SharedThreads(_FILE_THREADS, "inkdigits-file")
+        self._decoders = DecoderPool(
+            n_threads, DecodingLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
+        )
 
     @property
     def is_ready(self) -> bool:
@@ -119,20 +128,22 @@ class Service:
             report_batch=self.metrics.report_batch,
         )
         network = BatchedNetwork(self._batcher, max_tiles=self.settings.max_batch)
-        limits = DecodingLimits(
-            max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels
-        )
-        self._recognizer = recognizer.adapt(network=network, limits=limits)
+        self._recognizer = recognizer.adapt(network=network)
 
     async def close(self) -> None:
-        """Finishes what has begun, and ends the threads."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        """Finishes what has begun, and ends threads and processes."""
+        for threads in (self._threads, self._file_threads):
+            await asyncio.to_thread(threads.close, self.settings.deadline_s)
         if self._batcher is not None:
             await asyncio.to_thread(self._batcher.close)
+        await asyncio.to_thread(self._decoders.close)
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
+    def admit(self, request: Request) -> Iterator[None]:
         """Counts a request as active.
+
+        Args:
+            request: Whose client may have a share of the places, so that others find some.
 
         Raises:
             RequestError: The service is stopping or has enough to do: status 503.
@@ -145,18 +156,33 @@ class Service:
                 f"All {self.settings.max_requests} places are taken: try again soon",
                 {"Retry-After": "1"},
             )
+        client = _get_client(request)
+        most = self.settings.max_client_requests
+        if self._of_client[client] >= most:
+            raise RequestError(
+                503,
+                f"The {most} places of one client are taken: wait for an answer",
+                {"Retry-After": "1"},
+            )
         self.n_active += 1
+        self._of_client[client] += 1
         try:
             yield
         finally:
             self.n_active -= 1
+            self._of_client[client] -= 1
+            if not self._of_client[client]:
+                del self._of_client[client]
 
-    async def run(self, request: Request, *works: Callable[[], Result]) -> list[Result]:
+    async def run(
+        self, request: Request, *works: Callable[[], Result], on_files: bool = False
+    ) -> list[Result]:
         """Runs work in threads, until the deadline or until the client has gone.
 
         Args:
             request: On whose behalf; its body has been received.
             works: May run at the same time.
+            on_files: Whether they may hang, as files of a network do.
 
         Returns:
             What each of them returned, in their order.
@@ -172,7 +198,9 @@ class Service:
             GIVEN_UP.set(given_up)
             return work()
 
-        futures = [self._pool.submit(run_one, work) for work in works]
+        threads = self._file_threads if on_files else self._threads
+        client = _get_client(request)
+        futures = [threads.submit(client, functools.partial(run_one, work)) for work in works]
         results = asyncio.gather(*map(asyncio.wrap_future, futures))
         departure = asyncio.ensure_future(_await_departure(request))
         try:
@@ -218,7 +246,7 @@ class Service:
 
         def read_one(upload: Upload) -> dict[str, Any]:
             try:
-                return _read(recognizer, upload, wanted)
+                return _read(recognizer, self.decode, upload, wanted)
             except PictureError as error:
                 if len(uploads) == 1:
                     raise
@@ -227,6 +255,14 @@ class Service:
         return await self.run(
             request, *(lambda upload=upload: read_one(upload) for upload in uploads)
         )
+
+    def decode(self, content: bytes, name: str | None = None) -> Picture:
+        """Decodes a picture in a process of its own, on behalf of what `run` runs.
+
+        Raises:
+            PictureError, RequestError: As in `DecoderPool.decode`.
+        """
+        return self._decoders.decode(content, name, GIVEN_UP.get())
 
     async def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Recognizer.classify`, without a thread that waits.
@@ -264,11 +300,13 @@ class Service:
         return 0 if self._batcher is None else self._batcher.n_waiting
 
 
-def _read(recognizer: Recognizer, upload: Upload, wanted: Wanted) -> dict[str, Any]:
-    source = io.BytesIO(upload.content)
-    if upload.name is not None:
-        source.name = upload.name  # for messages
-    picture = decode_picture(source, recognizer.limits)
+def _read(
+    recognizer: Recognizer,
+    decode: Callable[[bytes, str | None], Picture],
+    upload: Upload,
+    wanted: Wanted,
+) -> dict[str, Any]:
+    picture = decode(upload.content, upload.name)
     reading = recognizer.read(
         picture.pixels,
         one_digit=wanted.one_digit,
@@ -285,6 +323,10 @@ def _read(recognizer: Recognizer, upload: Upload, wanted: Wanted) -> dict[str, A
             best = int(digit.probabilities.argmax())
             described["heat"] = compute_occlusion(digit.tile, recognizer.classify, best).round(4)
     return row
+
+
+def _get_client(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _await_departure(request: Request) -> None:

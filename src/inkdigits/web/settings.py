@@ -21,11 +21,17 @@ class Settings:
 
     Attributes:
         max_bytes: Length of a request's body.
-        max_pixels: Width times height of a picture.
+        max_pixels: Width times height of a picture. 20 million with transparency take 240 MB while
+            they are decoded, and the page makes larger ones smaller before it sends them.
         max_pictures: In one request.
         max_tiles: In one request of the Open Inference Protocol.
         max_requests: Being worked on or waiting for it at the same time.
+        max_client_requests: The same for one client's address; behind a gateway, all clients have
+            the gateway's.
         max_held_bytes: Of all bodies that lie in memory at the same time; at least `max_bytes`.
+        max_connections: Open at the same time.
+        max_client_connections: Of one client's address at the same time; behind a gateway, all
+            clients have the gateway's.
         max_waiting: Calls of the network that wait at the same time.
         max_batch: Tiles that the network sees at once.
         deadline_s: From a request's last byte to its answer.
@@ -39,11 +45,14 @@ class Settings:
     """
 
     max_bytes: int = 20_000_000
-    max_pixels: int = 50_000_000
+    max_pixels: int = 20_000_000
     max_pictures: int = 64
     max_tiles: int = 1024
     max_requests: int = 256
+    max_client_requests: int = 128
     max_held_bytes: int = 400_000_000
+    max_connections: int = 1024
+    max_client_connections: int = 256
     max_waiting: int = 512
     max_batch: int = 64
     deadline_s: float = 30.0

@@ -48,6 +48,7 @@ async function learnStatus() {
     find("threshold").placeholder = String(Math.round(100 * status.threshold));
     form.kept = status.corrections;
     views.pictures.maxBytes = status.limits.max_bytes;
+    views.pictures.maxPixels = status.limits.max_pixels;
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     find("model").textContent = error.message;

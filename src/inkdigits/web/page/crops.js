@@ -1,6 +1,7 @@
-/** Parts of pictures as PNG files in base64, to be sent along with corrections. */
+/** Pictures as they are sent: with fewer pixels, or parts of them as PNG files in base64. */
 
 const MARGIN = 0.5; // of the longer side of the box: the paper around tells ink from ground
+const LEAST_LARGE_FILE = 1_000_000; // bytes; smaller files with too many pixels are blank
 const LONGEST_SIDE = 400; // pixels; a digit needs no more
 
 /**
@@ -24,6 +25,35 @@ export async function cropToBase64(picture, box, others) {
   const size = [canvas.width, canvas.height];
   context.drawImage(picture, left, top, right - left, bottom - top, 0, 0, ...size);
   return encodeBase64(await toPng(canvas));
+}
+
+/**
+ * The picture as it is, or with fewer pixels, where it has more than the service takes.
+ * @param {Blob} blob
+ * @param {number} maxPixels
+ * @returns {Promise<Blob>}
+ */
+export async function fitPixels(blob, maxPixels) {
+  if (blob.size < LEAST_LARGE_FILE) return blob;
+  let picture;
+  try {
+    picture = await createImageBitmap(blob);
+  } catch {
+    return blob; // the service says what is wrong with it
+  }
+  const scale = Math.sqrt(maxPixels / (picture.width * picture.height));
+  if (scale >= 1) return blob;
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.floor(picture.width * scale));
+  canvas.height = Math.max(1, Math.floor(picture.height * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white"; // a JPEG has no transparency
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => {
+    canvas.toBlob((smaller) => resolve(smaller ?? blob), "image/jpeg", 0.92);
+  });
 }
 
 /** @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */

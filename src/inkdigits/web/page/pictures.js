@@ -2,6 +2,7 @@
 
 import { Boxes } from "./boxes.js";
 import { Camera } from "./camera.js";
+import { fitPixels } from "./crops.js";
 import { ServiceError } from "./service.js";
 import { Study } from "./study.js";
 import { formatCsv, saveFile } from "./table.js";
@@ -22,6 +23,8 @@ const AT_ONCE = 2; // pictures under way to the service
 export class PicturesView extends EventTarget {
   /** @type {number} Largest picture that the service takes, in bytes. */
   maxBytes = Infinity;
+  /** @type {number} Largest picture that the service takes; larger ones are made smaller. */
+  maxPixels = Infinity;
   #root;
   #table;
   #service;
@@ -149,16 +152,17 @@ export class PicturesView extends EventTarget {
   }
 
   /** @param {Entry} entry */
-  async #prepare({ name, blob }) {
+  async #prepare({ name, blob: file }) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      throw new ServiceError(0, `${name} cannot be opened: it is a folder, or was moved or changed.`);
+    }
+    const blob = await fitPixels(file, this.maxPixels);
     if (blob.size > this.maxBytes) {
       const sizes = [blob.size, this.maxBytes].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
       const message = `${name} has ${sizes[0]}; at most ${sizes[1]} are taken: resize it.`;
       throw new ServiceError(413, message);
-    }
-    try {
-      await blob.slice(0, 1).arrayBuffer();
-    } catch {
-      throw new ServiceError(0, `${name} cannot be opened: it is a folder, or was moved or changed.`);
     }
     return { blob, open: () => createImageBitmap(blob) };
   }

@@ -1,0 +1,201 @@
+"""Connections: each has an end, whatever its client sends, or does not send, or does not take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from inkdigits.web.answers import answer
+
+HEADERS_TIMEOUT_S: Final = 20.0
+"""From the first byte of a request to the end of its headers, and between requests."""
+WRITE_TIMEOUT_S: Final = 20.0
+"""For which a client may take nothing of an answer."""
+MAX_HEAD_BYTES: Final = 65_536
+"""Of a request line with all headers; browsers send less than 8 kB, and nginx takes 32."""
+_OVERHEAD: Final = 16
+"""Bytes sent for each byte of a chunked body at most: chunks of one byte take six. What is more
+are trailers, of which nobody has any use."""
+
+_PHRASES: Final = {
+    400: b"Bad Request",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
+
+def build_protocol(max_connections: int, max_of_client: int) -> type[HttpToolsProtocol]:
+    """Returns the class of a server's connections, for uvicorn.
+
+    Args:
+        max_connections: Of all clients at the same time; more are answered with status 503.
+        max_of_client: Of one address at the same time.
+    """
+    register = _Register(max_connections, max_of_client)
+    return type("Connection", (_Connection,), {"register": register})
+
+
+class _Register:
+    """Counts the connections, of all clients and of each."""
+
+    def __init__(self, max_connections: int, max_of_client: int) -> None:
+        self._max_connections = max_connections
+        self._max_of_client = max_of_client
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, client: str) -> bool:
+        """Counts a connection, and returns whether it is within the limits."""
+        self._counts[client] += 1
+        is_within = self._counts[client] <= self._max_of_client
+        return is_within and self._counts.total() <= self._max_connections
+
+    def leave(self, client: str) -> None:
+        """Counts one connection less."""
+        self._counts[client] -= 1
+        if self._counts[client] <= 0:
+            del self._counts[client]
+
+
+class _Connection(HttpToolsProtocol):
+    """HTTP/1.1 with limits on headers, trailers, and time.
+
+    A subclass has the `register` that all connections of a server share.
+    """
+
+    register: _Register
+
+    _deadline: asyncio.TimerHandle | None = None
+    _write_deadline: asyncio.TimerHandle | None = None
+    _client_name = ""
+    _is_in_head = True
+    _is_closed = False
+    _n_head_bytes = 0
+    _n_bytes = 0
+    _n_body_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._client_name = self.client[0] if self.client else ""
+        if not self.register.enter(self._client_name):
+            self._refuse(503, "Too many connections are open: close some, or try again soon")
+            return
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.register.leave(self._client_name)
+        self._stop_timer()
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closed:
+            return
+        # An empty line after an answer is data too, with which the wait for a request goes on.
+        if self._is_in_head and self._deadline is None:
+            self._start_timer()
+        was_in_head = self._is_in_head
+        self._n_bytes += len(data)
+        super().data_received(data)
+        if self._is_closed or self.parser is None:
+            return
+        if self._is_in_head and was_in_head:
+            # The parser tells of a header when it is whole, which a hostile one never is.
+            self._n_head_bytes += len(data)
+            if self._n_head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+        elif self._n_bytes > MAX_HEAD_BYTES + _OVERHEAD * self._n_body_bytes:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        self._n_head_bytes = 0
+        if self._deadline is None:  # a later request of the same connection
+            self._start_timer()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._is_in_head = False
+        self._n_bytes = self._n_body_bytes = 0
+        n_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if n_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
+        elif sum(name == b"host" for name, _ in self.headers) > 1:
+            self._refuse(400, "The request has more than one Host header: send one")
+        if self._is_closed:
+            # The parser goes on with what it was fed, which must begin nothing.
+            raise httptools.HttpParserError("refused")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._n_body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_head = True
+        self._n_head_bytes = 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_deadline is None:
+            self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """The one shape of errors also where no request could be made out."""
+        if not self._is_closed:
+            self._refuse(400, "This is no HTTP request")
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            431, f"Request line, headers or trailers are beyond {MAX_HEAD_BYTES:,} bytes: send less"
+        )
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answers, unless an answer has begun, and closes."""
+        self._stop_timer()
+        self._is_closed = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # the application's answer would follow this one
+            self.cycle.message_event.set()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            said = answer({"error": {"status": status, "message": message}}, status)
+            lines = [b"HTTP/1.1 %d %s" % (status, _PHRASES[status]), b"connection: close"]
+            lines += [b": ".join(header) for header in said.raw_headers]
+            self.transport.write(b"\r\n".join([*lines, b"", bytes(said.body)]))
+        self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        self._close()
+
+    def _close(self) -> None:
+        """Closes once the client has taken what was written, or does not take it."""
+        if not self.transport.is_closing():
+            self.transport.close()
+        if self._write_deadline is None:
+            self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    def _start_timer(self) -> None:
+        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None

@@ -1,0 +1,123 @@
+"""Decoding in processes, which are ended beyond their limits."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkdigits.errors import PictureFormatError, PictureTooLargeError, RequestError
+from inkdigits.recognition.decoding import DecodingLimits, decode_picture
+from inkdigits.web import decoders
+from inkdigits.web.decoders import DecoderPool
+
+
+def encode(pixels: Any, form: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form)
+    return file.getvalue()
+
+
+PICTURE = encode(np.random.default_rng(0).integers(0, 255, (40, 60), dtype=np.uint8))
+
+
+@pytest.fixture
+def pool() -> Iterator[DecoderPool]:
+    pool = DecoderPool(1, DecodingLimits())
+    yield pool
+    pool.close()
+
+
+def test_it_decodes_as_the_library_does(pool: DecoderPool) -> None:
+    picture = pool.decode(PICTURE, "a.png")
+    assert (picture.pixels == decode_picture(PICTURE).pixels).all()
+    frames = [Image.new("L", (20, 20), grey) for grey in (0, 255)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    assert "only the first frame was read" in pool.decode(file.getvalue(), None).notes[0]
+
+
+def test_errors_come_back(pool: DecoderPool) -> None:
+    with pytest.raises(PictureFormatError, match="is not a picture"):
+        pool.decode(b"hello", "b.png")
+    small = DecoderPool(1, DecodingLimits(max_pixels=100))
+    with pytest.raises(PictureTooLargeError, match="at most 100"):
+        small.decode(PICTURE, None)
+    small.close()
+
+
+def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_is_read(
+    pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_context", _Context(pool._context))
+    started_s = time.monotonic()
+    with pytest.raises(PictureTooLargeError, match="takes more than 2 s"):
+        pool.decode(b"forever", "c.png")
+    assert time.monotonic() - started_s < 30
+    monkeypatch.undo()
+    assert pool.decode(PICTURE, None).pixels.shape == (40, 60)
+
+
+def test_a_picture_that_nobody_waits_for_is_no_longer_decoded(
+    pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_context", _Context(pool._context))
+    given_up = threading.Event()
+    threading.Timer(1, given_up.set).start()
+    with pytest.raises(RequestError, match="Nobody waits"):
+        pool.decode(b"sleep", None, given_up)
+
+
+def test_a_process_that_was_killed_is_replaced(pool: DecoderPool) -> None:
+    pool.decode(PICTURE, None)
+    (worker,) = pool._idle
+    assert worker.process.pid is not None
+    os.kill(worker.process.pid, signal.SIGKILL)
+    worker.process.join()
+    assert pool.decode(PICTURE, None).pixels.shape == (40, 60)
+
+
+def test_memory_is_limited(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_context", _Context(pool._context))
+    with pytest.raises(PictureTooLargeError, match="300 MB"):
+        pool.decode(b"memory", None)
+
+
+def test_closing_ends_the_processes(pool: DecoderPool) -> None:
+    pool.decode(PICTURE, None)
+    (worker,) = pool._idle
+    pool.close()
+    assert not worker.process.is_alive()
+
+
+class _Context:
+    """Starts processes in which some pictures misbehave."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self.Pipe = context.Pipe
+
+    def Process(self, target: Any, args: Any, daemon: bool) -> Any:  # noqa: N802
+        return self._context.Process(target=_misbehave, args=args, daemon=daemon)
+
+
+def _misbehave(connection: Any) -> None:
+    def decode(source: Any, limits: DecodingLimits) -> Any:
+        kind = source.getvalue()
+        if kind == b"sleep":
+            time.sleep(60)
+        if kind == b"memory":
+            return bytearray(400_000_000)
+        while True:
+            pass
+
+    decoders.decode_picture = decode  # type: ignore[assignment,attr-defined]
+    decoders._work(connection)
