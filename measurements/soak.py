@@ -1,16 +1,22 @@
-"""The service under full load for minutes, good requests and bad ones mixed.
+"""The service under full load for minutes, hostile requests among others, at its default limits.
 
 Good clients send tiles and photographs without a pause, and each answer must be right. Bad ones
 send what is truncated, too large, of another type, no picture, no HTTP, or too slow, or leave in
-the middle; each must get the status that it deserves. Memory is what the service's process holds,
-every second; its growth is from the median of the second tenth of the time, when all is warm, to
-that of the last tenth.
+the middle; each must get the status that it deserves. After a fifth of the time, in which the times
+of good requests are measured undisturbed, a hostile client joins, which sends the catalogue of
+`attacks.py` over and over.
+
+Memory is what all processes of the service hold, every second; its growth is from the median of the
+second tenth of the hostile time, when all is warm, to that of the last tenth. Open files and
+threads of its main process are compared in the same way.
 
     python measurements/soak.py               # ten minutes
-    python measurements/soak.py --minutes 0.2
+    python measurements/soak.py --minutes 0.5
 
-The exit status is 1 where a good request was answered wrongly, a bad one with another status, or
-memory grew by more than a tenth. Needs `inkdigits[serve]`, and Linux.
+The exit status is 1 where a good request was answered wrongly, or a bad one with another status;
+where memory, open files or threads grew by more than a tenth; or where the 99th percentile of good
+requests rose to more than twice that without the hostile client. Needs `inkdigits[serve]`, and
+Linux.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ import json
 import statistics
 import struct
 import sys
+import tempfile
 import time
 import zlib
 from collections import Counter
@@ -30,19 +37,19 @@ from pathlib import Path
 
 import numpy as np
 import uvloop
+from attacks import Attack, list_attacks, read_memory_mb
 from load import Exchange, await_answer, build_request, draw_exchanges, find_text, start
 
 from inkdigits.recognition import Recognizer
 
 TILE_CLIENTS = 12
 PHOTOGRAPH_CLIENTS = 4
-BODY_TIMEOUT_S = 2
-MAX_BYTES = 2_000_000
 BAD_PAUSE_S = 0.05
+ATTACK_PAUSE_S = 0.5
+QUIET_SHARE = 0.2
 LARGEST_GROWTH = 0.1
+LARGEST_P99 = 2.0
 SEED = 0
-OPTIONS = ("--body-timeout-s", str(BODY_TIMEOUT_S), "--max-bytes", str(MAX_BYTES))
-
 Seen = Counter[tuple[str, str]]
 Send = Callable[[], Awaitable[int]]
 
@@ -58,37 +65,48 @@ def main() -> int:
     tiles, photographs = (
         draw_exchanges(kind, "inkdigits", recognizer) for kind in ("tile", "photograph")
     )
-    with start("inkdigits", None, *OPTIONS) as (port, process):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start("inkdigits", None, "--keep-corrections", folder) as (port, process),
+    ):
         await_answer(port, tiles[0], "inkdigits")
         soaking = soak(port, process, 60 * options.minutes, tiles, photographs, model)
-        seen, memory_mb = uvloop.run(soaking)
-    tenth = max(len(memory_mb) // 10, 1)
-    warm_mb = statistics.median(memory_mb[tenth : 2 * tenth])
-    end_mb = statistics.median(memory_mb[-tenth:])
+        seen, times_s, held = uvloop.run(soaking)
+    p99_ms = {
+        kind: {phase: 1000 * float(np.percentile(seconds, 99)) for phase, seconds in phases.items()}
+        for kind, phases in times_s.items()
+    }
+    growth = {what: measure_growth([row[what] for row in held]) for what in held[0]}
+    slower = max(phases["hostile"] / phases["quiet"] for phases in p99_ms.values())
     result = {
         "minutes": options.minutes,
         "good": sum(n for (_, verdict), n in seen.items() if verdict == "right"),
         "wrong": sum(n for (_, verdict), n in seen.items() if verdict.startswith("wrong")),
         "seen": {f"{kind}: {verdict}": n for (kind, verdict), n in sorted(seen.items())},
-        "memory_mb": {
-            "10 %": memory_mb[tenth],
-            "50 %": memory_mb[len(memory_mb) // 2],
-            "100 %": memory_mb[-1],
-            "warm": warm_mb,
-            "end": end_mb,
-            "peak": max(memory_mb),
-        },
-        "growth": end_mb / warm_mb - 1,
+        "p99_ms": p99_ms,
+        "held": {what: max(row[what] for row in held) for what in held[0]},
+        "growth": growth,
     }
     if options.json:
         print(json.dumps(result, indent=2))
     else:
         for what, n in result["seen"].items():
-            print(f"{what:48}{n:9,}")
-        for when, mb in result["memory_mb"].items():
-            print(f"memory, {when:40}{mb:9.0f} MB")
-        print(f"growth after the warm-up{result['growth']:+33.1%}")
-    return int(result["wrong"] > 0 or result["growth"] > LARGEST_GROWTH)
+            print(f"{what:56}{n:9,}")
+        for kind, phases in p99_ms.items():
+            row = ", ".join(f"{phase} {ms:.0f} ms" for phase, ms in phases.items())
+            print(f"p99 of a {kind}: {row}")
+        for what, grown in growth.items():
+            print(f"{what}: at most {result['held'][what]:.0f}, growth {grown:+.1%}")
+    is_flat = all(grown <= LARGEST_GROWTH for grown in growth.values())
+    return int(result["wrong"] > 0 or not is_flat or slower > LARGEST_P99)
+
+
+def measure_growth(values: list[float]) -> float:
+    """From the second tenth of the hostile time to the last."""
+    hostile = values[int(QUIET_SHARE * len(values)) :]
+    tenth = max(len(hostile) // 10, 1)
+    warm = statistics.median(hostile[tenth : 2 * tenth] or hostile)
+    return statistics.median(hostile[-tenth:]) / warm - 1
 
 
 async def soak(
@@ -98,10 +116,14 @@ async def soak(
     tiles: list[Exchange],
     photographs: list[Exchange],
     model: str,
-) -> tuple[Seen, list[float]]:
-    """What was answered, and the memory in MB over the time."""
+) -> tuple[Seen, dict[str, dict[str, list[float]]], list[dict[str, float]]]:
+    """What was answered, how long good requests took in both phases, and what was held."""
     seen: Seen = Counter()
-    memory_mb: list[float] = []
+    times_s: dict[str, dict[str, list[float]]] = {
+        kind: {"quiet": [], "hostile": []} for kind in ("tile", "photograph")
+    }
+    held: list[dict[str, float]] = []
+    begin_s = time.monotonic() + QUIET_SHARE * seconds
     end_s = time.monotonic() + seconds
 
     async def ask_well(kind: str, exchanges: list[Exchange], number: int) -> None:
@@ -112,8 +134,11 @@ async def soak(
                     while time.monotonic() < end_s:
                         exchange = exchanges[number % len(exchanges)]
                         number += 1
+                        asked_s = time.monotonic()
                         writer.write(exchange.request)
                         status, body = await read_answer(reader)
+                        phase = "quiet" if asked_s < begin_s else "hostile"
+                        times_s[kind][phase].append(time.monotonic() - asked_s)
                         is_right = find_text(body, "inkdigits") == exchange.expected
                         seen[kind, "right" if is_right else f"wrong, {status}"] += 1
             except (OSError, EOFError) as error:
@@ -130,19 +155,32 @@ async def soak(
             seen[f"{kind}, {status or 'no answer'}", verdict] += 1
             await asyncio.sleep(BAD_PAUSE_S)
 
+    async def attack(attacks: list[Attack]) -> None:
+        await asyncio.sleep(begin_s - time.monotonic())
+        while time.monotonic() < end_s:
+            for attack in attacks:
+                request = await asyncio.to_thread(attack.build)
+                status = await ask_anyhow(port, request)
+                verdict = "as it should" if status in attack.statuses else "wrong"
+                seen[f"{attack.name}, {status or 'no answer'}", verdict] += 1
+                await asyncio.sleep(ATTACK_PAUSE_S)
+                if time.monotonic() > end_s:
+                    return
+
     async def watch() -> None:
         while time.monotonic() < end_s:
-            memory_mb.append(measure_memory(process))
+            held.append(await asyncio.to_thread(measure_held, process))
             await asyncio.sleep(min(1, seconds / 40))
 
     bad = list_bad_requests(port, photographs[0].request, model)
     await asyncio.gather(
         watch(),
+        attack(list_attacks(model)),
         *(ask_well("tile", tiles, number) for number in range(TILE_CLIENTS)),
         *(ask_well("photograph", photographs, number) for number in range(PHOTOGRAPH_CLIENTS)),
         *(ask_badly(kind, expected, send) for kind, expected, send in bad),
     )
-    return seen, memory_mb
+    return seen, times_s, held
 
 
 def list_bad_requests(port: int, good: bytes, model: str) -> list[tuple[str, int, Send]]:
@@ -165,7 +203,7 @@ def list_bad_requests(port: int, good: bytes, model: str) -> list[tuple[str, int
     )
     chunked = build_request("/v1/read", "image/jpeg", b"").replace(
         b"Content-Length: 0", b"Transfer-Encoding: chunked"
-    ) + b"".join(b"%x\r\n%b\r\n" % (len(photograph), photograph) for _ in range(12))
+    ) + b"".join(b"%x\r\n%b\r\n" % (len(photograph), photograph) for _ in range(110))
     return [
         ("truncated picture", 422, post("image/jpeg", half)),
         ("decompression bomb", 413, post("image/png", draw_bomb(30_000, 3_000_000))),
@@ -246,14 +284,29 @@ def draw_bomb(side: int, n_pixels: int) -> bytes:
     )
 
 
-def measure_memory(process: int) -> float:
-    """Memory that a process holds, in MB."""
+async def ask_anyhow(port: int, request: bytes) -> int:
+    """The status of an answer, or 0: a hostile client is cut off while it sends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.closing(writer), contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(ConnectionError):
+            writer.write(request)
+            await asyncio.wait_for(writer.drain(), 60)
+        line = await asyncio.wait_for(reader.readline(), 60)
+        return int(line.split()[1]) if line.startswith(b"HTTP/1.1 ") else 0
+    return 0
+
+
+def measure_held(process: int) -> dict[str, float]:
+    """Memory of all processes in MB, and open files and threads of the main one."""
     try:
-        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-        (held,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    except (OSError, ValueError):
+        folder = Path(f"/proc/{process}")
+        return {
+            "memory in MB": read_memory_mb(process),
+            "open files": float(len(list((folder / "fd").iterdir()))),
+            "threads": float(len(list((folder / "task").iterdir()))),
+        }
+    except OSError:
         raise SystemExit("the service has ended of itself") from None
-    return int(held) * 1024 / 1e6
 
 
 if __name__ == "__main__":

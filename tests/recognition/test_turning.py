@@ -87,3 +87,20 @@ def test_large_pictures_are_tried_small() -> None:
     )
     assert find_turn(pixels, marks, detect) == 0
     assert sides == [1024] * 3
+
+
+def test_of_many_marks_some_that_stand_together_are_tried() -> None:
+    shapes = []
+
+    def detect(pixels: Grey) -> Detections:
+        shapes.append(pixels.shape)
+        return detect_blobs(np.full((2, 2), 1, np.uint8), 0, 0)
+
+    # 20 x 20 marks of 10 pixels, 40 apart.
+    lefts, tops = (axis.ravel() * 40.0 for axis in np.meshgrid(np.arange(20), np.arange(20)))
+    boxes = np.stack([lefts, tops, 0 * lefts + 10, 0 * lefts + 10], axis=1).astype(np.float32)
+    probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (400, 1))
+    marks = Detections(boxes, np.full(400, 15), np.ones(400, np.float32), probabilities)
+    assert find_turn(np.full((800, 800), 255, np.uint8), marks, detect) == 0
+    # 30 marks are at least five rows and columns of them.
+    assert all(160 < side < 280 for shape in shapes for side in shape)

@@ -126,6 +126,14 @@ def test_a_head_below_the_limit_and_a_body_in_small_chunks_are_taken(connect: Co
     assert receive_until_closed(connection).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("n", [90_000, 3_000_000])
+def test_a_body_may_be_larger_than_a_head(connect: Connect, n: int) -> None:
+    connection = connect()
+    head = HEAD.replace(b"GET", b"POST") + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % n
+    connection.sendall(head + b"x" * n)
+    assert receive_until_closed(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_several_hosts_are_refused(connect: Connect) -> None:
     connection = connect()
     connection.sendall(HEAD + b"Host: evil.example\r\n\r\n")

@@ -89,7 +89,8 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str]]:
             message = _SAYINGS.get(status) or HTTPStatus(status).phrase
             return status, message, error.headers or {}
         case OutputError():
-            return 503, "What was sent cannot be written: the disk may be full", {}
+            reason = error.reason or "see the log of the service"
+            return 503, f"The corrections cannot be kept, listed or deleted: {reason}", {}
         case InkdigitsError():
             return 500, "The model cannot be used: see the log of the service", {}
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -45,6 +45,23 @@ def parse_length(name: str, value: str | None) -> int | None:
     if not (value.isascii() and value.isdecimal() and len(value) <= _MOST_FIGURES):
         raise RequestError(400, f"{name} is no number of bytes")
     return int(value)
+
+
+def check_counts(body: bytes, most: Mapping[bytes, int]) -> None:
+    """Checks JSON before it is parsed: how often some characters come, which costs next to nothing.
+
+    Args:
+        body: The JSON.
+        most: Of each character.
+
+    Raises:
+        RequestError: One comes more often: status 400.
+    """
+    for character, limit in most.items():
+        if (n := body.count(character)) > limit:
+            raise RequestError(
+                400, f"The JSON holds {n:,} {character.decode()!r}: expected at most {limit:,}"
+            )
 
 
 class BodyReader:

@@ -73,6 +73,7 @@ class _Connection(HttpToolsProtocol):
     _client_name = ""
     _is_in_head = True
     _is_closed = False
+    _n_heads = 0
     _n_head_bytes = 0
     _n_bytes = 0
     _n_body_bytes = 0
@@ -97,12 +98,14 @@ class _Connection(HttpToolsProtocol):
         # An empty line after an answer is data too, with which the wait for a request goes on.
         if self._is_in_head and self._deadline is None:
             self._start_timer()
-        was_in_head = self._is_in_head
+        was_in_head, n_heads = self._is_in_head, self._n_heads
         self._n_bytes += len(data)
         super().data_received(data)
         if self._is_closed or self.parser is None:
             return
-        if self._is_in_head and was_in_head:
+        if self._is_in_head != was_in_head or self._n_heads > n_heads:
+            return  # a head or a body has come to its end
+        if self._is_in_head:
             # The parser tells of a header when it is whole, which a hostile one never is.
             self._n_head_bytes += len(data)
             if self._n_head_bytes > MAX_HEAD_BYTES:
@@ -120,6 +123,7 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         self._is_in_head = False
+        self._n_heads += 1
         self._n_bytes = self._n_body_bytes = 0
         n_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if n_bytes > MAX_HEAD_BYTES:

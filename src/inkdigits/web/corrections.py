@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import os
 import re
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.errors import OutputError
-from inkdigits.files import write_text_whole, write_whole
+from inkdigits.files import FULL, describe_write_error, read_limited, write_text_whole, write_whole
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label", "tile", "read", "saved")
 NO_DIGIT: Final = "none"
+MAX_MANIFEST_BYTES: Final = 50_000_000
+"""Some 300,000 corrections, all of which lie in memory while one is saved."""
+LOCK_S: Final = 2.0
+"""How long to wait for another process that saves or deletes; it takes milliseconds."""
 _TILES = "tiles"
 _LOCK = ".lock"
 
@@ -50,27 +56,28 @@ class CorrectionStore:
 
     `manifest.csv` lists them. A picture lies beside it before it is listed, and is deleted after
     it is no longer listed, so that whoever reads the folder finds all that the manifest names.
+
+    The manifest is replaced as a whole, so that it is the old or the new one however a process
+    ends. Only where the disk is too full for that, deletion overwrites the rows that leave, in
+    place, with empty lines, which readers of CSV skip: no byte of another row is written, and a
+    process that is killed meanwhile leaves at worst a damaged row of what was to be deleted.
     """
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder where it is missing.
 
         Raises:
-            OutputError: It cannot be written, or holds a manifest that is not of corrections.
+            OutputError: It cannot be written, is locked by another process, or holds a manifest
+                that is not of corrections.
         """
         self.folder = folder
+        self._lock = FileLock(folder / _LOCK, timeout=LOCK_S)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / _LOCK)
-            with self._lock:
-                self._load_rows()
         except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(
-                f"{folder} cannot keep corrections ({error.strerror or error}): choose a folder "
-                "that can be written"
-            ) from error
+            raise _describe(folder, "cannot keep corrections", error) from error
+        with self._locked():
+            self._load_rows()
 
     def save(self, *, picture: bytes, tile: NDArray[np.uint8], label: str, read: str) -> str:
         """Keeps a correction.
@@ -85,7 +92,7 @@ class CorrectionStore:
             Its id.
 
         Raises:
-            OutputError: It cannot be written; nothing of it is then kept.
+            OutputError: It cannot be written, or as for the folder; nothing of it is then kept.
         """
         name = uuid.uuid4().hex
         saved = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -105,7 +112,7 @@ class CorrectionStore:
                 "read": read or NO_DIGIT,
                 "saved": saved,
             }
-            with self._lock:
+            with self._locked():
                 self._write_rows([*self._load_rows(), row])
         except BaseException:
             self._remove_files(name)
@@ -113,7 +120,11 @@ class CorrectionStore:
         return name
 
     def list_all(self) -> list[Correction]:
-        """All corrections, in the order in which they were saved."""
+        """All corrections, in the order in which they were saved.
+
+        Raises:
+            OutputError: The manifest cannot be read, or is not of corrections.
+        """
         return [
             Correction(
                 id=Path(row["file"]).stem,
@@ -125,13 +136,13 @@ class CorrectionStore:
         ]
 
     def delete(self, name: str) -> bool:
-        """Deletes a correction.
+        """Deletes a correction, also on a full disk.
 
         Returns:
             Whether it was there.
 
         Raises:
-            OutputError: The manifest cannot be written.
+            OutputError: The manifest cannot be written, or as for the folder.
         """
         return bool(self._delete(lambda row: Path(row["file"]).stem == name))
 
@@ -140,11 +151,16 @@ class CorrectionStore:
         return self._delete(lambda row: True)
 
     def _delete(self, is_meant: Callable[[dict[str, str]], bool]) -> int:
-        with self._lock:
+        with self._locked():
             rows = self._load_rows()
             leaving = [row for row in rows if is_meant(row)]
             if leaving:
-                self._write_rows([row for row in rows if not is_meant(row)])
+                try:
+                    self._write_rows([row for row in rows if not is_meant(row)])
+                except OutputError as error:
+                    if getattr(error.__cause__, "errno", None) not in FULL:
+                        raise
+                    self._blank_rows(is_meant)
         for row in leaving:
             self._remove_files(Path(row["file"]).stem)
         return len(leaving)
@@ -162,26 +178,107 @@ class CorrectionStore:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other threads and processes from the folder."""
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise OutputError(
+                f"{self.folder} is locked by another process: try again, or stop that process",
+                reason="the folder is locked by another process; try again",
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise _describe(self.folder, "cannot keep corrections", error) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _load_rows(self) -> list[dict[str, str]]:
+        return [row for row, _, _ in self._parse_manifest()]
+
+    def _parse_manifest(self) -> list[tuple[dict[str, str], int, int]]:
+        """Each row of the manifest, and the bytes from and to which it lies there.
+
+        Raises:
+            OutputError: It cannot be read, or is something else than a manifest of corrections.
+        """
         path = self.folder / MANIFEST
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = csv.DictReader(file)
-                if tuple(rows.fieldnames or ()) != COLUMNS:
-                    raise OutputError(
-                        f"{path} has other columns than {', '.join(COLUMNS)}: choose another "
-                        "folder for corrections"
-                    )
-                return [{name: row[name] or "" for name in COLUMNS} for row in rows]
+            content = read_limited(path, MAX_MANIFEST_BYTES)
+            content.decode("utf-8")
         except FileNotFoundError:
             return []
+        except UnicodeDecodeError:
+            raise self._refuse_manifest("is not in UTF-8") from None
+        except ValueError as error:
+            raise self._refuse_manifest(f"is {error}") from None
+        except OSError as error:
+            raise self._refuse_manifest(
+                f"cannot be read: {(error.strerror or 'input/output error').lower()}"
+            ) from error
+        lines = content.splitlines(keepends=True)
+        starts = [0, *itertools.accumulate(map(len, lines))]
+        reader = csv.reader(line.decode("utf-8") for line in lines)
+        rows = []
+        try:
+            if tuple(next(reader, ())) != COLUMNS:
+                raise self._refuse_manifest(f"has other columns than {', '.join(COLUMNS)}")
+            first_line = reader.line_num
+            for cells in reader:
+                if len(cells) > len(COLUMNS):
+                    raise self._refuse_manifest(f"has too many cells in line {reader.line_num}")
+                if cells:
+                    cells += [""] * (len(COLUMNS) - len(cells))
+                    row = dict(zip(COLUMNS, cells, strict=True))
+                    rows.append((row, starts[first_line], starts[reader.line_num]))
+                first_line = reader.line_num
+        except csv.Error as error:
+            raise self._refuse_manifest(f"is damaged in line {reader.line_num}: {error}") from None
+        return rows
+
+    def _refuse_manifest(self, fault: str) -> OutputError:
+        return OutputError(
+            f"{self.folder / MANIFEST} {fault}: repair it, or choose another folder for "
+            "corrections",
+            reason=f"the list of corrections, {MANIFEST}, {fault}",
+        )
 
     def _write_rows(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+        if len(text.getvalue().encode()) > MAX_MANIFEST_BYTES:
+            raise self._refuse_manifest(f"would be larger than {MAX_MANIFEST_BYTES:,} bytes")
         write_text_whole(self.folder / MANIFEST, text.getvalue())
+
+    def _blank_rows(self, is_meant: Callable[[dict[str, str]], bool]) -> None:
+        """Overwrites rows in place, which needs no space; errors as in `delete`."""
+        path = self.folder / MANIFEST
+        try:
+            with path.open("r+b") as file:
+                for row, start, end in self._parse_manifest():
+                    if is_meant(row):
+                        file.seek(start)
+                        file.write(b"\n" * (end - start))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise _describe(path, "cannot be written", error) from error
+
+
+def _describe(path: Path, fault: str, error: Exception) -> OutputError:
+    """What is wrong with the folder, with its path for the log and without it for a client."""
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = describe_write_error(error)
+    return OutputError(
+        f"{path} {fault} ({reason}): choose a folder that can be written", reason=reason
+    )
 
 
 def _parse_label(label: str) -> str:

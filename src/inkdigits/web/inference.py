@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import RequestError
 from inkdigits.recognition.card import LABELS, TILE_SHAPE
-from inkdigits.web.bodies import parse_length
+from inkdigits.web.bodies import check_counts, parse_length
 
 INPUT: Final = "tiles"
 OUTPUT: Final = "probabilities"
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _MOST_DIMENSION: Final = 2**31
+_MOST_LISTS: Final = 32
+"""Lists for each tile in JSON: one of each row, one of the tile, and a few for one tile alone."""
+_MOST_NAMES: Final = 200
+"""Objects and quotes in a request: one with all that is optional has some forty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +70,11 @@ def parse_infer_request(body: bytes, header_length: str | None, max_tiles: int) 
         n_json = len(body)
     elif n_json > len(body):
         raise RequestError(400, f"{HEADER_LENGTH} is beyond the end of the body")
+    text = body[:n_json]
+    # Each list and string becomes an object of Python: a million of them would hold up everybody.
+    check_counts(text, {b"[": _MOST_LISTS * max_tiles, b"{": _MOST_NAMES, b'"': _MOST_NAMES})
     try:
-        request = orjson.loads(memoryview(body)[:n_json])
+        request = orjson.loads(text)
     except ValueError:
         raise RequestError(400, "The request is no JSON") from None
     if not isinstance(request, dict):

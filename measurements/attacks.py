@@ -1,0 +1,481 @@
+"""What one hostile request costs the service: time of a core, memory, and everybody's patience.
+
+Each request of the catalogue is sent once to a service with its default limits, while
+`/v2/health/live` is asked over and over by another client. Processor time and memory are those of
+all processes of the service, beyond what they took before; the slowest answer of the health route
+says how long others waited.
+
+    python measurements/attacks.py            # all
+    python measurements/attacks.py tiff png   # those whose names hold one of these
+
+The exit status is 1 where a request took more than 2 s of a core or 300 MB, let the health route
+wait for more than 200 ms, or got another status than it should. Needs `inkdigits[serve]`, and
+Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from load import build_request, start
+from PIL import Image
+
+from inkdigits.recognition import Recognizer
+
+MAX_BYTES = 20_000_000
+MOST_CPU_S = 2.0
+MOST_MB = 300.0
+MOST_WAIT_S = 0.2
+PATIENCE_S = 60
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A hostile request.
+
+    Attributes:
+        name: What it is.
+        statuses: That it may get; 0 is a connection that is closed without an answer.
+        build: Makes the bytes that are sent.
+    """
+
+    name: str
+    statuses: tuple[int, ...]
+    build: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attack cost; waiting is the slowest answer of the health route."""
+
+    name: str
+    n_bytes: int
+    status: int
+    seconds: float
+    cpu_s: float
+    mb: float
+    wait_ms: float
+    is_held: bool
+
+
+def main() -> int:
+    """Attacks, prints, and says whether all was held."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="parts of names; default: all")
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    options = parser.parse_args()
+    model = str(Recognizer.load().card.recipe["name"])
+    attacks = [
+        attack
+        for attack in list_attacks(model)
+        if not options.names or any(name in attack.name for name in options.names)
+    ]
+    costs = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start("inkdigits", None, "--keep-corrections", folder) as (port, process),
+    ):
+        wait_until_ready(port)
+        for attack in attacks:
+            costs.append(measure(attack, port, process))
+            if not options.json:
+                print(describe(costs[-1]), flush=True)
+    if options.json:
+        print(json.dumps([asdict(cost) for cost in costs], indent=2))
+    return int(not all(cost.is_held for cost in costs))
+
+
+def describe(cost: Cost) -> str:
+    """A row of the table."""
+    return (
+        f"{cost.name:48}{cost.n_bytes / 1e6:7.2f} MB  {cost.status:3}{cost.seconds:7.2f} s"
+        f"{cost.cpu_s:7.2f} s CPU{cost.mb:6.0f} MB{cost.wait_ms:7.0f} ms"
+        f"{'' if cost.is_held else '  NOT HELD'}"
+    )
+
+
+def wait_until_ready(port: int) -> None:
+    """Waits until the service has loaded its model and read a picture."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    picture = encode(np.full((60, 60), 255, np.uint8), "PNG")
+    while send(port, build_request("/v1/read", "image/png", picture)) != 200:
+        if time.monotonic() > deadline_s:
+            raise SystemExit("the service does not become ready")
+        time.sleep(0.1)
+
+
+def measure(attack: Attack, port: int, process: int) -> Cost:
+    """Sends an attack, and watches."""
+    request = attack.build()
+    is_over = threading.Event()
+    waits_s: list[float] = [0.0]
+    held: list[float] = []
+    watchers = [
+        threading.Thread(target=watch_health, args=(port, is_over, waits_s)),
+        threading.Thread(target=watch_memory, args=(process, is_over, held)),
+    ]
+    cpu_s, before = read_cpu_s(process), read_memory_mb(process)
+    started_s = time.monotonic()
+    for watcher in watchers:
+        watcher.start()
+    status = send(port, request)
+    seconds = time.monotonic() - started_s
+    time.sleep(0.3)  # what goes on after the answer counts, too
+    is_over.set()
+    for watcher in watchers:
+        watcher.join()
+    cpu_s = read_cpu_s(process) - cpu_s
+    mb = max(held) - before
+    is_held = (
+        status in attack.statuses
+        and cpu_s <= MOST_CPU_S
+        and mb <= MOST_MB
+        and max(waits_s) <= MOST_WAIT_S
+    )
+    wait_ms = 1000 * max(waits_s)
+    return Cost(attack.name, len(request), status, seconds, cpu_s, mb, wait_ms, is_held)
+
+
+def send(port: int, request: bytes) -> int:
+    """The status of the answer; 0 where there is none."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(request)
+        said = b""
+        with suppress(ConnectionError, TimeoutError):
+            while b"\r\n" not in said and (part := connection.recv(65536)):
+                said += part
+    return int(said.split(b" ", 2)[1]) if said.startswith(b"HTTP/1.1 ") else 0
+
+
+def watch_health(port: int, is_over: threading.Event, waits_s: list[float]) -> None:
+    """Asks the health route until it is over."""
+    while not is_over.wait(0.01):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        started_s = time.monotonic()
+        with closing(connection), suppress(OSError):
+            connection.request("GET", "/v2/health/live")
+            connection.getresponse().read()
+        waits_s.append(time.monotonic() - started_s)
+
+
+def watch_memory(process: int, is_over: threading.Event, held: list[float]) -> None:
+    """Measures memory until it is over."""
+    while True:
+        held.append(read_memory_mb(process))
+        if is_over.wait(0.02):
+            return
+
+
+def list_processes(group: int) -> Iterator[Path]:
+    """The folders in /proc of a process group."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):
+                if int((folder / "stat").read_text().rpartition(")")[2].split()[2]) == group:
+                    yield folder
+
+
+def read_cpu_s(group: int) -> float:
+    """Processor time of all processes of a group, ended ones included."""
+    total = 0.0
+    for folder in list_processes(group):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / TICKS_PER_S
+    return total
+
+
+def read_memory_mb(group: int) -> float:
+    """Memory that all processes of a group hold, pages that they share in part."""
+    total = 0
+    for folder in list_processes(group):
+        with suppress(OSError):
+            lines = (folder / "smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024 / 1e6
+
+
+def list_attacks(model: str) -> list[Attack]:
+    """The catalogue.
+
+    Args:
+        model: Name of the network for tiles.
+    """
+    infer = f"/v2/models/{model}/infer"
+
+    def tensor(data: str) -> bytes:
+        return (
+            '{"inputs":[{"name":"tiles","datatype":"UINT8","shape":[1024,28,28],"data":'
+            f"{data}}}]}}"
+        ).encode()
+
+    def post(path: str, content_type: str, build: Callable[[], bytes]) -> Callable[[], bytes]:
+        return lambda: build_request(path, content_type, build())
+
+    def ask(build: Callable[[], bytes]) -> Callable[[], bytes]:
+        return post("/v1/read", "application/octet-stream", build)
+
+    json_type = "application/json"
+    return [
+        Attack(
+            "tensor: strings, 90 kB",
+            (400,),
+            post(
+                infer, json_type, lambda: tensor('["' + "a" * 60_000 + '"' + ',""' * 10_000 + "]")
+            ),
+        ),
+        Attack(
+            "tensor: a million strings",
+            (400,),
+            post(infer, json_type, lambda: tensor("[" + '"",' * 1_000_000 + '""]')),
+        ),
+        Attack(
+            "tensor: a million empty lists",
+            (400,),
+            post(infer, json_type, lambda: tensor("[" + "[]," * 1_000_000 + "[]]")),
+        ),
+        Attack(
+            "tensor: empty lists, 20 MB",
+            (413,),
+            post(infer, json_type, lambda: tensor("[" + "[]," * 6_600_000 + "[]]")),
+        ),
+        Attack(
+            "tensor: lists in lists",
+            (400,),
+            post(infer, json_type, lambda: tensor("[" * 500_000 + "]" * 500_000)),
+        ),
+        Attack(
+            "correction: a million unknown keys",
+            (400,),
+            post(
+                "/v1/corrections",
+                json_type,
+                lambda: b"{" + b",".join(b'"%x":0' % n for n in range(700_000)) + b"}",
+            ),
+        ),
+        Attack(
+            "correction: a tile of a million rows",
+            (400,),
+            post(
+                "/v1/corrections",
+                json_type,
+                lambda: (
+                    b'{"label":"","read":"","picture":"","tile":[' + b"[]," * 1_000_000 + b"[]]}"
+                ),
+            ),
+        ),
+        Attack(
+            "headers of 34 MB", (0, 431), lambda: b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5_600_000
+        ),
+        Attack(
+            "one header of 34 MB", (0, 431), lambda: b"GET / HTTP/1.1\r\nA: " + b"b" * 34_000_000
+        ),
+        Attack(
+            "trailers of 34 MB",
+            (0, 400, 401, 415, 431),
+            lambda: (
+                b"POST /v1/read HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"1\r\nx\r\n0\r\n" + b"A: b\r\n" * 5_600_000
+            ),
+        ),
+        Attack(
+            "many Host headers",
+            (400,),
+            lambda: b"GET / HTTP/1.1\r\n" + b"Host: 127.0.0.1\r\n" * 1000 + b"\r\n",
+        ),
+        Attack(
+            "form: a part with 19 MB of headers",
+            (400,),
+            post(
+                "/v1/read",
+                "multipart/form-data; boundary=x",
+                lambda: b"--x\r\n" + b"A: b\r\n" * 3_200_000 + b"\r\n\r\n--x--\r\n",
+            ),
+        ),
+        Attack(
+            "form: 19 MB before the first boundary",
+            (400,),
+            post("/v1/read", "multipart/form-data; boundary=x", lambda: b"\r\n-" * 6_300_000),
+        ),
+        Attack(
+            "JPEG of APP1 segments", (415, 422, 413), ask(lambda: repeat_segments(b"\xff\xe1\0\2"))
+        ),
+        Attack(
+            "JPEG of padding",
+            (413, 415, 422),
+            ask(lambda: b"\xff\xd8\xff\xe0" + b"\xff" * 19_900_000),
+        ),
+        Attack("JPEG of comments", (413, 415, 422), ask(lambda: repeat_segments(b"\xff\xfe\0\2"))),
+        Attack("TIFF of 1 x 1 tiles", (413, 415, 422), ask(lambda: build_tiff(1000, 1000, 1))),
+        Attack(
+            "TIFF of a million tiles", (413, 415, 422), ask(lambda: build_tiff(16_000, 1000, 16))
+        ),
+        Attack("PNG of empty chunks", (413, 415, 422), ask(lambda: build_png(b"tEXt", 1_600_000))),
+        Attack(
+            "PPM with a comment of 19 MB",
+            (413, 415, 422),
+            ask(lambda: b"P6\n#" + b"a" * 19_900_000),
+        ),
+        Attack("BMP in run lengths", (200, 413, 415, 422), ask(lambda: build_bmp(1400, 1400))),
+        Attack("bomb of 20 megapixels", (200,), ask(lambda: encode(blank(20_000_000), "PNG"))),
+        Attack("RGBA of 20 megapixels", (200,), ask(lambda: encode(draw_transparent(), "PNG"))),
+        Attack(
+            "noise of 19 megapixels", (200,), ask(lambda: encode(draw_noise(19_000_000), "JPEG"))
+        ),
+        Attack("progressive JPEG of 19 megapixels", (200, 413), ask(build_progressive)),
+        Attack(
+            "grainy blank paper of 12 megapixels",
+            (200,),
+            ask(lambda: encode(draw_noise(12_000_000, 6), "JPEG")),
+        ),
+        Attack("chained strokes", (200,), ask(lambda: encode(draw_strokes(), "PNG"))),
+        Attack("hatching", (200,), ask(lambda: encode(draw_hatching(), "PNG"))),
+        Attack("a page full of digits", (200,), ask(lambda: encode(draw_digits(), "PNG"))),
+        Attack(
+            "the same, with what mattered for each",
+            (200, 413, 422, 503),
+            lambda: build_request(
+                "/v1/read?heat=true&tiles=true", "image/png", encode(draw_digits(), "PNG")
+            ),
+        ),
+        Attack(
+            "a picture 30,000 pixels wide",
+            (200,),
+            ask(lambda: encode(draw_noise(600_000, 60, 30_000), "PNG")),
+        ),
+    ]
+
+
+def encode(pixels: np.ndarray, form: str, **options: object) -> bytes:
+    """The bytes of a picture's file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, **options)
+    return file.getvalue()
+
+
+def repeat_segments(segment: bytes) -> bytes:
+    """A JPEG file of empty segments."""
+    return b"\xff\xd8" + segment * ((MAX_BYTES - 100_000) // len(segment)) + b"\xff\xd9"
+
+
+def build_tiff(width: int, height: int, side: int) -> bytes:
+    """A TIFF file in whose table each tile has an entry."""
+    n = (width // side) * (height // side)
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+        (322, 4, 1, side),
+        (323, 4, 1, side),
+        (324, 4, n, 200),
+        (325, 4, n, 200 + 4 * n),
+    ]
+    head = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries))
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    head = (head + table).ljust(200, b"\0")
+    return head + struct.pack("<I", 200) * n + struct.pack("<I", side * side) * n
+
+
+def build_png(kind: bytes, n: int) -> bytes:
+    """A PNG file of empty chunks."""
+
+    def chunk(kind: bytes, content: bytes = b"") -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(72)))
+    return start + chunk(kind) * n + pixels + chunk(b"IEND")
+
+
+def build_bmp(width: int, height: int) -> bytes:
+    """A BMP file in which every run is of one pixel."""
+    runs = b"\1\1" * width + b"\0\0"
+    body = runs * height + b"\0\1"
+    offset = 14 + 40 + 4 * 256
+    return (
+        struct.pack("<2sIHHI", b"BM", offset + len(body), 0, 0, offset)
+        + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 0, 0, 256, 0)
+        + bytes(4 * 256)
+        + body
+    )
+
+
+def build_progressive() -> bytes:
+    """A photograph of many pixels whose file is as large as is taken."""
+    return encode(draw_noise(19_000_000, 12), "JPEG", progressive=True, quality=80)
+
+
+def blank(n_pixels: int) -> np.ndarray:
+    """White paper."""
+    side = int(n_pixels**0.5)
+    return np.full((side, side), 255, np.uint8)
+
+
+def draw_noise(n_pixels: int, deviation: float = 60, width: int | None = None) -> np.ndarray:
+    """Grain on grey paper."""
+    width = width or int(n_pixels**0.5)
+    noise = np.random.default_rng(0).normal(0, deviation, (n_pixels // width, width))
+    return np.clip(200 + noise, 0, 255).astype(np.uint8)
+
+
+def draw_transparent() -> np.ndarray:
+    """Red ink on glass."""
+    picture = np.zeros((4400, 4500, 4), np.uint8)
+    picture[100:-100:40, :, 0] = picture[100:-100:40, :, 3] = 255
+    return picture
+
+
+def draw_strokes() -> np.ndarray:
+    """Strokes that touch each other in long chains."""
+    picture = np.full((1200, 1600), 255, np.uint8)
+    chance = random.Random(0)
+    for top in range(20, 1180, 40):
+        x = 10
+        while x < 1580:
+            end = (x + chance.randint(8, 20), top + chance.randint(0, 30))
+            cv2.line(picture, (x, top + chance.randint(0, 30)), end, 0, 3)
+            x = end[0]
+    return picture
+
+
+def draw_hatching() -> np.ndarray:
+    """Lines across lines."""
+    picture = np.full((1500, 1500), 255, np.uint8)
+    picture[::12] = picture[:, ::12] = 0
+    return picture
+
+
+def draw_digits() -> np.ndarray:
+    """A page of small digits in rows."""
+    picture = np.full((1400, 1400), 255, np.uint8)
+    for top in range(30, 1400, 32):
+        cv2.putText(picture, "1234567890" * 9, (4, top), cv2.FONT_HERSHEY_SIMPLEX, 0.75, 0, 2)
+    return picture
+
+
+if __name__ == "__main__":
+    sys.exit(main())
