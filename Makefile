@@ -22,7 +22,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr soak default-model wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr soak attacks default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,9 @@ build/ocr/installed: measurements/ocr-requirements.txt
 
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json
+
+attacks: install ## what each kind of hostile request costs the service
+	$(BIN)/python measurements/attacks.py --json > results/attacks.json
 
 default-model: install ## the models inside the package, from runs of `make figures`
 	rm -f src/inkdigits/recognition/default.*

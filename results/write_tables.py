@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from the files beside this one: `make tables`.
+"""Writes the tables of README.md and docs from the files beside this one: `make tables`.
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; what stands there is replaced.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from inkdigits.evaluation import summarise
 
 RESULTS = Path(__file__).parent
-README = RESULTS.parent / "README.md"
+ROOT = RESULTS.parent
 
 RECIPES = (
     *("classic", "classic-small-batch", "dropout", "quick"),
@@ -121,13 +121,27 @@ def tabulate_benchmark() -> str:
     return "\n".join(rows)
 
 
-def write_tables(text: str) -> str:
-    """The README with its tables as the results are now."""
-    for name, tabulate in TABLES.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+def tabulate_attacks() -> str:
+    """A row for each kind of hostile request."""
+    rows = [
+        "| request | MB | status | s of a core | MB of memory | waiting |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {cost['name']} | {cost['n_bytes'] / 1e6:.1f} | {cost['status']} | {cost['cpu_s']:.2f} "
+        f"| {max(cost['mb'], 0):.0f} | {cost['wait_ms']:.0f} ms |"
+        for cost in json.loads((RESULTS / "attacks.json").read_bytes())
+    ]
+    return "\n".join(rows)
+
+
+def write_tables(name: str, text: str) -> str:
+    """A document with its tables as the results are now."""
+    for table, tabulate in DOCUMENTS[name].items():
+        pattern = rf"(<!-- {table} -->\n).*?(<!-- end -->)"
         text, n = re.subn(pattern, rf"\g<1>{tabulate()}\n\g<2>", text, flags=re.DOTALL)
         if n != 1:
-            raise SystemExit(f"README.md has {n} places for the table of {name}; expected 1")
+            raise SystemExit(f"{name} has {n} places for the table of {table}; expected 1")
     return text
 
 
@@ -164,13 +178,18 @@ def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> li
     ]
 
 
-TABLES = {
-    "recipes": tabulate_recipes,
-    "ensemble-sizes": tabulate_ensemble_sizes,
-    "suites": tabulate_suites,
-    "benchmark": tabulate_benchmark,
-    "load": tabulate_load,
+DOCUMENTS = {
+    "README.md": {
+        "recipes": tabulate_recipes,
+        "ensemble-sizes": tabulate_ensemble_sizes,
+        "suites": tabulate_suites,
+        "benchmark": tabulate_benchmark,
+        "load": tabulate_load,
+    },
+    "docs/service-under-attack.md": {"attacks": tabulate_attacks},
 }
 
 if __name__ == "__main__":
-    README.write_text(write_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in DOCUMENTS:
+        path = ROOT / document
+        path.write_text(write_tables(document, path.read_text(encoding="utf-8")), encoding="utf-8")

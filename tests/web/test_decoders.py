@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -89,6 +90,17 @@ def test_memory_is_limited(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pool, "_context", _Context(pool._context))
     with pytest.raises(PictureTooLargeError, match="300 MB"):
         pool.decode(b"memory", None)
+
+
+def test_without_a_temporary_folder_it_decodes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", find_none)
+    pool = DecoderPool(1, DecodingLimits())
+    assert pool._context.get_start_method() == "spawn"
+    assert pool.decode(PICTURE, None).pixels.shape == (40, 60)
+    pool.close()
 
 
 def test_closing_ends_the_processes(pool: DecoderPool) -> None:

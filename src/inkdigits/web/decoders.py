@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import signal
+import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,12 +50,9 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._is_closed = False
-        methods = multiprocessing.get_all_start_methods()
-        # From a server that has no threads and the modules already, a process starts in 20 ms.
-        self._context: Any = multiprocessing.get_context(
-            "forkserver" if "forkserver" in methods else "spawn"
-        )
-        if "forkserver" in methods:
+        method = _choose_method()
+        self._context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":
             self._context.set_forkserver_preload([__name__, "PIL.JpegImagePlugin"])
 
     def decode(
@@ -132,6 +130,20 @@ class DecoderPool:
                 f"{name or 'picture'}: takes more than {CPU_S:g} s or {MEMORY_BYTES // 10**6} MB "
                 "to decode: save it again as a plain JPEG or PNG, or resize it"
             ) from None
+
+
+def _choose_method() -> str:
+    """How processes start: from a server that has the modules already, which takes 20 ms, or anew.
+
+    The server needs a socket in a temporary folder, and a read-only system may have none.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        return "spawn"
+    return "forkserver"
 
 
 def _check(given_up: threading.Event | None) -> None:
