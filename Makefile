@@ -22,7 +22,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr soak attacks default-model wheel clean
+.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr fuzz soak attacks default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -114,6 +114,10 @@ build/ocr/installed: measurements/ocr-requirements.txt
 	$(PYTHON) -m venv build/ocr
 	build/ocr/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+fuzz: install ## more examples of damaged files and requests than `make test` tries: 20 minutes
+	INKDIGITS_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -q tests/test_fuzz.py \
+	  tests/recognition/test_decoding_fuzz.py
 
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkdigits.errors import InkdigitsError, ModelError, OutputError, OutputExistsError, RunError
-from inkdigits.files import write_text_whole, write_whole
+from inkdigits.files import read_limited, remove_leftovers, write_text_whole, write_whole
 
 FULL_DISK = """
 import resource, sys
@@ -114,3 +117,97 @@ def test_impossible_place(tmp_path: Path, name: str) -> None:
     assert isinstance(caught.value, InkdigitsError)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["below"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from inkdigits.files import write_whole
+with write_whole(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["checkpoint.npz", "model.int8.onnx", "plain", ".hidden"])
+def test_what_a_killed_process_left_is_removed(
+    tmp_path: Path, python: Callable[..., CompletedProcess[str]], name: str
+) -> None:
+    python("-c", KILLED, str(tmp_path / name))
+    assert len(list(tmp_path.iterdir())) == 1
+
+    assert remove_leftovers(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_write_whole_names_so_is_removed(tmp_path: Path) -> None:
+    digits = "0123456789abcdef" * 2
+    kept = [
+        f"file.{digits}.npz",
+        f".file.{digits[:-1]}.npz",
+        f".file.{digits}0.npz",
+        f".file.{digits.upper()}.npz",
+        f".file.{digits}.npz.old",
+        f"{digits}.png",
+        ".lock",
+        "checkpoint.npz",
+    ]
+    for name in kept:
+        (tmp_path / name).write_text("kept")
+    (tmp_path / f".folder.{digits}.npz").mkdir()
+    (tmp_path / f".link.{digits}.npz").symlink_to(tmp_path / "checkpoint.npz")
+    below = tmp_path / "below" / f".file.{digits}.npz"
+    below.parent.mkdir()
+    below.touch()
+    before = sorted(tmp_path.rglob("*"))
+
+    assert remove_leftovers(tmp_path) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("n", [0, 1, 99, 100])
+def test_a_file_within_the_limit_is_read_whole(tmp_path: Path, n: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(n)))
+
+    assert read_limited(path, 100) == bytes(range(n))
+
+
+def test_what_is_larger_or_no_file_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(2**40)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    start = time.monotonic()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="larger than 1,000 bytes"):
+            read_limited(tmp_path / "sparse", 1_000)
+        for name in ("pipe", "endless"):
+            with pytest.raises(OSError, match="Not a regular file"):
+                read_limited(tmp_path / name, 1_000)
+        with pytest.raises(IsADirectoryError):
+            read_limited(tmp_path, 1_000)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EROFS, "the folder is read-only"),
+        (errno.EACCES, "the folder is read-only"),
+        (errno.ENOTDIR, "it is not a folder"),
+        (errno.EIO, "input/output error"),
+    ],
+)
+def test_the_reason_names_no_path(old: Path, number: int, reason: str) -> None:
+    with pytest.raises(OutputError) as caught, write_whole(old):
+        raise OSError(number, os.strerror(number), str(old))
+
+    assert caught.value.reason == reason
+    assert OutputError("some error").reason is None

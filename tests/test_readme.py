@@ -24,6 +24,7 @@ from inkdigits.training.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
 GUIDE = (ROOT / "docs" / "how-a-picture-becomes-a-reading.md").read_text(encoding="utf-8")
 # Whole trainings take minutes to hours; the same commands on fewer images take seconds.
 SHORT = ("epochs=1", "training_images=2000")
@@ -52,7 +53,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def list_commands() -> list[str]:
     """Every `inkdigits …` of README and docs, in their order, without what follows a #."""
-    text = f"{README}\n{GUIDE}"
+    text = "\n".join([README, *(path.read_text("utf-8") for path in sorted(DOCS.glob("*.md")))])
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     inline = re.findall(r"`(inkdigits [a-z]+ [^`\n]+)`", text)
@@ -159,7 +160,7 @@ def test_tables_are_those_of_the_results() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert tables["write_tables"](name, text) == text
     measured = {path.stem.removesuffix("-shifts") for path in (ROOT / "results").glob("*.json")}
-    more = {"benchmark", "ensemble-sizes", "load", "soak"}
+    more = {"attacks", "benchmark", "ensemble-sizes", "load", "soak"}
     named = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"]), *more}
     assert measured <= named
     for name in measured - more:

@@ -82,7 +82,15 @@ class RunError(InkdigitsError, OSError):
 
 
 class OutputError(InkdigitsError, OSError):
-    """A file that cannot be written: a full disk, a read-only folder."""
+    """A file that cannot be written: a full disk, a read-only folder.
+
+    Attributes:
+        reason: What is wrong, without any path; None where nothing is known.
+    """
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class OutputExistsError(InkdigitsError, FileExistsError):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkdigits.errors import ModelError, OutputExistsError
-from inkdigits.recognition.card import Card, ReaderCard, is_reader_card, locate_card
+from inkdigits.recognition.card import (
+    MAX_CARD_BYTES,
+    Card,
+    ReaderCard,
+    is_reader_card,
+    locate_card,
+)
 from inkdigits.recognition.framing import FRAMING_VERSION
 
 CARD = Card(
@@ -189,3 +197,123 @@ def test_a_readers_card_of_another_kind_is_refused(
 )
 def test_place_of_the_card(model: str, expected: str) -> None:
     assert locate_card(Path(model)) == Path(expected)
+
+
+def write_card(path: Path, card: Card | ReaderCard, **changes: Any) -> Path:
+    """Writes a card some fields of which are anything that JSON can say."""
+    card.save(path, overwrite=True)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return path
+
+
+def nest(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("card", [CARD, READER], ids=["tiles", "reader"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("recipe", None),
+        ("recipe", [["name", "smoke"]]),
+        ("recipe", {"name": 7}),
+        ("recipe", {"name": None}),
+        ("recipe", {"name": "\ud800"}),
+        ("recipe", {"\udfff": 1}),
+        ("recipe", {"rate": float("nan")}),
+        ("recipe", {"rate": 2**64}),
+        ("recipe", {"network": nest(100)}),
+        ("seed", None),
+        ("seed", True),
+        ("seed", 1.0),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("data_sha256", None),
+        ("data_sha256", {"file": 7}),
+        ("data_sha256", {"file": "\ud800"}),
+        ("versions", []),
+        ("versions", {"keras": None}),
+        ("figures", None),
+        ("figures", {"accuracy": "high"}),
+        ("figures", {"accuracy": True}),
+        ("figures", {"accuracy": None}),
+        ("figures", {"accuracy": float("nan")}),
+        ("figures", {"accuracy": float("inf")}),
+        ("figures", {"accuracy": 10**400}),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_fields_of_another_type_are_refused(
+    tmp_path: Path, card: Card | ReaderCard, field: str, value: Any
+) -> None:
+    path = write_card(tmp_path / "model.json", card, **{field: value})
+
+    with pytest.raises(ModelError, match=r"model\.json (has|holds)") as caught:
+        type(card).load(path)
+
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize(
+    ("card", "field", "value"),
+    [
+        (CARD, "temperature", True),
+        (CARD, "refusal_threshold", False),
+        (CARD, "framing_version", bool(FRAMING_VERSION)),
+        (CARD, "framing_version", float(FRAMING_VERSION)),
+        (CARD, "input_shape", [28.0, 28]),
+        (CARD, "labels", [False, True, *range(2, 10)]),
+        (CARD, "labels", nest(200)),
+        (READER, "threshold", True),
+        (READER, "classes", {"0": "0"}),
+    ],
+)
+def test_what_equals_a_number_in_python_alone_is_refused(
+    tmp_path: Path, card: Card | ReaderCard, field: str, value: Any
+) -> None:
+    path = write_card(tmp_path / "model.json", card, **{field: value})
+
+    with pytest.raises(ModelError, match=field) as caught:
+        type(card).load(path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_unknown_fields_stay_in_one_line(tmp_path: Path) -> None:
+    path = write_card(tmp_path / "model.json", CARD, **{"two\nlines": 1, "x" * 100_000: 1})
+
+    with pytest.raises(ModelError, match="does not know") as caught:
+        Card.load(path)
+
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "large", "sparse"])
+def test_cards_that_no_memory_would_hold_are_not_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "model.json"
+    match kind:
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(path)
+        case "large":
+            path.write_bytes(b" " * (MAX_CARD_BYTES + 1))
+        case "sparse":
+            with path.open("wb") as file:
+                file.truncate(2**40)
+
+    tracemalloc.start()
+    try:
+        assert not is_reader_card(path)
+        for load in (Card.load, ReaderCard.load):
+            with pytest.raises(ModelError, match="not a readable card") as caught:
+                load(path)
+            assert "\n" not in str(caught.value)
+        assert tracemalloc.get_traced_memory()[1] < 10 * MAX_CARD_BYTES
+    finally:
+        tracemalloc.stop()

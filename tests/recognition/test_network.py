@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from inkdigits.data import LabelledImages
@@ -22,12 +23,16 @@ def write_onnx(
     inputs: list[tuple[int, Shape]],
     outputs: list[tuple[int, Shape]],
 ) -> Path:
-    """Writes a network whose first ten pixels, as they are, are its outputs."""
+    """Writes a network whose outputs are as `compute_shares` has them."""
     nodes = [
         helper.make_node("Flatten", ["tiles0"], ["flat"], axis=1),
         helper.make_node("Slice", ["flat", "from", "to", "axis"], ["ten"]),
+        helper.make_node("Cast", ["ten"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["pixels", "one"], ["positive"]),
+        helper.make_node("ReduceSum", ["positive", "axis"], ["sums"]),
+        helper.make_node("Div", ["positive", "sums"], ["shares"]),
         *(
-            helper.make_node("Cast", ["ten"], [f"outputs{i}"], to=kind)
+            helper.make_node("Cast", ["shares"], [f"outputs{i}"], to=kind)
             for i, (kind, _) in enumerate(outputs)
         ),
     ]
@@ -37,11 +42,23 @@ def write_onnx(
         "pixels",
         [helper.make_tensor_value_info(f"tiles{i}", *given) for i, given in enumerate(inputs)],
         [helper.make_tensor_value_info(f"outputs{i}", *given) for i, given in enumerate(outputs)],
-        [helper.make_tensor(n, TensorProto.INT64, [1], [value]) for n, value in numbers.items()],
+        [
+            *(
+                helper.make_tensor(n, TensorProto.INT64, [1], [value])
+                for n, value in numbers.items()
+            ),
+            helper.make_tensor("one", TensorProto.FLOAT, [1], [1]),
+        ],
     )
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
     return path
+
+
+def compute_shares(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Each of a tile's first ten pixels plus one, as a share of their sum."""
+    positive = tiles[:, 0, :10].astype(np.float32) + 1
+    return np.asarray(positive / positive.sum(axis=1, keepdims=True), np.float32)
 
 
 TILES = (TensorProto.UINT8, ["n", 28, 28])
@@ -58,7 +75,7 @@ def test_every_tile_is_classified_in_order(tmp_path: Path, n: int) -> None:
     outputs = network(tiles)
 
     assert outputs.dtype == np.float32
-    np.testing.assert_array_equal(outputs, tiles[:, 0, :10].astype(np.float32))
+    np.testing.assert_allclose(outputs, compute_shares(tiles), rtol=1e-6)
 
 
 def test_threads_may_share_a_network(tmp_path: Path) -> None:
@@ -70,7 +87,7 @@ def test_threads_may_share_a_network(tmp_path: Path) -> None:
         outputs = list(executor.map(network, batches))
 
     for tiles, found in zip(batches, outputs, strict=True):
-        np.testing.assert_array_equal(found, tiles[:, 0, :10].astype(np.float32))
+        np.testing.assert_allclose(found, compute_shares(tiles), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 from inkdigits.cli import main
 from inkdigits.errors import ModelError
 from inkdigits.training import Run, load_recognizer
+from inkdigits.training.frameworks import load_keras
+from inkdigits.training.keras_files import MAX_CLASSES
 
 
 @pytest.fixture
@@ -261,3 +265,199 @@ def test_network_of_floats(folder: Path, capsys: pytest.CaptureFixture[str], suf
     save_form(build_network(dtype="float32"), path)
 
     assert_refused(path, capsys, "uint8")
+
+
+def write_archive(
+    path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED
+) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+class Zeros(io.RawIOBase):
+    """128 MiB of zeros, of which no more than what is read lies in memory."""
+
+    left = 2**27
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n = min(len(buffer), self.left)
+        buffer[:n] = bytes(n)
+        self.left -= n
+        return n
+
+
+def write_bomb(path: Path, member: str) -> Path:
+    """Half a megabyte that expands to 128 MiB in one member."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in ("config.json", "metadata.json", "model.weights.h5"):
+            with archive.open(name, "w") as file:
+                if name == member:
+                    shutil.copyfileobj(Zeros(), file, 2**20)
+                else:
+                    file.write(b"{}")
+    return path
+
+
+@pytest.mark.parametrize("member", ["config.json", "metadata.json", "model.weights.h5"])
+def test_a_zip_bomb_is_refused_before_it_expands(
+    folder: Path, capsys: pytest.CaptureFixture[str], member: str
+) -> None:
+    path = write_bomb(folder / "net.keras", member)
+    load_keras()
+    start = time.process_time()
+    tracemalloc.start()
+    try:
+        assert_refused(path, capsys, member)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("lies", [False, True], ids=["many", "many, and the end says few"])
+def test_a_zip_of_many_members_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], lies: bool
+) -> None:
+    path = write_archive(folder / "net.keras", {f"{i:06}": b"" for i in range(20_000)})
+    if lies:
+        content = bytearray(path.read_bytes())
+        content[-14:-10] = (2).to_bytes(2, "little") * 2
+        path.write_bytes(content)
+
+    assert_refused(path, capsys, "nothing else")
+
+
+def test_a_member_that_keras_does_not_write_is_refused(
+    exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copy(exported["keras"], folder / "net.keras"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/vocabulary.txt", "")
+
+    assert_refused(path, capsys, "nothing else")
+
+
+def test_a_member_that_says_less_than_it_holds_is_refused(
+    exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_bomb(folder / "net.keras", "config.json")
+    content = path.read_bytes()
+    size = (2**27).to_bytes(4, "little")
+    assert size in content
+    path.write_bytes(content.replace(size, (1_000).to_bytes(4, "little")))
+
+    assert_refused(path, capsys)
+
+
+def test_an_architecture_of_many_layers_is_refused(
+    exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copy(exported["keras"], folder / "net.keras"))
+    layer = {"class_name": "ReLU"}
+    edit_config(path, lambda config: {**config, "more": [layer] * (MAX_CLASSES + 1)})
+
+    assert_refused(path, capsys, "more layers")
+
+
+def deepen(config: Any) -> Any:
+    for _ in range(900):
+        config = [config]
+    return config
+
+
+def test_a_deeply_nested_architecture_is_refused(
+    exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copy(exported["keras"], folder / "net.keras"))
+    edit_config(path, deepen)
+
+    assert_refused(path, capsys)
+
+
+def declare_much(file: Any) -> None:
+    file.create_dataset("much", (2**38,), np.float32, chunks=(2**20,))
+
+
+def compress_much(file: Any) -> None:
+    file.create_dataset("much", data=np.zeros(5_000_000, np.float32), compression="gzip")
+
+
+def link_outside(file: Any) -> None:
+    file["much"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def store_outside(file: Any) -> None:
+    file.create_dataset("much", (100,), np.uint8, external="/etc/passwd")
+
+
+def read_through(file: Any) -> None:
+    layout = h5py.VirtualLayout((10,), np.float32)
+    layout[:] = h5py.VirtualSource("/etc/passwd", "data", (10,))
+    file.create_virtual_dataset("much", layout)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    "harm", [declare_much, compress_much, link_outside, store_outside, read_through]
+)
+def test_weights_that_expand_or_are_elsewhere_are_refused(
+    exported: dict[str, Path],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+    harm: Callable[[Any], None],
+) -> None:
+    path = Path(shutil.copy(exported[suffix[1:]], folder / f"net{suffix}"))
+    if suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            harm(file)
+    else:
+        with zipfile.ZipFile(path) as archive:
+            content = {name: archive.read(name) for name in archive.namelist()}
+        weights = io.BytesIO(content["model.weights.h5"])
+        with h5py.File(weights, "r+") as file:
+            harm(file)
+        write_archive(path, {**content, "model.weights.h5": weights.getvalue()})
+
+    assert_refused(path, capsys, "'much' in it")
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.h5", "net.tflite", "net.savedmodel"])
+def test_a_file_larger_than_any_model_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = file = folder / name
+    if name == "net.savedmodel":
+        path.mkdir()
+        file = path / "saved_model.pb"
+    with file.open("wb") as large:
+        large.truncate(2**30 + 1)
+
+    assert_refused(path, capsys, "at most 1,073,741,824")
+
+
+def test_a_compressed_copy_of_a_model_is_read(exported: dict[str, Path], folder: Path) -> None:
+    path = folder / "net.keras"
+    with zipfile.ZipFile(exported["keras"]) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    write_archive(path, content, zipfile.ZIP_DEFLATED)
+
+    assert load_recognizer(path).network(np.zeros((2, 28, 28), np.uint8)).shape == (2, 10)
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras' own, on saving
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_probabilities_that_are_not_finite_are_refused(folder: Path, suffix: str) -> None:
+    network = build_network()
+    network.set_weights([np.full(weight.shape, np.nan) for weight in network.get_weights()])
+    network.save(folder / f"net{suffix}")
+
+    recognizer = load_recognizer(folder / f"net{suffix}")
+
+    with pytest.raises(ModelError, match="not finite"):
+        recognizer.network(np.zeros((2, 28, 28), np.uint8))

@@ -188,6 +188,30 @@ def test_only_one_at_a_time(run: Run) -> None:
         pass
 
 
+def test_what_a_killed_process_left_is_removed_when_training_goes_on(run: Run) -> None:
+    """As both kinds of runs are locked: those for tiles and those of readers."""
+    left = run.folder / f".checkpoint.{'0f' * 16}.npz"
+    before = sorted(run.folder.iterdir())
+    left.write_bytes(b"half")
+
+    with run.locked():
+        pass
+
+    assert sorted(path for path in run.folder.iterdir() if path.name != ".lock") == before
+
+
+def test_in_a_finished_run_nothing_is_removed(run: Run) -> None:
+    """Another process may be exporting it."""
+    writing = run.folder / f".model.{'0f' * 16}.h5"
+    writing.touch()
+    run.card.touch()
+
+    with run.locked():
+        pass
+
+    assert writing.exists()
+
+
 def test_versions_are_those_installed() -> None:
     import numpy
 

@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import base64
 import csv
+import errno
+import fcntl
+import functools
 import io
+import os
 import re
+import shutil
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +28,7 @@ from inkdigits.data import load_labelled_pictures
 from inkdigits.errors import OutputError
 from inkdigits.evaluation import evaluate_pictures
 from inkdigits.recognition import Recognizer
-from inkdigits.web.corrections import COLUMNS, CorrectionStore
+from inkdigits.web.corrections import COLUMNS, MAX_MANIFEST_BYTES, CorrectionStore
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
@@ -160,7 +167,7 @@ def test_a_large_picture_is_no_correction(open_client: OpenClient, tmp_path: Pat
         ({"Content-Type": "application/json"}, b"{", 422),
         ({"Content-Type": "application/json"}, b"[]", 422),
         ({"Content-Type": "application/json"}, b"\xff", 422),
-        ({"Content-Type": "application/json"}, b"[" * 100_000, 422),
+        ({"Content-Type": "application/json"}, b"[" * 100_000, 400),
     ],
     ids=["type", "half", "list", "bytes", "deep"],
 )
@@ -202,6 +209,254 @@ def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="other columns"):
         CorrectionStore(tmp_path)
     assert (tmp_path / "manifest.csv").read_text() == "file,label\nmine.png,7\n"
+
+
+HEADER = ",".join(COLUMNS)
+
+
+def damage_manifest(path: Path, kind: str) -> None:
+    path.unlink(missing_ok=True)
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "large":
+            with path.open("wb") as file:
+                file.truncate(MAX_MANIFEST_BYTES + 1)
+        case "columns":
+            path.write_text("file,label\n")
+        case "empty":
+            path.touch()
+        case "cells":
+            path.write_text(f"{HEADER}\n{','.join('123456')}\n")
+        case "encoding":
+            path.write_bytes(f"{HEADER}\n".encode() + b"\xff.png,7,,1,\n")
+        case "field":
+            path.write_text(f"{HEADER}\n{'7' * 200_000},,,,\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("folder", "is a directory"),
+        ("pipe", "not a regular file"),
+        ("device", "not a regular file"),
+        ("large", "larger than 50,000,000 bytes"),
+        ("columns", "has other columns than file, label, tile, read, saved"),
+        ("empty", "has other columns than file, label, tile, read, saved"),
+        ("cells", "has too many cells in line 2"),
+        ("encoding", "not in UTF-8"),
+        ("field", "damaged in line 2"),
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_said(
+    kind: str, expected: str, open_client: OpenClient, tmp_path: Path
+) -> None:
+    client = open_client(corrections=tmp_path)
+    damage_manifest(tmp_path / "manifest.csv", kind)
+    before = list_files(tmp_path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutputError, match=expected) as caught:
+            CorrectionStore(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * MAX_MANIFEST_BYTES
+    finally:
+        tracemalloc.stop()
+    assert str(tmp_path / "manifest.csv") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+    for response in (
+        client.get("/v1/corrections"),
+        client.post("/v1/corrections", json=describe()),
+        client.delete("/v1/corrections"),
+        client.delete(f"/v1/corrections/{'0' * 32}"),
+    ):
+        assert response.status_code == 503
+        message = response.json()["error"]["message"]
+        assert expected in message
+        assert str(tmp_path) not in message
+    assert list_files(tmp_path) == before
+
+
+def test_the_list_grows_no_larger_than_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkdigits.web.corrections.MAX_MANIFEST_BYTES", 300)
+    store = CorrectionStore(tmp_path)
+    save = functools.partial(store.save, picture=PICTURE, tile=TILE, label="7", read="1")
+    name = save()
+    save()
+    before = list_files(tmp_path)
+
+    with pytest.raises(OutputError, match="would be larger than 300 bytes"):
+        save()
+
+    assert list_files(tmp_path) == before
+    assert store.delete(name)
+    save()
+
+
+def test_a_folder_locked_by_another_process(
+    open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkdigits.web.corrections.LOCK_S", 0.2)
+    client = open_client(corrections=tmp_path)
+    client.post("/v1/corrections", json=describe())
+    before = list_files(tmp_path)
+    start = time.monotonic()
+    with (tmp_path / ".lock").open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as another process would
+
+        responses = [
+            client.post("/v1/corrections", json=describe()),
+            client.delete("/v1/corrections"),
+        ]
+        with pytest.raises(OutputError, match="locked by another process") as caught:
+            CorrectionStore(tmp_path)
+        assert client.get("/v1/corrections").status_code == 200
+
+    assert time.monotonic() - start < 5
+    assert str(tmp_path) in str(caught.value)
+    for response in responses:
+        assert response.status_code == 503
+        message = response.json()["error"]["message"]
+        assert "locked by another process; try again" in message
+        assert str(tmp_path) not in message
+    assert list_files(tmp_path) == before
+    assert client.delete("/v1/corrections").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "the folder is read-only"),
+        (errno.EACCES, "the folder is read-only"),
+        (errno.EIO, "input/output error"),
+    ],
+)
+def test_a_folder_that_cannot_be_written(
+    number: int,
+    expected: str,
+    open_client: OpenClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = open_client(corrections=tmp_path)
+
+    def fail(path: Path, content: bytes) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    response = client.post("/v1/corrections", json=describe())
+
+    assert response.status_code == 503
+    message = response.json()["error"]["message"]
+    assert message.endswith(expected)
+    assert str(tmp_path) not in message
+    assert list_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/version/kept"])
+def test_a_folder_that_cannot_be(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OutputError, match="it is not a folder") as caught:
+        CorrectionStore(tmp_path / place)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_deletion_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CorrectionStore(tmp_path)
+    save = functools.partial(store.save, picture=PICTURE, tile=TILE, read="1")
+    names = [save(label=str(i)) for i in range(4)]
+    (tmp_path / "manifest.csv").write_text(
+        (tmp_path / "manifest.csv").read_text() + '"by\nhand.png",7,,é,\n'
+    )
+    rows = (tmp_path / "manifest.csv").read_bytes().splitlines(keepends=True)
+
+    def fail(path: Path, text: str, **options: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", fail)
+        assert store.delete(names[1])
+        assert not store.delete(names[1])
+        content = (tmp_path / "manifest.csv").read_bytes()
+        assert content == b"".join([*rows[:2], b"\n" * len(rows[2]), *rows[3:]])
+        assert [one.label for one in store.list_all()] == ["0", "2", "3", "7"]
+        (tmp_path / "by\nhand.png").write_bytes(PICTURE)
+        labelled = load_labelled_pictures(tmp_path)
+        assert [picture.label for picture in labelled] == ["0", "2", "3", "7"]
+        assert store.delete("by\nhand")
+        assert [one.label for one in store.list_all()] == ["0", "2", "3"]
+        assert store.delete_all() == 3
+        assert store.list_all() == []
+    (tmp_path / "by\nhand.png").unlink()
+    assert list_files(tmp_path) == {"manifest.csv"}
+
+    name = save(label="5")  # writes the manifest as a whole again
+
+    assert [one.id for one in store.list_all()] == [name]
+    assert len((tmp_path / "manifest.csv").read_bytes().splitlines()) == 2
+
+
+FILL_AND_DELETE = """
+import sys
+from pathlib import Path
+import numpy as np
+from inkdigits.errors import OutputError
+from inkdigits.web.corrections import CorrectionStore
+folder = Path(sys.argv[1])
+store = CorrectionStore(folder)
+picture = Path(sys.argv[2]).read_bytes()
+names = []
+try:
+    while True:
+        names.append(
+            store.save(picture=picture, tile=np.zeros((28, 28), np.uint8), label="7", read="")
+        )
+except OutputError as error:
+    print(error.reason)
+with (folder / "filling").open("wb", buffering=0) as file:
+    try:
+        while file.write(b"1"):
+            pass
+    except OSError as error:
+        print(error.strerror)
+assert [one.id for one in store.list_all()] == names
+assert store.delete(names[0])
+assert [one.id for one in store.list_all()] == names[1:]
+assert store.delete_all() == len(names) - 1 > 2
+print(*sorted(path.name for path in folder.rglob("*.*")))
+"""
+MOUNT = 'mount -t tmpfs -o size=96k tmpfs "$1" && shift && exec "$@"'
+
+
+def test_deletion_on_a_real_full_disk(tmp_path: Path) -> None:
+    """In a file system of 96 kB, which exists for one process alone."""
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(
+            [*mount, str(tmp_path), "true"], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    script = [sys.executable, "-c", FILL_AND_DELETE, str(tmp_path), str(SAMPLES / "7-canvas.png")]
+
+    ended = subprocess.run(
+        [*mount, str(tmp_path), *script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    full, filled, left = ended.stdout.splitlines()
+    assert (full, filled) == ("the disk is full", "No space left on device")
+    assert left == ".lock manifest.csv"
 
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:

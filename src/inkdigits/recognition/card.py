@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from inkdigits.errors import ModelError
-from inkdigits.files import write_text_whole
+from inkdigits.files import read_limited, write_text_whole
 from inkdigits.recognition.alphabet import CLASS_NAMES
 from inkdigits.recognition.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from inkdigits.recognition.framing import FRAMING_VERSION
@@ -21,6 +23,9 @@ READER_FORMAT = "inkdigits-reader-1"
 TILE_SHAPE = (28, 28)
 LABELS = tuple(range(10))
 N_OUTPUTS = (10, 11)
+MAX_CARD_BYTES = 1_000_000  # thirty times a reader's, which names every font and photograph
+MAX_SEED = 2**32 - 1
+_MAX_DEPTH = 20  # of values within values; a recipe has five
 NONE = 10  # label of the eleventh output, of networks that know what is no digit
 
 
@@ -64,8 +69,8 @@ class Card:
         """Reads a card and refuses one that this version cannot honour.
 
         Raises:
-            ModelError: No card, no JSON, a field that is missing or unknown, or a framing, input
-                or labels other than this version's.
+            ModelError: No card, no JSON, a field that is missing, unknown or of another type, or a
+                framing, input or labels other than this version's.
         """
         values = _load_values(path, CARD_FORMAT, {f.name for f in fields(cls)})
         for name, known_values in (
@@ -112,8 +117,8 @@ class ReaderCard:
         """Reads a card and refuses one that this version cannot honour.
 
         Raises:
-            ModelError: No card of a reader, a field that is missing or unknown, or classes other
-                than this version's.
+            ModelError: No card of a reader, a field that is missing, unknown or of another type,
+                or classes other than this version's.
         """
         values = _load_values(path, READER_FORMAT, {f.name for f in fields(cls)})
         _check_known(path, "classes", values["classes"], (list(CLASS_NAMES),))
@@ -124,7 +129,7 @@ class ReaderCard:
 def is_reader_card(path: Path) -> bool:
     """Whether a file is the card of a reader; one that is missing or damaged is none."""
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_limited(path, MAX_CARD_BYTES))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(values, dict) and values.get("format") == READER_FORMAT
@@ -136,9 +141,9 @@ def locate_card(model: Path) -> Path:
 
 
 def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
-    """The fields of a card in JSON, none of them missing or unknown."""
+    """The fields of a card in JSON, none missing or unknown; what both cards hold is checked."""
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_limited(path, MAX_CARD_BYTES))
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
@@ -148,24 +153,78 @@ def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
         raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
     if not isinstance(values, dict) or values.get("format") != expected:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
-        raise ModelError(f"{path} is a card of format {found!r}, not {expected!r}")
+        raise ModelError(f"{path} is a card of format {_cut(found)}, not {expected!r}")
     if set(values) != known:
-        differing = ", ".join(sorted(set(values) ^ known))
-        raise ModelError(f"{path} lacks or does not know these fields: {differing}")
+        differing = ", ".join(sorted(set(values) ^ known))[:200]
+        raise ModelError(f"{path} lacks or does not know these fields: {differing!r}")
+    _check_common_fields(path, values)
     return values
 
 
-def _check_known(path: Path, name: str, value: object, known_values: tuple[object, ...]) -> None:
-    if value not in known_values:
+def _check_common_fields(path: Path, values: Mapping[str, Any]) -> None:
+    """Raises ModelError where a field that both cards have is not of its type."""
+    recipe, seed, figures = values["recipe"], values["seed"], values["figures"]
+    is_named = isinstance(recipe, dict) and isinstance(recipe.get("name", ""), str)
+    if not (is_named and _is_plain(recipe)):
         raise ModelError(
-            f"{path} asks for {name} {value}, this version has "
+            f"{path} has a damaged recipe: expected an object of plain values with a name in text"
+        )
+    if type(seed) is not int or not 0 <= seed <= MAX_SEED:
+        raise ModelError(f"{path} has seed {_cut(seed)}, not an integer from 0 to {MAX_SEED}")
+    for name in ("data_sha256", "versions"):
+        texts = values[name]
+        if not (isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values())):
+            raise ModelError(f"{path} has damaged {name}: expected an object of texts")
+    if not (isinstance(figures, dict) and all(_is_number(value) for value in figures.values())):
+        raise ModelError(f"{path} has damaged figures: expected an object of finite numbers")
+    if not _is_plain([values["data_sha256"], values["versions"], figures]):
+        raise ModelError(f"{path} holds text that is not valid Unicode: export it again")
+
+
+def _is_plain(value: object, depth: int = 0) -> bool:
+    """Whether any encoder can write a value as JSON: finite, 64 bits, Unicode, not deeply nested.
+
+    `json.loads` accepts more than that: NaN, integers of any length, halves of surrogate pairs.
+    """
+    if isinstance(value, dict):
+        return depth < _MAX_DEPTH and all(
+            _is_plain(part, depth + 1) for item in value.items() for part in item
+        )
+    if isinstance(value, list):
+        return depth < _MAX_DEPTH and all(_is_plain(part, depth + 1) for part in value)
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, bool) or value is None:
+        return True
+    return _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _cut(value: object) -> str:
+    """A value as a message shows it: in one line, not too long."""
+    return repr(value)[:60]
+
+
+def _check_known(path: Path, name: str, value: object, known_values: tuple[object, ...]) -> None:
+    # As JSON, since in Python `True == 1 == 1.0`.
+    if json.dumps(value) not in map(json.dumps, known_values):
+        raise ModelError(
+            f"{path} asks for {name} {_cut(value)}, this version has "
             f"{' or '.join(map(str, known_values))}: use the inkdigits version that made the "
             "model, or train it again"
         )
 
 
 def _check_number(path: Path, name: str, value: object, lowest: float, highest: float) -> None:
-    if not isinstance(value, int | float) or not lowest <= value <= highest:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not lowest <= value <= highest:  # type: ignore[operator]
         raise ModelError(
-            f"{path} has {name} {value!r}, not a number from {lowest:g} to {highest:g}"
+            f"{path} has {name} {_cut(value)}, not a number from {lowest:g} to {highest:g}"
         )

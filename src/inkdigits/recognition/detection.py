@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError, PictureError
 from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.recognition.session import Session
 
+_BLANK = (64, 64)  # height and width of the first picture
 _INPUT = ("picture", "tensor(uint8)", 2)
 # Name, type and last lengths of each output; None: any.
 _OUTPUTS = {
@@ -74,25 +76,11 @@ class Detector:
             n_threads: Cores that one call may use; None: all of them.
 
         Raises:
-            ModelError: No such file, no ONNX, or other inputs and outputs than a reader's.
+            ModelError: No such file, no ONNX, other inputs and outputs than a reader's, or no
+                detections for a blank picture.
         """
-        import onnxruntime
-
-        if not path.is_file():
-            raise ModelError(f"{path} is not there: expected a reader file such as reader.onnx")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its own warnings would mix with ours
-        options.intra_op_num_threads = n_threads or os.cpu_count() or 1
-        # Between two layers a core sleeps instead of spinning: others may be at work here.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
-            reason = str(error).splitlines()[0][:200]
-            raise ModelError(f"{path} is not a readable ONNX model: {reason}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._session = Session(path, n_threads=n_threads or os.cpu_count() or 1)
+        inputs, outputs = self._session.inputs, self._session.outputs
         found = {o.name: (o.type, len(o.shape), o.shape[-1] if o.shape else None) for o in outputs}
         is_reader = [(i.name, i.type, len(i.shape)) for i in inputs] == [_INPUT] and all(
             name in found and found[name][:2] == kind[:2] and kind[2] in (None, found[name][2])
@@ -104,6 +92,7 @@ class Detector:
                 f"{[(o.name, o.type, o.shape) for o in outputs]}; expected a uint8 picture "
                 f"(height, width) to {', '.join(_OUTPUTS)}, as 'inkdigits train reader' writes them"
             )
+        self._session.try_out(lambda: self(np.zeros(_BLANK, np.uint8)))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Detections:
         """Finds the marks in a picture.
@@ -113,12 +102,26 @@ class Detector:
 
         Raises:
             PictureError: Another type or shape, or no pixels.
+            ModelError: The model fails, takes too long, or gives something else than detections.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 2 or not pixels.size:
             raise PictureError(
                 f"the picture is {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
                 "(height, width), grey, at least one pixel"
             )
-        outputs = self._session.run(list(_OUTPUTS), {_INPUT[0]: pixels})
+        outputs = self._session.run({_INPUT[0]: pixels}, list(_OUTPUTS))
         boxes, classes, scores, probabilities, unread = outputs
-        return Detections(boxes, classes, scores, probabilities, int(unread))
+        if not all(np.isfinite(array).all() for array in (boxes, scores, probabilities)):
+            raise ModelError(
+                f"{self._session.path} gives numbers that are not finite: train it anew"
+            )
+        try:
+            found = Detections(boxes, classes, scores, probabilities, int(unread))
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{self._session.path} gives no detections: {error}") from error
+        if len(found) and not 0 <= found.classes.min() <= found.classes.max() < N_CLASSES:
+            raise ModelError(
+                f"{self._session.path} gives classes from {found.classes.min()} to "
+                f"{found.classes.max()}: expected 0 to {N_CLASSES - 1}"
+            )
+        return found

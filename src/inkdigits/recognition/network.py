@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
+from inkdigits.recognition.session import Session, check_probabilities
 
 BATCH = 128  # tiles at a time: what passes between two layers still fits into a core's cache
 LEAST_SHARE = 16  # tiles for which it is worth to wake another core
+MAX_EXCESS = 1e-3  # of a sum of probabilities over 1: more than 16-bit arithmetic rounds
 
 
 class Network(Protocol):
@@ -44,24 +46,11 @@ class OnnxNetwork:
         """Loads the file.
 
         Raises:
-            ModelError: No such file, no ONNX, or other inputs and outputs than tiles and ten
-                probabilities.
+            ModelError: No such file, no ONNX, other inputs and outputs than tiles and ten
+                probabilities, or no probabilities for a blank tile.
         """
-        import onnxruntime
-
-        if not path.is_file():
-            raise ModelError(f"{path} is not there: expected a model file such as model.onnx")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its own warnings would mix with ours
-        options.intra_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
-            reason = str(error).splitlines()[0][:200]
-            raise ModelError(f"{path} is not a readable ONNX model: {reason}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._session = Session(path, n_threads=1)
+        inputs, outputs = self._session.inputs, self._session.outputs
         signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]
         expected = [[("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", n)] for n in N_OUTPUTS]
         has_any_batch = not any(isinstance(i.shape[0], int) for i in inputs if i.shape)
@@ -76,9 +65,14 @@ class OnnxNetwork:
         self._n_outputs = int(outputs[0].shape[1])
         self._n_cores = os.cpu_count() or 1
         self._cores = ThreadPoolExecutor(self._n_cores, "inkdigits-network")
+        self._session.try_out(self._classify_blank)
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `Network.__call__`."""
+        """As `Network.__call__`.
+
+        Raises:
+            ModelError: The model fails, takes too long, or gives no finite probabilities.
+        """
         share = -(-len(tiles) // self._n_cores)
         size = min(BATCH, max(share, LEAST_SHARE))
         parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
@@ -89,5 +83,16 @@ class OnnxNetwork:
         return np.concatenate(list(self._cores.map(self._run, parts)))
 
     def _run(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = self._session.run(None, {self._input: tiles})[0]
-        return probabilities
+        (probabilities,) = self._session.run({self._input: tiles})
+        shape = len(tiles), self._n_outputs
+        return check_probabilities(self._session.path, probabilities, shape)
+
+    def _classify_blank(self) -> None:
+        """Raises ModelError where what comes for a blank tile are no probabilities."""
+        (row,) = self._run(np.zeros((1, *TILE_SHAPE), np.uint8))
+        if row.min() < 0 or abs(row.sum() - 1) > MAX_EXCESS:
+            raise ModelError(
+                f"{self._session.path} gives a blank tile {row.sum():g} as the sum of "
+                f"probabilities, the least of them {row.min():g}: expected 1, and none below 0, as "
+                "softmax gives them"
+            )

@@ -58,7 +58,7 @@ def weigh_words(boxes: NDArray[np.float32], probabilities: Probabilities) -> Pro
     """
     weighed = probabilities.copy()
     numbers, order = order_marks(boxes)
-    for number in np.unique(numbers):
+    for number in range(int(numbers.max(initial=-1)) + 1):
         line = order[numbers[order] == number]
         for word in split_words(boxes[line]):
             if len(word) > 1:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from inkdigits.errors import MissingExtraError, ModelError
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.network import BATCH, Network
+from inkdigits.recognition.session import MAX_MODEL_BYTES, check_probabilities
 from inkdigits.training.frameworks import load_keras, load_tensorflow
+from inkdigits.training.keras_files import MAX_CLASSES, read_architecture
 
 # Layers of Keras' own that hold or load code of whoever wrote the file.
 CODE_LAYERS = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
@@ -42,18 +43,23 @@ def load_keras_model(path: Path, *, compile: bool = False) -> Any:
     """A Keras model from a `.keras` or `.h5` file, with its optimizer if `compile`.
 
     Nothing in the file is executed: one that holds a Lambda layer or its like, or any class that
-    is not Keras' own, is refused before Keras sees it.
+    is not Keras' own, is refused before Keras sees it, as is one that is larger than a network for
+    tiles needs, however well it is compressed.
 
     Raises:
-        ModelError: No such file, a damaged one, one with code in it, or of another shape.
+        ModelError: No such file, a damaged one, one with code in it, too large, or of another
+            shape.
     """
     if not path.is_file():
         raise ModelError(f"{path} is not there: expected a .keras or .h5 file")
     keras = load_keras()
     try:
-        classes = list(_list_classes(_read_config(path)))
+        classes = list(islice(_list_classes(read_architecture(path)), MAX_CLASSES + 1))
     except Exception as error:  # zipfile, JSON and HDF5 each have their own
-        raise ModelError(f"{path} is not a readable Keras model ({error})") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"{path} is not a readable Keras model ({reason})") from error
+    if len(classes) > MAX_CLASSES:
+        raise ModelError(f"{path} has more layers than any network for tiles: refused")
     for module, name in classes:
         if name in CODE_LAYERS or not (module == "keras" or module.startswith("keras.")):
             raise ModelError(
@@ -78,10 +84,12 @@ def _load_network(path: Path) -> Network:
                 return np.zeros((0, network.output_shape[1]), np.float32)
             return np.asarray(network.predict(tiles, batch_size=BATCH, verbose=0), np.float32)
 
-        return run_keras
+        return _check_each_run(path, run_keras, network.output_shape[1])
     if path.suffix == ".tflite" and path.is_file():
+        _check_size(path, [path])
         return _load_litert(path)
     if (path / "saved_model.pb").is_file():
+        _check_size(path, path.rglob("*"))
         return _load_saved_model(path)
     raise ModelError(
         f"{path} is no model: expected a run folder, a .onnx, .keras, .h5 or .tflite file, or the "
@@ -109,7 +117,7 @@ def _load_saved_model(path: Path) -> Network:
         ]
         return np.concatenate(parts)
 
-    return run_saved_model
+    return _check_each_run(path, run_saved_model, outputs.shape[1])
 
 
 def _load_litert(path: Path) -> Network:
@@ -139,7 +147,29 @@ def _load_litert(path: Path) -> Network:
             parts.append(interpreter.get_tensor(outputs["index"]).copy())
         return np.concatenate(parts)
 
-    return run_litert
+    return _check_each_run(path, run_litert, int(outputs["shape_signature"][1]))
+
+
+def _check_each_run(
+    path: Path, run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], n_outputs: int
+) -> Network:
+    def run_checked(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return check_probabilities(path, run(tiles), (len(tiles), n_outputs))
+
+    return run_checked
+
+
+def _check_size(path: Path, parts: Iterable[Path]) -> None:
+    """Raises ModelError where the files of a model are too large, or something else than files."""
+    n_bytes = 0
+    for part in parts:
+        if not (part.is_file() or part.is_dir()):
+            raise ModelError(f"{path} holds {part.name!r}, which is no file: expected a SavedModel")
+        n_bytes += part.stat().st_size
+    if n_bytes > MAX_MODEL_BYTES:
+        raise ModelError(
+            f"{path} has {n_bytes:,} bytes: expected a model of at most {MAX_MODEL_BYTES:,} bytes"
+        )
 
 
 def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -161,18 +191,6 @@ def _check_bytes(path: Path, dtype: Any) -> None:
         raise ModelError(
             f"{path} takes {np.dtype(dtype)}; expected uint8 tiles, 0 background, 255 full ink"
         )
-
-
-def _read_config(path: Path) -> Any:
-    """The architecture in a Keras file, as plain JSON."""
-    if path.suffix == ".keras":
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    import h5py
-
-    with h5py.File(path) as file:
-        names = {"model_config", "training_config"} & set(file.attrs)
-        return [json.loads(file.attrs[name]) for name in names]
 
 
 def _list_classes(config: Any) -> Iterator[tuple[str, str]]:

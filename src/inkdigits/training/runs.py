@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import OutputExistsError, RunError
-from inkdigits.files import write_text_whole, write_whole
+from inkdigits.files import remove_leftovers, write_text_whole, write_whole
 from inkdigits.training.recipes import Recipe
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
@@ -160,7 +160,11 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second process from training in this folder; freed however this one ends."""
+        """Keeps a second process from training in this folder; freed however this one ends.
+
+        Removes what a process that was killed left half-written. In a finished run nothing is
+        removed, since `inkdigits export` may be writing there.
+        """
         import filelock  # of the extra `train`, while recipes are listed without it
 
         lock = filelock.FileLock(self.folder / ".lock")
@@ -175,6 +179,8 @@ class Run:
                 f"{self.folder} cannot be written ({error.strerror}): choose another folder"
             ) from error
         try:
+            if not self.is_finished:
+                remove_leftovers(self.folder)
             yield
         finally:
             lock.release()

@@ -1,0 +1,144 @@
+"""What the service refuses before it costs anything, and what it shares out among clients."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from inkdigits.web import application, service
+from inkdigits.web.settings import ANY_HOST
+
+OpenClient = Callable[..., TestClient]
+INFER = "/v2/models/pictures/infer"
+
+
+def wrap(data: str, shape: str = "[1,28,28]") -> str:
+    return f'{{"inputs":[{{"name":"tiles","datatype":"UINT8","shape":{shape},"data":{data}}}]}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "character"),
+    [
+        ("[" + "[]," * 50_000 + "[]]", "["),
+        ("[" + '"",' * 50_000 + '""]', '"'),
+        ("[" + "{}," * 50_000 + "{}]", "{"),
+        ("[" * 50_000 + "]" * 50_000, "["),
+    ],
+    ids=["lists", "strings", "objects", "deep"],
+)
+def test_json_of_many_values_is_not_parsed(
+    data: str, character: str, shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkdigits.web.inference.orjson.loads", None)
+    response = shared_client.post(INFER, content=wrap(data))
+    assert response.status_code == 400
+    assert f"{character!r}: expected at most" in response.json()["error"]
+
+
+def test_a_tensor_may_be_as_large_as_its_tiles(open_client: OpenClient) -> None:
+    client = open_client(max_tiles=2)
+    row = [255] * 784
+    full = client.post(INFER, content=wrap(json.dumps([row, row]), "[2,28,28]"))
+    assert full.status_code == 200
+    beyond = client.post(INFER, content=b" " * 80_000)
+    assert beyond.status_code == 413
+    assert "71,808 bytes" in beyond.json()["error"]
+
+
+def test_a_correction_of_many_keys_or_values_is_not_parsed(
+    open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = open_client(corrections=tmp_path)
+    headers = {"Content-Type": "application/json"}
+    keys = "{" + ",".join(f'"{n}":0' for n in range(50_000)) + "}"
+    for content in (keys, '{"tile":[' + "0," * 5_000 + "0]}"):
+        response = client.post("/v1/corrections", content=content, headers=headers)
+        assert response.status_code == 400
+    response = client.post("/v1/corrections", content='{"labels":"7"}', headers=headers)
+    assert response.status_code == 422
+    assert "labels: expected only label, read, tile" in response.json()["error"]["message"]
+    large = b" " * (application.MAX_CORRECTION_BYTES + 1)
+    response = client.post("/v1/corrections", content=large, headers=headers)
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:8000", 403),
+        ("", 403),
+        ("localhost:8000", 200),
+        ("192.168.1.7:8000", 200),
+        ("[fe80::1]:8000", 200),
+        (socket.gethostname(), 200),
+        (f"{socket.gethostname()}.local:80", 200),
+    ],
+)
+def test_corrections_are_for_own_names_where_every_name_is_welcome(
+    host: str, status: int, open_client: OpenClient, tmp_path: Path
+) -> None:
+    client = open_client(corrections=tmp_path, allowed_hosts=(ANY_HOST,))
+    assert client.get("/v1/corrections", headers={"Host": host}).status_code == status
+    assert client.get("/v1/status", headers={"Host": host}).status_code == 200
+
+
+def test_a_key_opens_corrections_under_any_name(open_client: OpenClient, tmp_path: Path) -> None:
+    client = open_client(corrections=tmp_path, allowed_hosts=(ANY_HOST,), api_key="0123456789")
+    headers = {"Host": "digits.example.org", "X-API-Key": "0123456789"}
+    assert client.get("/v1/corrections", headers=headers).status_code == 200
+    assert client.get("/v1/corrections", headers={"Host": "a"}).status_code == 401
+
+
+def test_one_client_does_not_take_all_places(
+    open_client: OpenClient, sample: Callable[[str], bytes]
+) -> None:
+    client = open_client(max_client_requests=1)
+    app: Any = client.app
+    picture = sample("7-canvas.png")
+    assert client.post("/v1/read", content=picture).status_code == 200
+    app.state.service._of_client["testclient"] = 1
+    refused = client.post("/v1/read", content=picture)
+    assert refused.status_code == 503
+    assert "places of one client" in refused.json()["error"]["message"]
+    app.state.service._of_client["testclient"] = 0
+    assert client.post("/v1/read", content=picture).status_code == 200
+
+
+def test_what_mattered_is_told_of_some_digits(
+    shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = np.full((60, 220), 255, np.uint8)
+    cv2.putText(paper, "12345", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 0, 3)
+    file = io.BytesIO()
+    Image.fromarray(paper).save(file, "PNG")
+    monkeypatch.setattr(service, "MOST_EXPLAINED", 2)
+    monkeypatch.setattr(service, "MOST_FINE", 1)
+    (row,) = shared_client.post("/v1/read?heat=true", content=file.getvalue()).json()
+    assert len(row["digits"]) > 2
+    heats = [digit.get("heat") for digit in row["digits"]]
+    assert [heat is not None for heat in heats] == [True, True, *[False] * (len(heats) - 2)]
+    assert "the first 2 digits alone" in row["notes"][-1]
+    for heat in heats[:2]:
+        coarse = np.array(heat)
+        assert coarse.shape == (28, 28)
+        assert len(np.unique(coarse)) <= 14 * 14 + 1
+
+
+def test_pictures_beyond_the_limit_are_refused(shared_client: TestClient) -> None:
+    file = io.BytesIO()
+    Image.new("1", (5000, 4100), 1).save(file, "PNG")
+    response = shared_client.post("/v1/read", content=file.getvalue())
+    assert response.status_code == 413
+    assert "20,000,000" in response.json()["error"]["message"]
