@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import csv
 import difflib
+import io
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _escape_what_cannot_be_printed()
     parser = _build_parser()
     try:
         options = _parse(parser, sys.argv[1:] if arguments is None else arguments)
@@ -67,6 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         print(f"inkdigits: {error}", file=sys.stderr)
         return EXIT_ERROR
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """Lets both streams write any text, such as file names, whatever their encoding is.
+
+    On a terminal that knows ASCII only, "█" comes out as an escape sequence and not as an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:
@@ -478,7 +490,8 @@ def _open_csv(path: Path) -> Iterator[Callable[[dict[str, Any]], object]]:
     columns = ("file", "text", "confidence", "reason", "error")
     with (
         write_whole(path, overwrite=False) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        # A name of a file that is not valid UTF-8 is written with the bytes that it has.
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()

@@ -62,7 +62,8 @@ def test_parts_share_no_font() -> None:
     counts = Counter((package.kind, package.part) for package in list_font_packages())
     assert counts["handwriting", "training"] >= 80
     assert counts["printed", "training"] >= 10
-    assert (counts["handwriting", "held-out"], counts["printed", "held-out"]) == (8, 2)
+    assert (counts["handwriting", "held-out"], counts["printed", "held-out"]) == (5, 1)
+    assert (counts["handwriting", "validation"], counts["printed", "validation"]) == (3, 1)
     digests = [digest for package in list_font_packages() for digest in package.sha256.values()]
     assert len(set(digests)) == len(digests)
     # Families of one designer, whose hand would be known from training.
@@ -70,6 +71,12 @@ def test_parts_share_no_font() -> None:
     for package in list_font_packages():
         if package.part == "training":
             assert package.name.removeprefix("@fontsource/").split("-")[0] not in families
+
+
+@pytest.mark.parametrize("part", ["training", "validation", "held-out"])
+def test_every_part_is_fetched(part: str) -> None:
+    expected = sum(len(p.sha256) for p in list_font_packages() if p.part == part)
+    assert len(obtain_fonts(part)) == expected
 
 
 # Fetching: a script stands for npm, with the real fonts in its archives.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import re
+import struct
 import time
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from inkdigits.errors import PictureError
@@ -20,6 +25,7 @@ from inkdigits.recognition.decoding import DecodingLimits, decode_picture
 
 LIMITS = DecodingLimits(max_pixels=1_000_000)
 MUTANTS = 300
+EXAMPLES = int(os.environ.get("INKDIGITS_FUZZ_EXAMPLES", "25"))  # of each format, by hypothesis
 MAX_CPU_S = 2.0
 MAX_GROWTH_KIB = 150 * 1024
 
@@ -37,6 +43,14 @@ def encode(form: str, mode: str = "RGB", frames: int = 1, **options: Any) -> byt
         options["exif"] = exif
     first.save(file, form, **options)
     return file.getvalue()
+
+
+def encode_run_lengths() -> bytes:
+    """A BMP with run-length encoding, which Pillow does not write."""
+    rows = b"".join(bytes([20, row, 33, 255 - row, 0, 0]) for row in range(37))
+    fields = (0, 0, 54 + 1024, 40, 53, 37, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    palette = b"".join(bytes([grey, grey, grey, 0]) for grey in range(256))
+    return b"BM" + struct.pack("<IIIIiiHHIIIIII", *fields) + palette + rows
 
 
 SEEDS = {
@@ -60,6 +74,8 @@ SEEDS = {
     "tiff-fax": encode("TIFF", "1", compression="group4"),
     "tiff-pages": encode("TIFF", "I;16", frames=3),
     "ppm": encode("PPM"),
+    "ppm-plain": b"P3 # a comment\n53 37 99 " + b"7 88 9 " * (53 * 37),
+    "bmp-rle": encode_run_lengths(),
 }
 
 
@@ -168,3 +184,75 @@ def test_noise_behind_a_signature_is_refused(seed: int) -> None:
         for kept in (4, 12, 30):
             with pytest.raises(PictureError):
                 decode_picture(content[:kept] + rng.randbytes(2000), LIMITS)
+
+
+def find_parts(content: bytes) -> list[tuple[int, int]]:
+    """Start and end of each of a file's segments, chunks or blocks, roughly."""
+    if content.startswith(b"\x89PNG"):
+        starts, position = [], 8
+        while position + 12 <= len(content):
+            starts.append(position)
+            position += 12 + int.from_bytes(content[position : position + 4], "big")
+    elif content.startswith(b"\xff\xd8"):
+        starts = [found.start() for found in re.finditer(rb"\xff[\x01-\xfe]", content)]
+    elif content.startswith(b"GIF"):
+        starts = [found.start() for found in re.finditer(rb"[!,]", content)]
+    elif content.startswith(b"RIFF"):
+        starts = [found.start() for found in re.finditer(rb"VP8[ LX]|ALPH|ANIM|ANMF|EXIF", content)]
+    else:  # the entries of a TIFF's directory, and pieces of the others
+        starts = list(range(0, len(content), 12))
+    return list(pairwise([*starts, len(content)]))
+
+
+@st.composite
+def damaged_files(draw: st.DrawFn, form: str) -> bytes:
+    """A file with its parts repeated, dropped or mixed, bytes changed, and its end cut off."""
+    content = SEEDS[form]
+    places = st.sampled_from(find_parts(content))
+    for _ in range(draw(st.integers(0, 3))):
+        (start, end), (other, other_end) = draw(places), draw(places)
+        part = content[start:end]
+        change = draw(st.sampled_from(("repeat", "drop", "insert", "lengthen")))
+        if change == "repeat":
+            part *= draw(st.sampled_from((2, 3, 50, 2_000, 40_000)))
+        elif change == "drop":
+            part = b""
+        elif change == "insert":
+            part += content[other:other_end]
+        else:
+            part += draw(st.sampled_from((b"\0", b"\xff"))) * draw(st.integers(1, 300_000))
+        content = (content[:start] + part + content[end:])[:1_000_000] or b"\0"
+    changed = bytearray(content)
+    for _ in range(draw(st.integers(0, 4))):
+        reach = draw(st.sampled_from((min(200, len(changed)), len(changed))))
+        changed[draw(st.integers(0, reach - 1))] = draw(st.integers(0, 255))
+    if draw(st.booleans()):
+        del changed[draw(st.integers(1, len(changed))) :]
+    if content.startswith(b"\x89PNG") and draw(st.booleans()):
+        return with_valid_sums(bytes(changed))
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("form", SEEDS)
+def test_damaged_and_repeated_parts_give_a_clean_error_or_a_picture(form: str) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,  # the bound on CPU time below does not depend on what else runs
+        derandomize="INKDIGITS_FUZZ_EXAMPLES" not in os.environ,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(damaged_files(form))
+    def check(content: bytes) -> None:
+        start_s = time.process_time()
+        refusal = "picture: none"
+        try:
+            pixels = decode_picture(content, LIMITS).pixels
+        except PictureError as error:
+            refusal = str(error)
+        else:
+            assert 0 < pixels.size <= LIMITS.max_pixels
+        assert time.process_time() - start_s < MAX_CPU_S
+        assert re.fullmatch(r"picture: [^\n]+", refusal)
+
+    check()

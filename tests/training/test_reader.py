@@ -45,7 +45,7 @@ StartTraining = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture(scope="module", autouse=True)
 def sources(mnist: Mnist) -> None:
     try:
-        load_fonts("training"), load_fonts("held-out")
+        load_fonts("training"), load_fonts("validation")
     except DataUnavailableError:
         pytest.skip("the fonts are not cached")
 

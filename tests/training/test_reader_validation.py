@@ -138,7 +138,7 @@ def test_validation_sees_nothing_of_training(mnist: Mnist, monkeypatch: pytest.M
     monkeypatch.setattr(scribes.DigitBank, "__init__", note_digits)
     recipe = replace(READER_RECIPES["reader-quick"], validation_images=300, glyphs=300)
     try:
-        held_out = {font.path for font in load_fonts("held-out")}
+        validation = {font.path for font in load_fonts("validation")}
     except DataUnavailableError:
         pytest.skip("the fonts are not cached")
     source = Source(recipe, 5)
@@ -147,7 +147,7 @@ def test_validation_sees_nothing_of_training(mnist: Mnist, monkeypatch: pytest.M
 
     assert len(pages) == 30
     assert fonts
-    assert fonts <= held_out
+    assert fonts <= validation
     training, _ = source.split_digits()
     assert len(training) == 59_700
     assert not digits & {image.tobytes() for image in training.images}

@@ -10,8 +10,9 @@ Font License 1.1 ("OFL-1.1") or the Apache License 2.0 ("Apache-2.0"). Neither l
 pictures that are drawn with a font, nor a network that has seen them. The fonts are not part of
 this package.
 
-Who draws a font decides its part: the handwriting "held-out" is by people of whom no handwriting is
-in "training", and only what measures uses it. Not every font of "training" is another hand: the
+Who draws a font decides its part: the handwriting of "validation" and "held-out" is by people of whom
+none is in another part. Settings are chosen on "validation", and only what measures uses "held-out".
+Not every font of "training" is another hand: the
 school hands of many countries that the family Playwrite shows share their digits, upright or
 slanted, and differ in their letters, and some people drew several fonts.
 """
@@ -40,7 +41,7 @@ from inkdigits.errors import DataUnavailableError, InkdigitsError, UsageError
 from inkdigits.files import write_whole
 
 Kind = Literal["handwriting", "printed"]
-Part = Literal["training", "held-out"]
+Part = Literal["training", "validation", "held-out"]
 
 _BATCH: Final = 6
 """Packages that one npm fetches: starting it takes longer than one small package, and a line that
@@ -62,7 +63,7 @@ class Font:
         path: A WOFF file, which `PIL.ImageFont.truetype` opens as it is. It has the digits, Latin
             letters and common signs.
         kind: Whether its digits look written by hand or printed.
-        part: "training", or "held-out" for measuring alone.
+        part: "training", "validation" for choosing settings, or "held-out" for measuring alone.
         licence: "OFL-1.1" or "Apache-2.0".
     """
 
@@ -110,7 +111,7 @@ def load_fonts(part: Part = "training", *, directory: Path | str | None = None) 
     """The fonts of one part, from files on this machine.
 
     Args:
-        part: "training" or "held-out".
+        part: "training", "validation" or "held-out".
         directory: The folder that holds the files; None is `fonts` in our cache.
 
     Returns:
@@ -139,7 +140,8 @@ def fetch_fonts(
     Each file is taken only with its SHA-256. What was fetched before an error stays.
 
     Args:
-        part: "training" (some 120 MB to download, of which 4 MB are kept) or "held-out".
+        part: "training" (some 120 MB to download, of which 4 MB are kept), "validation" or
+            "held-out".
         directory: The folder to keep the files in. None is `fonts` in our cache, where a damaged
             file is fetched again.
         progress: Whether to show on stderr how many packages have come.

@@ -151,7 +151,7 @@ def _gather(data: Path | str | None, *, progress: bool) -> dict[str, str]:
     mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
     sha256 = dict(mnist.sha256)
     fetch_fonts("training", progress=progress)
-    fetch_fonts("held-out", progress=progress)
+    fetch_fonts("validation", progress=progress)
     fetch_photographs()
     for package in list_font_packages():
         sha256 |= package.sha256

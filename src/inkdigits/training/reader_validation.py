@@ -72,7 +72,7 @@ def draw_validation(source: Source, n_pages: int | None = None) -> list[DrawnPag
     """
     _, validation = source.split_digits()
     random = np.random.default_rng([source.seed, 3])
-    fonts = load_fonts("held-out")
+    fonts = load_fonts("validation")
     scribes = Scriptorium(
         DigitBank(validation, len(validation), random),
         [font.path for font in fonts if font.kind == "handwriting"],

@@ -1,0 +1,373 @@
+"""Checks of a picture file's structure, before it is decoded.
+
+Decoders follow the structure that a file claims: each segment, chunk, block, tag or tile costs
+time, and a file of a few megabytes can claim millions of them. What is counted here takes one
+cheap pass over the file; `CountedFile` bounds what is left, the reads of Pillow's own parsers.
+
+The limits are many times what ordinary files need. With them, the worst files of 20 MB that the
+tests build take less than 2 s of one core. Times in the comments are of one core at 3 GHz.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import PictureFormatError, PictureTooLargeError
+
+_MIB = 2**20
+
+# How often Pillow's parsers may read from a file. They read in JPEG 3 times for each segment and
+# once for each byte of padding, in PNG 3 times for each chunk, in GIF twice for each block of 255
+# bytes, in TIFF once for each tag, twice for each tile, and in PPM once for each byte of the
+# header. A PNG of 64 MiB in chunks of 8 kB takes 25,000 reads, a GIF of 64 MiB 530,000. A read
+# takes about 0.3 µs, in PNG 2 µs.
+_MAX_READS = {
+    "JPEG": 100_000,
+    "PNG": 300_000,
+    "GIF": 700_000,
+    "BMP": 100_000,
+    "WebP": 100_000,
+    "TIFF": 1_000_000,
+    "PPM": 100_000,
+}
+
+# EXIF data fit one JPEG segment of 64 KiB, and a few cameras use several. Pillow reads numbers at
+# about 4 MB/s, and joins the segments of one JPEG in quadratic time.
+_MAX_EXIF_BYTES = _MIB
+
+# A camera writes up to 300 segments, most of them extended XMP.
+_MAX_JPEG_SEGMENTS = 20_000
+# Four quantisation and eight Huffman tables and a frame header take less than 4 kB. Pillow reads
+# them at about 10 MB/s.
+_MAX_JPEG_TABLE_BYTES = 256 * 1024
+# Photoshop's image resources, which Pillow reads at about 10 MB/s; with a thumbnail some 100 kB.
+_MAX_JPEG_RESOURCE_BYTES = 4 * _MIB
+# A progressive JPEG has about ten scans. Each costs a pass over the whole picture, about 1 ns a
+# pixel, whatever its size in the file. 50 megapixels with 12 scans are read.
+_MAX_JPEG_SCANS = 50
+_MAX_JPEG_SCANNED_PIXELS = 600_000_000
+# libjpeg reads padding again from its start with each 64 KiB that arrive.
+_LONGEST_PADDING = b"\xff" * _MIB
+
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_BARE = frozenset({0xC8, _JPEG_END, *range(0xF0, 0xFE)})  # Pillow reads no length after them
+
+# Compressed texts and ICC profiles of a PNG, each of which Pillow unpacks to at most 1 MiB, in up
+# to 4 ms. Few programs write more than five.
+_MAX_PNG_COMPRESSED_TEXTS = 32
+_MAX_PNG_CHUNKS = _MAX_READS["PNG"] // 3
+_PNG_EXIF_KEYS = (b"exif\0", b"Raw profile type exif\0")
+
+# Pillow copies up to 1 MiB of a plain PPM for each comment, in about 0.1 ms.
+_MAX_PPM_COMMENTS = 1_000
+
+# A directory of a scan has about 20 tags, of a camera's raw file about 150. libtiff sorts its list
+# anew for each tag that it does not know.
+_MAX_TIFF_TAGS = 1_000
+# Numbers in tags apart from the places of strips and tiles: colour tables and curves, some 100 kB.
+# Pillow turns them into Python's numbers at about 4 MB/s.
+_MAX_TIFF_NUMBER_BYTES = _MIB
+# A picture of the greatest height with one row a strip and four planes has 120,000.
+_MAX_TIFF_TILES = 120_000
+# All tiles with what they have beyond the edges of the picture, which is decoded too.
+_MAX_TIFF_TILED_PIXELS = 100_000_000
+
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_TIFF_SIZES |= {16: 8}
+_TIFF_UNSIGNED = (1, 3, 4, 7, 13, 16)
+_TIFF_BYTES, _TIFF_TEXT, _TIFF_UNDEFINED = 1, 2, 7
+_TIFF_WIDTH, _TIFF_LENGTH, _TIFF_COMPRESSION = 256, 257, 259
+_TIFF_SAMPLES, _TIFF_STRIP_ROWS, _TIFF_PLANES = 277, 278, 284
+_TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
+_TIFF_OFFSETS, _TIFF_COUNTS = (273, 324), (279, 325)  # of strips, of tiles
+_TIFF_DIRECTORIES = (34665, 34853, 40965)  # Exif, GPS, interoperability
+_TIFF_FIRST_FREE_TAG = 700  # XMP; those before describe the pixels, and Pillow looks into them
+_TIFF_OLD_JPEG, _TIFF_JPEG = 6, 7
+
+
+class CountedFile(io.BytesIO):
+    """A file in memory that refuses to be read more often than its format needs."""
+
+    def __init__(self, name: str, form: str, content: bytes) -> None:
+        super().__init__(content)
+        self._name, self._form = name, form
+        self._left = _MAX_READS[form]
+
+    def allow_reads(self, count: int) -> None:
+        """Sets how many reads may follow."""
+        self._left = count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As `io.BytesIO.read`; raises PictureFormatError after too many calls."""
+        self._left -= 1
+        if self._left < 0:
+            raise _refuse(self._name, self._form, "is split into too many small parts")
+        return io.BytesIO.read(self, size)
+
+
+def check_structure(name: str, form: str, content: bytes) -> None:
+    """Refuse a file whose structure would cost much time or memory to decode.
+
+    Args:
+        name: What the message calls the file.
+        form: "PNG", "JPEG", "GIF", "BMP", "WebP", "TIFF" or "PPM".
+        content: The file.
+
+    Raises:
+        PictureFormatError: It has more parts than ordinary files, or parts that are too long.
+        PictureTooLargeError: It has too many pixels for the number of its scans or its tiles.
+    """
+    checks: dict[str, Callable[[str, bytes], None]] = {
+        "JPEG": _check_jpeg,
+        "PNG": _check_png,
+        "WebP": _check_webp,
+        "TIFF": _check_tiff,
+        "PPM": _check_ppm,
+    }
+    if check := checks.get(form):
+        check(name, content)
+
+
+def read_webp_size(content: bytes) -> tuple[int, int]:
+    """Width and height from the header of a WebP file (RFC 9649)."""
+
+    def number(start: int, length: int) -> int:
+        return int.from_bytes(content[start : start + length], "little")
+
+    match content[12:16]:
+        case b"VP8X":
+            return number(24, 3) + 1, number(27, 3) + 1
+        case b"VP8L":
+            bits = number(21, 4)
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            return number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF
+        case kind:
+            raise ValueError(f"unknown kind of WebP {kind!r}")
+
+
+def _refuse(name: str, form: str, fault: str) -> PictureFormatError:
+    """The error for a file that is not like the files that programs and cameras write."""
+    other = "JPEG" if form == "JPEG" else "PNG"
+    return PictureFormatError(f"{name}: {form} file {fault}; save it again as a plain {other}")
+
+
+def _check_exif(name: str, form: str, size: int) -> None:
+    if size > _MAX_EXIF_BYTES:
+        raise _refuse(name, form, f"with more than {_MAX_EXIF_BYTES:,} bytes of EXIF data")
+
+
+def _check_jpeg(name: str, content: bytes) -> None:
+    scans = segments = exif_bytes = table_bytes = resource_bytes = pixels = 0
+    position, end = 2, len(content)
+    while found := _JPEG_MARKER.search(content, position):
+        marker, position = found[1][0], found.end()
+        if scans and marker == _JPEG_END:  # videos and other pictures may follow
+            end = found.start()
+            break
+        if not scans and marker in _JPEG_BARE:
+            segments += 1
+            length = 0
+        else:
+            segments += 1
+            length = max(2, int.from_bytes(content[position : position + 2], "big"))
+        start = content[position + 2 : position + 16]
+        position += length
+        if marker == _JPEG_SCAN:
+            scans += 1
+        elif marker == 0xE1 and start.startswith(b"Exif\0\0"):
+            exif_bytes += length
+        elif marker == 0xED and start.startswith(b"Photoshop 3.0\0"):
+            resource_bytes += length
+        elif marker < 0xE0:
+            table_bytes += length
+        if marker in _JPEG_FRAMES:
+            pixels = max(pixels, math.prod(struct.unpack_from(">HH", start.ljust(5), 1)))
+        if marker in _JPEG_ARITHMETIC:
+            raise _refuse(name, "JPEG", "with arithmetic coding")
+        if segments > _MAX_JPEG_SEGMENTS:
+            raise _refuse(name, "JPEG", f"with more than {_MAX_JPEG_SEGMENTS:,} segments")
+        if table_bytes > _MAX_JPEG_TABLE_BYTES:
+            raise _refuse(name, "JPEG", f"with more than {_MAX_JPEG_TABLE_BYTES:,} bytes of tables")
+        if resource_bytes > _MAX_JPEG_RESOURCE_BYTES:
+            fault = f"with more than {_MAX_JPEG_RESOURCE_BYTES:,} bytes of image resources"
+            raise _refuse(name, "JPEG", fault)
+        if scans > _MAX_JPEG_SCANS:
+            raise PictureFormatError(
+                f"{name}: more than {_MAX_JPEG_SCANS} JPEG scans; save it again as a plain JPEG"
+            )
+        _check_exif(name, "JPEG", exif_bytes)
+    if scans * pixels > _MAX_JPEG_SCANNED_PIXELS:
+        raise PictureTooLargeError(
+            f"{name}: {scans} JPEG scans of {pixels:,} pixels; at most "
+            f"{_MAX_JPEG_SCANNED_PIXELS:,} pixels in all scans are read: save it again as a plain "
+            "JPEG or resize it"
+        )
+    if content.find(_LONGEST_PADDING, 0, end) >= 0:
+        raise _refuse(name, "JPEG", f"with {_MIB:,} bytes of padding")
+
+
+def _check_png(name: str, content: bytes) -> None:
+    position = 8
+    chunks = texts = 0
+    while position + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, position)
+        start = position + 8
+        position = start + length + 4
+        chunks += 1
+        if chunks > _MAX_PNG_CHUNKS:
+            raise _refuse(name, "PNG", f"with more than {_MAX_PNG_CHUNKS:,} chunks")
+        if kind == b"eXIf" or (
+            kind in (b"tEXt", b"iTXt") and content.startswith(_PNG_EXIF_KEYS, start)
+        ):
+            _check_exif(name, "PNG", length)
+        if kind in (b"zTXt", b"iCCP", b"iTXt"):
+            key_end = content.find(b"\0", start, start + length)
+            # An iTXt chunk says after its key whether it is compressed.
+            texts += kind != b"iTXt" or content[key_end + 1 : key_end + 2] != b"\0"
+        if texts > _MAX_PNG_COMPRESSED_TEXTS:
+            fault = f"with more than {_MAX_PNG_COMPRESSED_TEXTS} compressed texts and ICC profiles"
+            raise _refuse(name, "PNG", fault)
+
+
+def _check_webp(name: str, content: bytes) -> None:
+    position = 12
+    chunks = 0
+    while position + 8 <= len(content):
+        kind, length = struct.unpack_from("<4sI", content, position)
+        position += 8 + length + length % 2
+        chunks += 1
+        if chunks > _MAX_READS["WebP"]:
+            raise _refuse(name, "WebP", f"with more than {_MAX_READS['WebP']:,} chunks")
+        if kind == b"EXIF":
+            _check_exif(name, "WebP", length)
+
+
+def _check_ppm(name: str, content: bytes) -> None:
+    is_plain = content.startswith((b"P1", b"P2", b"P3"))
+    if is_plain and content.count(b"#") > _MAX_PPM_COMMENTS:
+        raise _refuse(name, "PPM", f"with more than {_MAX_PPM_COMMENTS:,} comments")
+
+
+class _TiffTags:
+    """The tags of the directories that Pillow reads of a TIFF file, not decoded.
+
+    Attributes:
+        arrays: For each tag of the first directory, the type, the number of values, and the place
+            of the first value in the file. Of a tag that comes twice, the one with more values.
+        number_bytes: Length of the numbers in all directories, apart from the places of tiles.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self._name, self._content = name, content
+        self._order: Literal["<", ">"] = "<" if content.startswith(b"II") else ">"
+        self._is_big = content[2:4] in (b"+\0", b"\0+")
+        self._pointer_bytes = 8 if self._is_big else 4
+        self.number_bytes = 0
+        self.arrays: dict[int, tuple[int, int, int]] = {}
+        for tag, kind, count, place in self._list_entries(self._read_start()):
+            if count > self.arrays.get(tag, (0, 0, 0))[1]:
+                self.arrays[tag] = kind, count, place
+        for tag in _TIFF_DIRECTORIES:
+            for inner, kind, count, place in self._list_entries(self.read_one(tag, 0)):
+                if inner in _TIFF_DIRECTORIES:
+                    starts = self._read(kind, min(count, 1), place)
+                    for _ in self._list_entries(int(starts[0]) if starts.size else 0):
+                        pass
+
+    def read(self, tag: int) -> NDArray[np.uint64]:
+        """The values of a tag that are in the file; uint64, shape (number of values,)."""
+        return self._read(*self.arrays.get(tag, (_TIFF_BYTES, 0, 0)))
+
+    def read_one(self, tag: int, default: int) -> int:
+        """The first value of a tag, or the default where it has none."""
+        values = self.read(tag)
+        return int(values[0]) if values.size else default
+
+    def _read_start(self) -> int:
+        """The place of the first directory."""
+        starts = self._read(16 if self._is_big else 4, 1, self._pointer_bytes)
+        return int(starts[0]) if starts.size else 0
+
+    def _read(self, kind: int, count: int, place: int) -> NDArray[np.uint64]:
+        if kind not in _TIFF_UNSIGNED:
+            return np.zeros(0, dtype=np.uint64)
+        size = _TIFF_SIZES[kind]
+        count = max(0, min(count, (len(self._content) - place) // size))
+        dtype = np.dtype(f"{self._order}u{size}")
+        values = np.frombuffer(self._content, dtype, count, place if count else 0)
+        return values.astype(np.uint64)
+
+    def _list_entries(self, start: int) -> Iterator[tuple[int, int, int, int]]:
+        """Tag, type, number of values and their place, of each entry of a directory."""
+        entry = struct.Struct(self._order + ("HHQQ" if self._is_big else "HHLL"))
+        head = struct.Struct(self._order + ("Q" if self._is_big else "H"))
+        if not 0 < start <= len(self._content) - head.size:
+            return
+        (tags,) = head.unpack_from(self._content, start)
+        if tags > _MAX_TIFF_TAGS:
+            raise _refuse(self._name, "TIFF", f"with more than {_MAX_TIFF_TAGS:,} tags")
+        start += head.size
+        for place in range(start, min(start + tags * entry.size, len(self._content)), entry.size):
+            if place + entry.size > len(self._content):
+                return
+            tag, kind, count, value = entry.unpack_from(self._content, place)
+            size = count * _TIFF_SIZES.get(kind, 0)
+            if tag not in (*_TIFF_OFFSETS, *_TIFF_COUNTS):
+                # Bytes and texts stay what they are; numbers become objects of Python.
+                is_free = tag >= _TIFF_FIRST_FREE_TAG and kind in (_TIFF_BYTES, _TIFF_UNDEFINED)
+                if not is_free and kind != _TIFF_TEXT and size <= len(self._content):
+                    self.number_bytes += size
+            if self.number_bytes > _MAX_TIFF_NUMBER_BYTES:
+                fault = f"with more than {_MAX_TIFF_NUMBER_BYTES:,} bytes of numbers in its tags"
+                raise _refuse(self._name, "TIFF", fault)
+            if size <= self._pointer_bytes:
+                value = place + entry.size - self._pointer_bytes
+            yield tag, kind, count, value
+
+
+def _check_tiff(name: str, content: bytes) -> None:
+    tags = _TiffTags(name, content)
+    width, length = tags.read_one(_TIFF_WIDTH, 0), tags.read_one(_TIFF_LENGTH, 0)
+    if _TIFF_TILE_WIDTH in tags.arrays or _TIFF_TILE_LENGTH in tags.arrays:
+        sides = tags.read_one(_TIFF_TILE_WIDTH, 1), tags.read_one(_TIFF_TILE_LENGTH, 1)
+        tile_width, tile_length = max(1, sides[0]), max(1, sides[1])
+    else:
+        rows = tags.read_one(_TIFF_STRIP_ROWS, length)
+        tile_width, tile_length = max(1, width), max(1, min(rows, length))
+    planes = tags.read_one(_TIFF_SAMPLES, 1) if tags.read_one(_TIFF_PLANES, 1) == 2 else 1
+    tiles = math.ceil(width / tile_width) * math.ceil(length / tile_length)
+    listed = [tags.arrays[tag][1] for tag in _TIFF_OFFSETS + _TIFF_COUNTS if tag in tags.arrays]
+    if max([tiles * planes, *listed]) > _MAX_TIFF_TILES:
+        raise _refuse(name, "TIFF", f"with more than {_MAX_TIFF_TILES:,} strips or tiles")
+    tiled_pixels = tiles * tile_width * tile_length
+    if tiles > 1 and tiled_pixels > _MAX_TIFF_TILED_PIXELS:
+        raise PictureTooLargeError(
+            f"{name}: TIFF file with tiles of {tiled_pixels:,} pixels in all; at most "
+            f"{_MAX_TIFF_TILED_PIXELS:,} are read: resize it"
+        )
+    for offsets_tag, counts_tag in zip(_TIFF_OFFSETS, _TIFF_COUNTS, strict=True):
+        counts = tags.read(counts_tag)
+        if counts.size > 1 and float(counts.astype(float).sum()) > 2 * len(content):
+            raise _refuse(name, "TIFF", "whose strips or tiles overlap")
+        if tags.read_one(_TIFF_COMPRESSION, 1) in (_TIFF_OLD_JPEG, _TIFF_JPEG):
+            # Each strip or tile is a JPEG of its own, which libtiff allows up to 100 scans.
+            scans = sum(
+                content.count(b"\xff\xda", offset, offset + count)
+                for offset, count in zip(
+                    tags.read(offsets_tag).tolist(), counts.tolist(), strict=False
+                )
+            )
+            if scans * tile_width * tile_length > _MAX_JPEG_SCANNED_PIXELS:
+                raise _refuse(name, "TIFF", "with too many JPEG scans")
