@@ -244,14 +244,14 @@ def test_no_npm_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_load_says_how_to_fetch(tmp_path: Path) -> None:
-    expected = re.escape("lacks 10 of 10 files, such as ")
+    expected = re.escape("lacks 6 of 6 files, such as ")
     with pytest.raises(DataUnavailableError, match=f"{expected}.*fetch_fonts\\('held-out'\\)"):
         load_fonts("held-out", directory=tmp_path)
 
 
 def test_unknown_part(tmp_path: Path) -> None:
     for take in (load_fonts, fetch_fonts):
-        with pytest.raises(UsageError, match=r"unknown part 'test' .*training or held-out"):
+        with pytest.raises(UsageError, match=r"unknown part 'test' .*training or validation or held-out"):
             take("test", directory=tmp_path)  # type: ignore[arg-type]
 
 
