@@ -10,7 +10,7 @@ Font License 1.1 ("OFL-1.1") or the Apache License 2.0 ("Apache-2.0"). Neither l
 pictures that are drawn with a font, nor a network that has seen them. The fonts are not part of
 this package.
 
-Who draws a font decides its part: no hand of "validation" or "held-out" is in another part. Settings
+Who draws a font decides its part: no hand of "validation" or "held-out" is in another. Settings
 are chosen on "validation", and only what measures uses "held-out". Not every font of "training" is
 another hand: the school hands of many countries that the family Playwrite shows share their digits,
 upright or slanted, and differ in their letters, and some people drew several fonts.
