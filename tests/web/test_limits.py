@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from inkdigits.cli import main
 from inkdigits.web import application, service
 from inkdigits.web.settings import ANY_HOST
 
@@ -92,6 +93,26 @@ def test_corrections_are_for_own_names_where_every_name_is_welcome(
     client = open_client(corrections=tmp_path, allowed_hosts=(ANY_HOST,))
     assert client.get("/v1/corrections", headers={"Host": host}).status_code == status
     assert client.get("/v1/status", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "is_warned"),
+    [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--allowed-host", "digits.example.org"], False),
+        ([], False),
+    ],
+)
+def test_an_open_service_says_so(
+    options: list[str],
+    is_warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("INKDIGITS_API_KEY", raising=False)
+    monkeypatch.setattr("inkdigits.web.serve", lambda *arguments, **more: None)
+    assert main(["serve", "--no-browser", *options]) == 0
+    assert ("warning: everybody who reaches port 8000" in capsys.readouterr().err) == is_warned
 
 
 def test_a_key_opens_corrections_under_any_name(open_client: OpenClient, tmp_path: Path) -> None:
