@@ -173,7 +173,7 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
                 if part == "detector":  # the judge learns from what it finds
                     finder = write_finder(fits[part].network, run.folder / "finder.onnx")
                     source = replace(source, finder=finder)
-            report.say("choosing weight and temperature on validation pages")
+            report.say("choosing the temperature on validation pages")
             seconds = sum(fit.seconds for fit in fits.values())
             figures = {"fit_seconds": round(seconds, 1), "cores": cores}
             finish_reader(run, fits, source, settings, figures)

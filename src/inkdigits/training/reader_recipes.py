@@ -9,9 +9,8 @@ and print, and by hands of strokes.
 - The judge sees windows of 48 × 48 pixels around marks, as the detector finds them, and around what
   is none. It learns what a window holds.
 
-At the end both become one ONNX graph. The detector's weight beside the judge, the temperature of
-the probabilities and the threshold of the certainty are chosen on pages that are written in digits
-and fonts kept from training.
+At the end both become one ONNX graph. The temperature of the probabilities is chosen on pages that are
+written in digits and fonts kept from training.
 
 `inkdigits train reader`, or `inkdigits train reader-quick` for fewer pages; `--resume` continues
 one that was stopped.
@@ -62,7 +61,7 @@ class ReaderRecipe:
         glyphs: MNIST digits prepared in several pens and forms, from which pages are written.
         validation_images: MNIST training digits from which nothing is drawn for training.
         validation_pages: Pages, drawn from them and from fonts kept from training, on which the
-            reader's threshold, temperature and weights are chosen; 400 of about twelve marks each
+            reader's temperature is chosen; 400 of about twelve marks each
             give shares of digits a standard error of 0.5 %.
         precision: As in `Recipe.precision`.
         start: The `weights.npz` of a finished reader, from whose weights the fit goes on; None:
