@@ -275,7 +275,7 @@ def test_status(shared_client: TestClient) -> None:
         "reader": Recognizer.load().reader.card.recipe["name"],
         "threshold": Recognizer.load().threshold,
         "corrections": False,
-        "limits": {"max_bytes": 20_000_000, "max_pixels": 50_000_000, "max_pictures": 64},
+        "limits": {"max_bytes": 20_000_000, "max_pixels": 20_000_000, "max_pictures": 64},
     }
 
 
