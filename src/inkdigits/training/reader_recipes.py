@@ -9,8 +9,8 @@ and print, and by hands of strokes.
 - The judge sees windows of 48 × 48 pixels around marks, as the detector finds them, and around what
   is none. It learns what a window holds.
 
-At the end both become one ONNX graph. The temperature of the probabilities is chosen on pages that are
-written in digits and fonts kept from training.
+At the end both become one ONNX graph. The temperature of the probabilities is chosen on pages that
+are written in digits and fonts kept from training.
 
 `inkdigits train reader`, or `inkdigits train reader-quick` for fewer pages; `--resume` continues
 one that was stopped.

@@ -30,9 +30,9 @@ THRESHOLD: Final = 0.5
 pictures of people's own, 377, 375 and 365 were exact at 0.35, 0.5 and 0.71; of digits on 250 drawn
 pages, the F1 score was highest, 88.6 %, at 0.68."""
 DETECTOR_WEIGHT: Final = 1.2
-"""Of the detector beside the judge. Drawn pages alone would say 0.3, at which more is invented on what
-is not drawn: of 761 pictures of people's own 587, 604, 612, 612 and 607 were exact with 0.3, 0.7, 1.2,
-1.8 and 2.6."""
+"""Of the detector beside the judge. Drawn pages alone would say 0.3, at which more is invented on
+what is not drawn: of 761 pictures of people's own 587, 604, 612, 612 and 607 were exact with 0.3,
+0.7, 1.2, 1.8 and 2.6."""
 _LEAST_OVERLAP: Final = 0.4
 """Of a detected and a true box, as intersection over union; boxes of one digit at two scales
 overlap more, those of neighbours less."""
