@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from inkdigits.recognition.session import MAX_MODEL_BYTES
 
@@ -25,6 +25,8 @@ _MAX_MEMBER_BYTES: Final = {
     "metadata.json": MAX_CONFIG_BYTES,
     _WEIGHTS: MAX_MODEL_BYTES,
 }
+_IN_MEMORY_BYTES: Final = 2**26
+"""Weights of up to so many bytes are looked at without a disk, which may be full."""
 _MAX_DIRECTORY_BYTES: Final = 4_096
 """Of a zip's directory; three members take 200."""
 
@@ -65,7 +67,10 @@ def read_architecture(path: Path) -> Any:
 def _read_archive(path: Path) -> Any:
     with path.open("rb") as file:
         _check_directory(file)
-        with zipfile.ZipFile(file) as archive, tempfile.TemporaryFile() as weights:
+        with (
+            zipfile.ZipFile(file) as archive,
+            tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as weights,
+        ):
             members = archive.infolist()
             names = [member.filename for member in members]
             if len(set(names)) < len(names) or set(names) - set(_MAX_MEMBER_BYTES):
@@ -88,7 +93,7 @@ def _read_archive(path: Path) -> Any:
             config = json.loads(archive.read(_CONFIG))
             with archive.open(_WEIGHTS) as member_file:
                 shutil.copyfileobj(member_file, weights)
-            _check_hdf5(weights)
+            _check_hdf5(cast(BinaryIO, weights))
             return config
 
 
