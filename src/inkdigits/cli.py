@@ -351,17 +351,17 @@ def _run_serve(options: argparse.Namespace) -> int:
     def report_address(address: str) -> None:
         print(f"inkdigits serves {address} and its API at {address}docs; Ctrl-C stops it")
         sys.stdout.flush()
+        if not is_local and not options.allowed_host and settings.api_key is None:
+            _log(
+                "warning: everybody who reaches this machine may have pictures read; see "
+                "--api-key-file and --allowed-host"
+            )
         if not options.no_browser:
             _open_browser(address)
 
     def load_recognizer() -> Recognizer:
         return _load_recognizer(*options.model).adapt(threshold=options.threshold)
 
-    if not is_local and not options.allowed_host and settings.api_key is None:
-        _log(
-            f"warning: everybody who reaches port {options.port} of this machine may have pictures "
-            "read; see --api-key-file and --allowed-host"
-        )
     serve(
         load_recognizer,
         settings,

@@ -358,3 +358,9 @@ def test_a_device_is_refused(name: str, tmp_path: Path) -> None:
     for path in (f"/dev/{name}", link):
         with pytest.raises(PictureFormatError, match=": is a device, pipe or socket; expected a"):
             decode_picture(path)
+
+
+def test_what_follows_the_end_of_a_png_is_not_counted() -> None:
+    whole = png()
+    expected = decode_picture(whole).pixels
+    assert (decode_picture(whole + bytes(2_000_000)).pixels == expected).all()

@@ -110,9 +110,13 @@ def test_an_open_service_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("INKDIGITS_API_KEY", raising=False)
-    monkeypatch.setattr("inkdigits.web.serve", lambda *arguments, **more: None)
+
+    def serve(*arguments: Any, report_address: Callable[[str], None], **more: Any) -> None:
+        report_address("http://localhost:8000/")
+
+    monkeypatch.setattr("inkdigits.web.serve", serve)
     assert main(["serve", "--no-browser", *options]) == 0
-    assert ("warning: everybody who reaches port 8000" in capsys.readouterr().err) == is_warned
+    assert ("warning: everybody who reaches" in capsys.readouterr().err) == is_warned
 
 
 def test_a_key_opens_corrections_under_any_name(open_client: OpenClient, tmp_path: Path) -> None:

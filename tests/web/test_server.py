@@ -355,7 +355,8 @@ def test_uploads_touch_no_disk(
     server = open_server()
     part = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n'
     form = b"".join(part + PICTURE + bytes(3_000_000) + b"\r\n" for _ in range(3)) + b"--x--\r\n"
-    before = {str(path) for path in tmp_path.iterdir()}  # libraries may leave something there
+    assert server.ask("POST", "/v1/read", PICTURE)[0] == 200  # processes that decode have started
+    before = {str(path) for path in tmp_path.rglob("*")}  # sockets of theirs
     seen: set[str] = set()
     done = threading.Event()
 

@@ -226,6 +226,8 @@ def _check_png(name: str, content: bytes) -> None:
         start = position + 8
         position = start + length + 4
         chunks += 1
+        if kind == b"IEND":  # whatever follows is not looked at
+            return
         if chunks > _MAX_PNG_CHUNKS:
             raise _refuse(name, "PNG", f"with more than {_MAX_PNG_CHUNKS:,} chunks")
         if kind == b"eXIf" or (
