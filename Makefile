@@ -115,7 +115,7 @@ build/ocr/installed: measurements/ocr-requirements.txt
 	build/ocr/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-fuzz: install ## more examples of damaged files and requests than `make test` tries: 20 minutes
+fuzz: install ## more examples of damaged files and requests than `make test` tries
 	INKDIGITS_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -q tests/test_fuzz.py \
 	  tests/recognition/test_decoding_fuzz.py
 

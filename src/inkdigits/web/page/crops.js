@@ -1,7 +1,6 @@
 /** Pictures as they are sent: with fewer pixels, or parts of them as PNG files in base64. */
 
 const MARGIN = 0.5; // of the longer side of the box: the paper around tells ink from ground
-const LEAST_LARGE_FILE = 1_000_000; // bytes; smaller files with too many pixels are blank
 const LONGEST_SIDE = 400; // pixels; a digit needs no more
 
 /**
@@ -34,7 +33,6 @@ export async function cropToBase64(picture, box, others) {
  * @returns {Promise<Blob>}
  */
 export async function fitPixels(blob, maxPixels) {
-  if (blob.size < LEAST_LARGE_FILE) return blob;
   let picture;
   try {
     picture = await createImageBitmap(blob);
@@ -42,7 +40,10 @@ export async function fitPixels(blob, maxPixels) {
     return blob; // the service says what is wrong with it
   }
   const scale = Math.sqrt(maxPixels / (picture.width * picture.height));
-  if (scale >= 1) return blob;
+  if (scale >= 1) {
+    picture.close();
+    return blob;
+  }
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.floor(picture.width * scale));
   canvas.height = Math.max(1, Math.floor(picture.height * scale));
@@ -51,6 +52,7 @@ export async function fitPixels(blob, maxPixels) {
   context.fillStyle = "white"; // a JPEG has no transparency
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  picture.close();
   return new Promise((resolve) => {
     canvas.toBlob((smaller) => resolve(smaller ?? blob), "image/jpeg", 0.92);
   });
