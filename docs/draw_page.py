@@ -1,4 +1,4 @@
-"""Takes a picture of the page on a desk and on a phone, for which Chromium is needed.
+"""Takes screenshots of the web page in desktop and phone size. Needs Chromium.
 
 inkdigits serve --no-browser &
 python docs/draw_page.py http://127.0.0.1:8000/
@@ -34,10 +34,10 @@ STROKES = (
 
 
 def write_42(page: Page) -> None:
-    """Draws with the mouse, and waits for the reading."""
+    """Draws 42 with the mouse and waits for the reading."""
     surface = page.locator("#draw .surface").bounding_box()
     if surface is None:
-        raise SystemExit("the page has nothing to draw on")
+        raise SystemExit("no drawing surface on the page: expected an element '#draw .surface'")
     scale = surface["width"] / 640
     for stroke in STROKES:
         places = [(surface["x"] + scale * x, surface["y"] + scale * y) for x, y in stroke]
@@ -52,7 +52,7 @@ def write_42(page: Page) -> None:
 
 
 def read_photographs(page: Page) -> None:
-    """Chooses sample pictures as files."""
+    """Selects sample pictures as files and waits for the reading."""
     page.click("#tab-pictures")
     names = ("1984-on-ruled-paper.jpg", "3-blackboard.jpg")
     page.set_input_files("#files", [SAMPLES / name for name in names])
@@ -61,7 +61,7 @@ def read_photographs(page: Page) -> None:
 
 
 def main() -> None:
-    """Takes both, side by side."""
+    """Takes both screenshots and puts them side by side."""
     shots = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -1,4 +1,4 @@
-"""Draws how a picture becomes a reading, one row for each sample picture.
+"""Draws the steps from a picture to its reading, one row for each sample picture.
 
 python docs/draw_steps.py samples/5-photo-in-shadow.jpg samples/1984-on-ruled-paper.jpg
 """
@@ -24,11 +24,12 @@ from inkdigits.recognition.decoding import decode_picture
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.drawing import draw_boxes
 from inkdigits.recognition.windows import WINDOW_SIDE, crop_windows
-from inkdigits.training.reader_graph_levels import FIRST_CLASS, SCORE
+from inkdigits.training.model_files.reader_levels import FIRST_CLASS, SCORE
 
 CELL = (430, 300)
-"""Width and height in pixels of one step of one picture, of which the picture has `SHOWN`."""
+"""Width and height of a cell in pixels. A cell shows one step of one picture."""
 SHOWN = (410, 250)
+"""Maximum width and height in pixels of the picture in a cell."""
 TITLES = (
     "1  decoded, upright, grey",
     "2  found, a colour for each scale",
@@ -36,22 +37,22 @@ TITLES = (
     "4  reading",
 )
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""For scales from coarse to fine, the second look last; Okabe and Ito (2008)."""
+"""Colours of the scales from coarse to fine, the second pass last; Okabe and Ito (2008)."""
 
-LEAST_SCORE = 0.3
-"""Boxes of lower score are not drawn: a dozen of them lie around each mark."""
+MIN_SCORE = 0.3
+"""Boxes with a lower score are not drawn, because there are a dozen of them around each mark."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the detector found at all scales, before the best are chosen.
+    """The boxes of the detector at all scales, before non-maximum suppression.
 
     Attributes:
-        boxes: float32, shape (n, 4): top, left, bottom, right in pixels of the picture, which no
-            sample is large enough to be shrunk before.
-        scores: float32, shape (n,), by which they compete.
-        classes: int64, shape (n,): what the detector takes them for.
-        scales: int64, shape (n,): at which scale each was found, 0 the coarsest.
+        boxes: float32, shape (n, 4): top, left, bottom, right in pixels of the picture. The samples
+            are small enough that the reader does not shrink them.
+        scores: float32, shape (n,): confidence scores.
+        classes: int64, shape (n,): class with the highest detector score.
+        scales: int64, shape (n,): scale of each box, 0 for the coarsest.
     """
 
     boxes: NDArray[np.float32]
@@ -61,12 +62,12 @@ class Candidates:
 
 
 def open_scales(model: Path) -> onnxruntime.InferenceSession:
-    """A session of the reader that also gives what its loop over the scales found."""
+    """Opens a session of the reader with additional outputs: the boxes of all scales."""
     reader = onnx.load(model)
     graph = reader.graph
     (loop,) = (node for node in graph.node if node.op_type == "Loop")
     (body,) = (attribute.g for attribute in loop.attribute if attribute.name == "body")
-    # The boxes so far, which the loop carries on, tell by their number which scale is whose.
+    # The loop carries all boxes so far. Their number after each scale tells the scale of a box.
     body.node.append(helper.make_node("Shape", [body.output[1].name], ["shape_so_far"]))
     body.output.append(helper.make_tensor_value_info("shape_so_far", TensorProto.INT64, [2]))
     loop.output.append("shapes")
@@ -80,7 +81,7 @@ def open_scales(model: Path) -> onnxruntime.InferenceSession:
 def find_candidates(
     session: onnxruntime.InferenceSession, pixels: NDArray[np.uint8]
 ) -> tuple[Detections, Candidates]:
-    """What the reader makes of a picture, and what it chose from."""
+    """Returns the detections of the reader, and the candidates from which it chose them."""
     names = [output.name for output in session.get_outputs()]
     found: dict[str, Any] = dict(zip(names, session.run(None, {"picture": pixels}), strict=True))
     detections = Detections(*(found[n] for n in ("boxes", "classes", "scores", "probabilities")))
@@ -92,12 +93,12 @@ def find_candidates(
 
 
 def draw_candidates(pixels: NDArray[np.uint8], candidates: Candidates) -> Image.Image:
-    """The picture, enlarged to a cell, with what was found at each scale."""
+    """Draws the candidates of each scale on the picture, scaled to a cell."""
     picture = ImageOps.contain(Image.fromarray(pixels).convert("RGB"), SHOWN)
     scale = picture.width / pixels.shape[1]
     draw = ImageDraw.Draw(picture)
     for index in np.argsort(candidates.scores):
-        if candidates.scores[index] >= LEAST_SCORE:
+        if candidates.scores[index] >= MIN_SCORE:
             top, left, bottom, right = (candidates.boxes[index] * scale).tolist()
             colour = COLOURS[int(candidates.scales[index])]
             draw.rectangle((left, top, right, bottom), outline=colour, width=3)
@@ -107,11 +108,11 @@ def draw_candidates(pixels: NDArray[np.uint8], candidates: Candidates) -> Image.
 def draw_windows(
     pixels: NDArray[np.uint8], detections: Detections, candidates: Candidates
 ) -> Image.Image:
-    """The windows of the boxes that were kept, from the left, with what the judge says."""
+    """Draws the windows of the detections from left to right, with the class from the judge."""
     boxes = detections.boxes
     corners = np.concatenate([boxes[:, 1::-1], boxes[:, 1::-1] + boxes[:, :1:-1]], axis=1)
     distances = np.abs(corners[:, np.newaxis] - candidates.boxes).max(axis=2)
-    # The first row holds no box, but keeps the graph from having none at all.
+    # The first row is not a box; the graph has it so that the array is never empty.
     distances[:, candidates.scores < 0] = np.inf
     guessed = candidates.classes[distances.argmin(axis=1)]
     order = boxes[:, 0].argsort()
@@ -122,7 +123,7 @@ def draw_windows(
     sheet = Image.new("RGB", (n_columns * (side + gap), n_rows * (side + 24)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
     for number, (window, index) in enumerate(zip(windows, order.tolist(), strict=True)):
-        # Standardised: of most windows all but a few pixels lie within three deviations.
+        # Windows are standardised; most pixels are within three standard deviations.
         grey = np.clip(128 + 42 * window, 0, 255).astype(np.uint8)
         grey = cv2.resize(grey, (side, side), interpolation=cv2.INTER_NEAREST)
         x, y = number % n_columns * (side + gap), number // n_columns * (side + 24)
@@ -133,7 +134,7 @@ def draw_windows(
 
 
 def draw_steps(paths: list[Path], model: Path) -> Image.Image:
-    """A row of four steps for each picture."""
+    """Draws a row of four steps for each picture."""
     recognizer = Recognizer.load(model)
     session = open_scales(model)
     sheet = Image.new("RGB", (len(TITLES) * CELL[0], len(paths) * CELL[1] + 40), "white")
@@ -154,7 +155,7 @@ def draw_steps(paths: list[Path], model: Path) -> Image.Image:
             shown = ImageOps.contain(step.convert("RGB"), SHOWN)
             sheet.paste(shown, (column * CELL[0] + 10, row * CELL[1] + 45))
         text = reading.text.replace("\n", " / ") or f"no digit: {reading.reason}"
-        # The last step's picture is the last that was pasted: the text stands below it.
+        # `shown` is the picture of the last step; the text is below it.
         draw.text((column * CELL[0] + 10, row * CELL[1] + 50 + shown.height), text, "black", font)
     return sheet
 
@@ -162,7 +163,7 @@ def draw_steps(paths: list[Path], model: Path) -> Image.Image:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", nargs="+", type=Path)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="of a reader")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model of a reader")
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).with_name("images") / "steps.png"
     )

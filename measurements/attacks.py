@@ -1,16 +1,15 @@
-"""What one hostile request costs the service: time of a core, memory, and everybody's patience.
+"""Measures the cost of single hostile requests: CPU time, memory, and delay of other clients.
 
-Each request of the catalogue is sent once to a service with its default limits, while
-`/v2/health/live` is asked over and over by another client. Processor time and memory are those of
-all processes of the service, beyond what they took before; the slowest answer of the health route
-says how long others waited.
+The script sends each attack of the catalogue once to a service with its default limits. Meanwhile
+another client requests `/v2/health/live` repeatedly. CPU time and memory are those of all processes
+of the service, minus the values before the attack. The slowest answer of the health route is the
+delay of other clients.
 
-    python measurements/attacks.py            # all
-    python measurements/attacks.py tiff png   # those whose names hold one of these
+    python measurements/attacks.py            # all attacks
+    python measurements/attacks.py tiff png   # attacks with one of these words in their names
 
-The exit status is 1 where a request took more than 2 s of a core or 300 MB, let the health route
-wait for more than 200 ms, or got another status than it should. Needs `inkdigits[serve]`, and
-Linux.
+The exit status is 1 if a request took more than 2 s of CPU time or 300 MB, delayed the health route
+by more than 200 ms, or got an unexpected status. Needs `inkdigits[serve]` and Linux.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ from PIL import Image
 from inkdigits.recognition import Recognizer
 
 MAX_BYTES = 20_000_000
-MOST_CPU_S = 2.0
-MOST_MB = 300.0
-MOST_WAIT_S = 0.2
-PATIENCE_S = 60
+MAX_CPU_S = 2.0
+MAX_MB = 300.0
+MAX_WAIT_S = 0.2
+TIMEOUT_S = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -53,9 +52,9 @@ class Attack:
     """A hostile request.
 
     Attributes:
-        name: What it is.
-        statuses: That it may get; 0 is a connection that is closed without an answer.
-        build: Makes the bytes that are sent.
+        name: Name of the attack.
+        statuses: Expected statuses; 0 means that the connection is closed without an answer.
+        build: Builds the bytes of the request.
     """
 
     name: str
@@ -65,7 +64,18 @@ class Attack:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an attack cost; waiting is the slowest answer of the health route."""
+    """The cost of an attack.
+
+    Attributes:
+        name: Name of the attack.
+        n_bytes: Size of the request.
+        status: Status of the answer; 0 without an answer.
+        seconds: Time until the answer.
+        cpu_s: CPU time of the service.
+        mb: Additional memory of the service.
+        wait_ms: Slowest answer of the health route.
+        is_held: Whether all values are within their limits.
+    """
 
     name: str
     n_bytes: int
@@ -78,9 +88,9 @@ class Cost:
 
 
 def main() -> int:
-    """Attacks, prints, and says whether all was held."""
+    """Runs the attacks, prints their costs and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="parts of names; default: all")
+    parser.add_argument("names", nargs="*", help="words in names; default: all attacks")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     options = parser.parse_args()
     model = str(Recognizer.load().card.recipe["name"])
@@ -105,7 +115,7 @@ def main() -> int:
 
 
 def describe(cost: Cost) -> str:
-    """A row of the table."""
+    """Returns a row of the table."""
     return (
         f"{cost.name:48}{cost.n_bytes / 1e6:7.2f} MB  {cost.status:3}{cost.seconds:7.2f} s"
         f"{cost.cpu_s:7.2f} s CPU{cost.mb:6.0f} MB{cost.wait_ms:7.0f} ms"
@@ -114,17 +124,23 @@ def describe(cost: Cost) -> str:
 
 
 def wait_until_ready(port: int) -> None:
-    """Waits until the service has loaded its model and read a picture."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    """Waits until the service has loaded its model and reads a picture."""
+    deadline_s = time.monotonic() + TIMEOUT_S
     picture = encode(np.full((60, 60), 255, np.uint8), "PNG")
     while send(port, build_request("/v1/read", "image/png", picture)) != 200:
         if time.monotonic() > deadline_s:
-            raise SystemExit("the service does not become ready")
+            raise SystemExit(f"the service did not read a picture within {TIMEOUT_S} s")
         time.sleep(0.1)
 
 
 def measure(attack: Attack, port: int, process: int) -> Cost:
-    """Sends an attack, and watches."""
+    """Sends an attack and measures its cost.
+
+    Args:
+        attack: The attack.
+        port: Port of the service.
+        process: Process group of the service.
+    """
     request = attack.build()
     is_over = threading.Event()
     waits_s: list[float] = [0.0]
@@ -139,7 +155,7 @@ def measure(attack: Attack, port: int, process: int) -> Cost:
         watcher.start()
     status = send(port, request)
     seconds = time.monotonic() - started_s
-    time.sleep(0.3)  # what goes on after the answer counts, too
+    time.sleep(0.3)  # work after the answer counts too
     is_over.set()
     for watcher in watchers:
         watcher.join()
@@ -147,30 +163,30 @@ def measure(attack: Attack, port: int, process: int) -> Cost:
     mb = max(held) - before
     is_held = (
         status in attack.statuses
-        and cpu_s <= MOST_CPU_S
-        and mb <= MOST_MB
-        and max(waits_s) <= MOST_WAIT_S
+        and cpu_s <= MAX_CPU_S
+        and mb <= MAX_MB
+        and max(waits_s) <= MAX_WAIT_S
     )
     wait_ms = 1000 * max(waits_s)
     return Cost(attack.name, len(request), status, seconds, cpu_s, mb, wait_ms, is_held)
 
 
 def send(port: int, request: bytes) -> int:
-    """The status of the answer; 0 where there is none."""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)) as connection:
+    """Sends a request and returns the status of the answer; 0 without an answer."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)) as connection:
         with suppress(ConnectionError):
             connection.sendall(request)
-        said = b""
+        received = b""
         with suppress(ConnectionError, TimeoutError):
-            while b"\r\n" not in said and (part := connection.recv(65536)):
-                said += part
-    return int(said.split(b" ", 2)[1]) if said.startswith(b"HTTP/1.1 ") else 0
+            while b"\r\n" not in received and (part := connection.recv(65536)):
+                received += part
+    return int(received.split(b" ", 2)[1]) if received.startswith(b"HTTP/1.1 ") else 0
 
 
 def watch_health(port: int, is_over: threading.Event, waits_s: list[float]) -> None:
-    """Asks the health route until it is over."""
+    """Requests the health route repeatedly until the event is set."""
     while not is_over.wait(0.01):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         started_s = time.monotonic()
         with closing(connection), suppress(OSError):
             connection.request("GET", "/v2/health/live")
@@ -179,7 +195,7 @@ def watch_health(port: int, is_over: threading.Event, waits_s: list[float]) -> N
 
 
 def watch_memory(process: int, is_over: threading.Event, held: list[float]) -> None:
-    """Measures memory until it is over."""
+    """Measures memory repeatedly until the event is set."""
     while True:
         held.append(read_memory_mb(process))
         if is_over.wait(0.02):
@@ -187,7 +203,7 @@ def watch_memory(process: int, is_over: threading.Event, held: list[float]) -> N
 
 
 def list_processes(group: int) -> Iterator[Path]:
-    """The folders in /proc of a process group."""
+    """Yields the /proc folders of the processes in a group."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with suppress(OSError):
@@ -196,7 +212,7 @@ def list_processes(group: int) -> Iterator[Path]:
 
 
 def read_cpu_s(group: int) -> float:
-    """Processor time of all processes of a group, ended ones included."""
+    """Returns the CPU time of all processes in a group, including their ended children."""
     total = 0.0
     for folder in list_processes(group):
         with suppress(OSError):
@@ -206,7 +222,7 @@ def read_cpu_s(group: int) -> float:
 
 
 def read_memory_mb(group: int) -> float:
-    """Memory that all processes of a group hold, pages that they share in part."""
+    """Returns the memory of all processes in a group; shared pages count proportionally (PSS)."""
     total = 0
     for folder in list_processes(group):
         with suppress(OSError):
@@ -216,10 +232,10 @@ def read_memory_mb(group: int) -> float:
 
 
 def list_attacks(model: str) -> list[Attack]:
-    """The catalogue.
+    """Returns the catalogue of attacks.
 
     Args:
-        model: Name of the network for tiles.
+        model: Name of the tile network.
     """
     infer = f"/v2/models/{model}/infer"
 
@@ -367,19 +383,19 @@ def list_attacks(model: str) -> list[Attack]:
 
 
 def encode(pixels: np.ndarray, form: str, **options: object) -> bytes:
-    """The bytes of a picture's file."""
+    """Encodes a picture as a file of a format."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, form, **options)
     return file.getvalue()
 
 
 def repeat_segments(segment: bytes) -> bytes:
-    """A JPEG file of empty segments."""
+    """Builds a JPEG file of empty segments."""
     return b"\xff\xd8" + segment * ((MAX_BYTES - 100_000) // len(segment)) + b"\xff\xd9"
 
 
 def build_tiff(width: int, height: int, side: int) -> bytes:
-    """A TIFF file in whose table each tile has an entry."""
+    """Builds a TIFF file with one table entry for each tile."""
     n = (width // side) * (height // side)
     entries = [
         (256, 4, 1, width),
@@ -400,7 +416,7 @@ def build_tiff(width: int, height: int, side: int) -> bytes:
 
 
 def build_png(kind: bytes, n: int) -> bytes:
-    """A PNG file of empty chunks."""
+    """Builds a PNG file of empty chunks."""
 
     def chunk(kind: bytes, content: bytes = b"") -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + content))
@@ -412,7 +428,7 @@ def build_png(kind: bytes, n: int) -> bytes:
 
 
 def build_bmp(width: int, height: int) -> bytes:
-    """A BMP file in which every run is of one pixel."""
+    """Builds a run-length encoded BMP file in which every run is one pixel."""
     runs = b"\1\1" * width + b"\0\0"
     body = runs * height + b"\0\1"
     offset = 14 + 40 + 4 * 256
@@ -425,32 +441,32 @@ def build_bmp(width: int, height: int) -> bytes:
 
 
 def build_progressive() -> bytes:
-    """A photograph of many pixels whose file is as large as is taken."""
+    """Builds a progressive JPEG of many pixels, close to the size limit of the service."""
     return encode(draw_noise(19_000_000, 12), "JPEG", progressive=True, quality=80)
 
 
 def blank(n_pixels: int) -> np.ndarray:
-    """White paper."""
+    """Returns a white picture."""
     side = int(n_pixels**0.5)
     return np.full((side, side), 255, np.uint8)
 
 
 def draw_noise(n_pixels: int, deviation: float = 60, width: int | None = None) -> np.ndarray:
-    """Grain on grey paper."""
+    """Draws grain on grey paper."""
     width = width or int(n_pixels**0.5)
     noise = np.random.default_rng(0).normal(0, deviation, (n_pixels // width, width))
     return np.clip(200 + noise, 0, 255).astype(np.uint8)
 
 
 def draw_transparent() -> np.ndarray:
-    """Red ink on glass."""
+    """Draws red lines on a transparent background."""
     picture = np.zeros((4400, 4500, 4), np.uint8)
     picture[100:-100:40, :, 0] = picture[100:-100:40, :, 3] = 255
     return picture
 
 
 def draw_strokes() -> np.ndarray:
-    """Strokes that touch each other in long chains."""
+    """Draws strokes that touch each other in long chains."""
     picture = np.full((1200, 1600), 255, np.uint8)
     chance = random.Random(0)
     for top in range(20, 1180, 40):
@@ -463,14 +479,14 @@ def draw_strokes() -> np.ndarray:
 
 
 def draw_hatching() -> np.ndarray:
-    """Lines across lines."""
+    """Draws a grid of lines."""
     picture = np.full((1500, 1500), 255, np.uint8)
     picture[::12] = picture[:, ::12] = 0
     return picture
 
 
 def draw_digits() -> np.ndarray:
-    """A page of small digits in rows."""
+    """Draws a page of small digits in rows."""
     picture = np.full((1400, 1400), 255, np.uint8)
     for top in range(30, 1400, 32):
         cv2.putText(picture, "1234567890" * 9, (4, top), cv2.FONT_HERSHEY_SIMPLEX, 0.75, 0, 2)

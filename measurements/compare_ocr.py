@@ -1,24 +1,23 @@
-"""Reads folders of labelled pictures with inkdigits, rapidocr and Tesseract, side by side.
+"""Compares inkdigits, rapidocr and Tesseract on folders of labelled pictures.
 
-Each engine reads every picture, one after the other and warm: exact readings, digit error rate
-(edit distance over the digits written; Levenshtein, 1966) and the median of the seconds from a file
-to its text, for each kind of picture in each folder. `--json` names every picture with what each
-engine read. Every engine uses the cores that it likes: `taskset -c 0` before the command holds all
-of them to one.
+Each engine reads all pictures one after the other, after a warm-up. For each kind of picture in
+each folder the script reports exact readings, the digit error rate (edit distance divided by the
+number of digits; Levenshtein, 1966) and the median time from a file to its text. `--json` also
+lists every picture with the reading of each engine. The engines may use all cores; start the
+command with `taskset -c 0` to limit all of them to one core.
 
-A general OCR package also reads letters and signs: of its text in reading order the digits 0 to 9
-count, the rest is ignored. In folders given by `--one`, whose pictures hold one digit and pieces of
-its neighbours, the digit nearest to the middle counts. Where it matters the peers have the settings
-that serve them best here:
+A general OCR package also reads letters and signs. Only the digits 0 to 9 of its text count, in
+reading order. Pictures in folders given by `--one` show one digit and pieces of its neighbours;
+only the digit nearest to the middle counts. The peers use the settings that suit them best here:
 
-- rapidocr (PP-OCRv6, in an environment of its own that `make ocr` makes): "rapidocr" reads with the
+- rapidocr (PP-OCRv6, in its own environment, which `make ocr` creates): "rapidocr" uses the
   settings "tuned" of `read_rapidocr.py`, "rapidocr-enlarged" enlarges small pictures first. Both
-  take a picture of one digit whole for a line of text: of 40, 26 were exact so, and 17 where its
-  text detector looked for the text. "rapidocr-line" takes every picture for a line of text,
-  "rapidocr-default" reads as it is installed.
-- Tesseract (the system's program, `apt install tesseract-ocr`): digits alone, sparse text (page
-  segmentation mode 11) or one character (10). It starts anew for each picture; the time that it
-  takes for a blank one is subtracted, as the others are started once.
+  treat a picture of one digit as one line of text: 26 of 40 were exact this way, and 17 with its
+  text detector. "rapidocr-line" treats every picture as one line of text, "rapidocr-default" uses
+  the default settings.
+- Tesseract (the system's program, `apt install tesseract-ocr`): digits only, with page segmentation
+  mode 11 (sparse text) or 10 (one character). It starts again for each picture. The other engines
+  start only once, so the time for a blank picture is subtracted.
 
     python measurements/compare_ocr.py my-pictures --one my-digits
     python measurements/compare_ocr.py my-pictures --engines inkdigits rapidocr rapidocr-line --json
@@ -49,6 +48,7 @@ from inkdigits.data import LabelledPicture, load_labelled_pictures
 from inkdigits.errors import PictureError
 from inkdigits.evaluation.mistakes import count_edits
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+from inkdigits.text_tables import format_columns
 
 ENGINES = (
     *("inkdigits", "rapidocr", "rapidocr-enlarged", "rapidocr-line", "rapidocr-default"),
@@ -56,18 +56,18 @@ ENGINES = (
 )
 USUAL = ("inkdigits", "rapidocr", "tesseract")
 WORKER = Path(__file__).with_name("read_rapidocr.py")
-N_WARM_UP = 3  # readings that are not counted: the first ones load models and fill caches
-N_BLANK = 5  # starts of Tesseract that its starting time is the median of
+N_WARM_UP = 3  # readings that are not counted, because the first ones load models and fill caches
+N_BLANK = 5  # blank pictures for Tesseract; its start-up time is their median
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one engine made of one picture.
+    """The result of one engine on one picture.
 
     Attributes:
-        text: The digits read; "" where there was none.
-        seconds: From the file to the text; None where it was not read.
-        error: Why it was not.
+        text: The digits read; "" if there were none.
+        seconds: Time from the file to the text; None if the picture was not read.
+        error: Why the picture was not read; None if it was read.
     """
 
     text: str
@@ -77,12 +77,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Engine:
-    """One of those that are compared.
+    """An engine of the comparison.
 
     Attributes:
         name: One of `ENGINES`.
-        version: Of its package or program.
-        read: Reads a picture; the flag says that one digit is expected.
+        version: Version of its package or program.
+        read: Reads a picture; the flag tells whether one digit is expected.
     """
 
     name: str
@@ -91,11 +91,11 @@ class Engine:
 
 
 class EngineMissingError(Exception):
-    """An engine is not installed here."""
+    """An engine is not installed."""
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the comparison and prints its result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="labelled pictures")
     parser.add_argument(
@@ -104,22 +104,22 @@ def main() -> None:
         default=[],
         type=Path,
         metavar="DIR",
-        help="labelled pictures of one digit each, of which the middle one counts",
+        help="labelled pictures of one digit each; only the digit nearest to the middle counts",
     )
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=USUAL, metavar="NAME")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="of inkdigits")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model of inkdigits")
     parser.add_argument(
         "--ocr", type=Path, default=Path("build/ocr"), metavar="DIR", help="rapidocr's environment"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="only N of each folder, spread out")
+    parser.add_argument("--limit", type=int, metavar="N", help="read only N of each folder")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     options = parser.parse_args()
     sets = {folder.name: (folder, False) for folder in options.folders}
     sets |= {folder.name: (folder, True) for folder in options.one}
     if not sets:
-        parser.error("no folder given: name at least one with labelled pictures")
+        parser.error("no folder given: expected at least one folder of labelled pictures")
     if len(sets) < len(options.folders) + len(options.one):
-        parser.error("two folders of the same name: their figures could not be told apart")
+        parser.error("two folders have the same name: expected a different name for each")
     rows: list[dict[str, Any]] = []
     versions: dict[str, str] = {}
     pictures = {
@@ -131,14 +131,14 @@ def main() -> None:
             try:
                 engine = open_engine(name, options.model, options.ocr, stack)
             except EngineMissingError as error:
-                print(f"{name} is left out: {error}", file=sys.stderr)
+                print(f"{name} is skipped: {error}", file=sys.stderr)
                 continue
             versions[name] = engine.version
             for place, (chosen, one) in pictures.items():
                 print(f"{name} reads {len(chosen)} pictures of {place}", file=sys.stderr)
                 rows += compare(engine, place, chosen, one)
     if not versions:
-        sys.exit("none of the engines is installed here")
+        sys.exit(f"none of the engines {', '.join(options.engines)} is installed")
     scores = score(rows)
     if options.json:
         n_cores = len(os.sched_getaffinity(0))
@@ -149,17 +149,17 @@ def main() -> None:
 
 
 def thin_out(pictures: list[LabelledPicture], limit: int | None) -> list[LabelledPicture]:
-    """At most so many of them, evenly spread: manifests are sorted by source."""
+    """Returns at most `limit` pictures, evenly spaced, because manifests are sorted by source."""
     if limit is None or limit >= len(pictures):
         return pictures
     return [pictures[number * len(pictures) // limit] for number in range(limit)]
 
 
 def open_engine(name: str, model: Path, environment: Path, stack: ExitStack) -> Engine:
-    """Starts an engine, which the stack ends.
+    """Starts an engine; closing the stack stops it.
 
     Raises:
-        EngineMissingError: It is not installed here.
+        EngineMissingError: The engine is not installed.
     """
     if name == "inkdigits":
         recognizer = Recognizer.load(model)
@@ -170,7 +170,7 @@ def open_engine(name: str, model: Path, environment: Path, stack: ExitStack) -> 
 
 
 def read_own(recognizer: Recognizer, path: Path, one_digit: bool) -> Answer:
-    """Reads with inkdigits; a digit that is too uncertain stays a "?" in the text."""
+    """Reads a picture with inkdigits; an uncertain digit is a "?" in the text."""
     start = time.perf_counter()
     try:
         reading = recognizer.read(path, one_digit=one_digit)
@@ -181,19 +181,19 @@ def read_own(recognizer: Recognizer, path: Path, one_digit: bool) -> Answer:
 
 @contextmanager
 def run_rapidocr(name: str, environment: Path) -> Iterator[Engine]:
-    """Runs rapidocr in its own environment, as long as the block lasts.
+    """Runs rapidocr in its own environment until the block ends.
 
     Raises:
-        EngineMissingError: It is not installed there.
+        EngineMissingError: rapidocr is not installed in the environment.
     """
     settings = {"rapidocr-default": "default", "rapidocr-enlarged": "enlarged"}.get(name, "tuned")
     python = environment / "bin" / "python"
     if not python.is_file():
-        raise EngineMissingError(f"no {python}; make the environment with 'make ocr'")
+        raise EngineMissingError(f"no Python at {python}; create the environment: make ocr")
     program = "from importlib.metadata import version; print(version('rapidocr'))"
     found = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
     if found.returncode:
-        raise EngineMissingError(f"{environment} holds no rapidocr; make it anew with 'make ocr'")
+        raise EngineMissingError(f"no rapidocr in {environment}; create it again: make ocr")
     with subprocess.Popen(
         [python, str(WORKER), settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as worker:
@@ -207,17 +207,17 @@ def run_rapidocr(name: str, environment: Path) -> Iterator[Engine]:
             worker.stdin.flush()
             line = worker.stdout.readline()
             if not line:
-                raise RuntimeError(f"rapidocr has ended with status {worker.wait()} at {path}")
+                raise RuntimeError(f"rapidocr ended with status {worker.wait()} at {path}")
             return take_digits(json.loads(line), one_digit)
 
         yield Engine(name, found.stdout.strip(), read)
 
 
 def take_digits(answer: dict[str, Any], one_digit: bool) -> Answer:
-    """The digits of what a general OCR package read: all of them, or the one in the middle.
+    """Extracts all digits, or only the middle one, from the result of a general OCR package.
 
     Args:
-        answer: As `read_rapidocr.py` prints it.
+        answer: An output line of `read_rapidocr.py`.
         one_digit: Whether one digit is expected.
     """
     if "error" in answer:
@@ -227,7 +227,7 @@ def take_digits(answer: dict[str, Any], one_digit: bool) -> Answer:
     digits = [character for character in answer["characters"] if keep_digits(character["text"])]
     if not digits:
         return Answer("", answer["seconds"])
-    if digits[0]["box"] is None:  # one line over the whole picture
+    if digits[0]["box"] is None:  # the whole picture was read as one line
         return Answer(digits[len(digits) // 2]["text"], answer["seconds"])
     width, height = answer["size"]
 
@@ -239,41 +239,41 @@ def take_digits(answer: dict[str, Any], one_digit: bool) -> Answer:
 
 
 def keep_digits(text: str) -> str:
-    """The digits 0 to 9 of a text, in their order."""
+    """Returns the digits 0 to 9 of a text in their order."""
     return re.sub("[^0-9]", "", text)
 
 
 def open_tesseract(program: str | None) -> Engine:
-    """Finds out how long Tesseract takes to start.
+    """Opens Tesseract and measures its start-up time.
 
     Args:
-        program: Its path; None where it is not installed.
+        program: Path of the program; None if it is not installed.
 
     Raises:
-        EngineMissingError: It is not installed here.
+        EngineMissingError: Tesseract is not installed.
     """
     if program is None:
         raise EngineMissingError(
-            "no program 'tesseract'; install it, such as by 'apt install tesseract-ocr'"
+            "no program 'tesseract'; install it, for example: apt install tesseract-ocr"
         )
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     with tempfile.TemporaryDirectory() as folder:
         blank = Path(folder) / "blank.png"
         Image.new("L", (64, 64), 255).save(blank)
         runs = [run_tesseract(program, blank, False).seconds for _ in range(N_BLANK)]
-    starting = statistics.median(seconds for seconds in runs if seconds is not None)
+    start_up_s = statistics.median(seconds for seconds in runs if seconds is not None)
 
     def read(path: Path, one_digit: bool) -> Answer:
         answer = run_tesseract(program, path, one_digit)
         if answer.seconds is None:
             return answer
-        return Answer(answer.text, max(0.0, answer.seconds - starting))
+        return Answer(answer.text, max(0.0, answer.seconds - start_up_s))
 
     return Engine("tesseract", version.stdout.split()[1], read)
 
 
 def run_tesseract(program: str, path: Path, one_digit: bool) -> Answer:
-    """One run of Tesseract, its start included."""
+    """Runs Tesseract once; the time includes its start-up."""
     mode = "10" if one_digit else "11"
     options = ["--psm", mode, "-c", "tessedit_char_whitelist=0123456789"]
     start = time.perf_counter()
@@ -290,10 +290,10 @@ def run_tesseract(program: str, path: Path, one_digit: bool) -> Answer:
 def compare(
     engine: Engine, place: str, pictures: Sequence[LabelledPicture], one_digit: bool
 ) -> list[dict[str, Any]]:
-    """Lets an engine read the pictures of a folder, one after the other.
+    """Reads the pictures of a folder one after the other with an engine.
 
     Returns:
-        For each picture its folder's name, file, kind, label, and what the engine made of it.
+        One row for each picture: name of the folder, file, kind, label, and the engine's answer.
     """
     for picture in pictures[:N_WARM_UP]:
         engine.read(picture.path, one_digit)
@@ -311,7 +311,7 @@ def compare(
 
 
 def score(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Figures for each kind of each folder and for each folder as a whole, by engine."""
+    """Computes the scores of each engine, for each kind in each folder and for whole folders."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
         for kind in (row["kind"], "all"):
@@ -340,22 +340,25 @@ def score(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def print_table(scores: Sequence[dict[str, Any]], versions: dict[str, str]) -> None:
-    """One line for each kind of each folder, three columns for each engine."""
-    titles = [f"{engine} {version}" for engine, version in versions.items()]
-    print(f"{'':46}" + "".join(f"{title:>32}" for title in titles))
-    columns = f"{'exact':>12}{'digit errors':>13}{'s':>7}"
-    print(f"{'set':20}{'kind':18}{'pictures':>8}" + columns * len(titles))
+    """Prints one line for each kind of each folder, with three columns for each engine."""
+    header = ["set", "kind", "pictures"]
+    for engine, version in versions.items():
+        header += [f"{engine} {version}: exact", "digit errors", "s"]
+    rows = [header]
     found = {(row["set"], row["kind"], row["engine"]): row for row in scores}
     groups = sorted({key[:2] for key in found}, key=lambda key: (key[0], key[1] == "all", key[1]))
     for place, kind in groups:
         cells = [found[place, kind, engine] for engine in versions]
-        line = f"{place[:19]:20}{kind[:17]:18}{cells[0]['pictures']:8}"
+        row = [place, kind, str(cells[0]["pictures"])]
         for cell in cells:
             rate, seconds = cell["digit_error_rate"], cell["median_seconds"]
-            line += f"{cell['exact_share']:12.1%}"
-            line += f"{'–':>13}" if rate is None else f"{rate:13.1%}"
-            line += f"{'–':>7}" if seconds is None else f"{seconds:7.3f}"
-        print(line)
+            row += [
+                f"{cell['exact_share']:.1%}",
+                "–" if rate is None else f"{rate:.1%}",
+                "–" if seconds is None else f"{seconds:.3f}",
+            ]
+        rows.append(row)
+    print("\n".join(format_columns(rows, "<<>" + ">>>" * len(versions))))
     for cell in scores:
         if cell["kind"] == "all" and cell["failed"]:
             print(f"{cell['engine']} could not open {cell['failed']} pictures of {cell['set']}")

@@ -1,8 +1,9 @@
-"""How the accuracy on MNIST's 10,000 test digits grows with the networks that are averaged.
+"""Measures how the accuracy on MNIST's 10,000 test digits grows with the size of an ensemble.
 
-For each number of networks, the mean over all choices of so many of the runs named: of the accuracy
-of their mean probabilities, of the same where each network takes the mean over nine shifts, and of
-the digits that every network of a choice misreads without shifts, which no mean is likely to mend.
+For each number of networks, the script averages over all subsets of that size of the given runs. It
+reports the accuracy of the mean probabilities, the same accuracy if each network averages over nine
+shifts, and the number of digits that all networks of a subset misread without shifts. An ensemble
+can hardly correct those digits.
 
     python measurements/ensemble_sizes.py runs/best runs/best-2 runs/small
     python measurements/ensemble_sizes.py runs/best runs/best-2 runs/small --json
@@ -20,10 +21,11 @@ import numpy as np
 from inkdigits.data import LabelledImages, fetch_mnist
 from inkdigits.recognition import Recognizer, add_shifts, combine
 from inkdigits.recognition.calibration import keep_digits
+from inkdigits.text_tables import format_columns
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the measurement and prints its result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -33,30 +35,35 @@ def main() -> None:
         result = {"models": [str(model) for model in options.models], "rows": rows}
         print(json.dumps(result, indent=2))
         return
-    print(f"{'networks':>8}{'choices':>9}{'accuracy':>10}{'with shifts':>13}{'misread by all':>16}")
-    for row in rows:
-        print(
-            f"{row['networks']:8}{row['choices']:9}{row['accuracy']:10.3%}"
-            f"{row['accuracy_with_shifts']:13.3%}{row['misread_by_all']:16.1f}"
-        )
+    header = ["networks", "subsets", "accuracy", "with shifts", "misread by all"]
+    cells = [
+        [
+            *(f"{row[name]:.0f}" for name in ("networks", "choices")),
+            *(f"{row[name]:.3%}" for name in ("accuracy", "accuracy_with_shifts")),
+            f"{row['misread_by_all']:.1f}",
+        ]
+        for row in rows
+    ]
+    print("\n".join(format_columns([header, *cells], ">>>>>")))
 
 
 def measure(members: list[Recognizer], digits: LabelledImages) -> list[dict[str, float]]:
-    """Averages every choice of the networks.
+    """Measures every subset of the networks.
 
     Args:
-        members: At least one.
-        digits: What they read.
+        members: The networks, at least one.
+        digits: Labelled digits.
 
     Returns:
-        For each number of networks the number of choices, and the mean over these of the accuracy,
-        of that with shifts, and of the number of digits that all networks misread without them.
+        One row for each number of networks: the number of subsets, and the means over the subsets
+        of the accuracy, of the accuracy with shifts, and of the number of digits that all networks
+        misread without shifts.
     """
-    judgements = np.array(
+    predictions = np.array(
         [
             [
-                keep_digits(combine([judge]).network(digits.images))
-                for judge in (member, add_shifts(member))
+                keep_digits(combine([network]).network(digits.images))
+                for network in (member, add_shifts(member))
             ]
             for member in members
         ]
@@ -64,7 +71,7 @@ def measure(members: list[Recognizer], digits: LabelledImages) -> list[dict[str,
     rows = []
     for n in range(1, len(members) + 1):
         found = []
-        for choice in itertools.combinations(judgements, n):
+        for choice in itertools.combinations(predictions, n):
             right = np.mean(choice, axis=0, dtype=np.float64).argmax(axis=2) == digits.labels
             misread = np.array([plain.argmax(axis=1) != digits.labels for plain, _ in choice])
             found.append([*right.mean(axis=1), misread.all(axis=0).sum()])

@@ -1,21 +1,21 @@
-"""How many requests the service answers, and how soon, beside two others with the same model.
+"""Measures throughput and latency of the service and of two peers with the same model.
 
-The others are plain routes of FastAPI, as one writes them, which ask the recognizer once for each
-request, and LitServe, which batches tiles. All three get the same tiles, one in a request, as JSON
-with its 784 numbers, and the same photograph of about 200 kB as raw bytes. Peers take turns within
-each round, and whose turn it is not is stopped. Clients keep their connections and send the next
-request once the last is answered. Every answer is compared with what the recognizer reads itself.
+The peers are a simple FastAPI service, which calls the recognizer once per request, and LitServe,
+which batches tiles. All three get the same requests: single tiles as JSON with 784 numbers, and a
+photograph of about 200 kB as raw bytes. Within each round the peers take turns; the others are
+stopped meanwhile. Clients keep their connections open and send the next request when the last one
+is answered. Every answer is compared with the recognizer's own result.
 
-The clients share the cores with what they measure: `client ms` is the processor time that they take
-for a request, `CPU ms` that of the peer, all its processes together. Below the table stands where
-the time of a photograph goes, which is measured in this process before the load.
+The clients share the cores with the peers. `client ms` is the clients' CPU time per request, `CPU
+ms` that of all processes of the peer. The line below the table shows the CPU time of the steps of
+reading a photograph, measured in this process before the load.
 
-    python measurements/load.py                      # ours and the plain routes
+    python measurements/load.py                      # ours and the FastAPI service
     pip install --target litserve --no-deps litserve==0.2.19
     python measurements/load.py --litserve litserve  # all three
-    python measurements/load.py --slice              # half a minute, to see that it works
+    python measurements/load.py --slice              # a short test run of half a minute
 
-The exit status is 1 where an answer was wrong or missing. Needs `inkdigits[serve]`, and Linux.
+The exit status is 1 if an answer was wrong or missing. Needs `inkdigits[serve]` and Linux.
 """
 
 from __future__ import annotations
@@ -49,20 +49,21 @@ from PIL import Image
 from inkdigits.data import fetch_mnist
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.decoding import decode_picture
+from inkdigits.text_tables import format_columns
 
 KINDS = ("tile", "photograph")
 ROUNDS = 3
 TILES = 64
 PHOTOGRAPH = Path(__file__).parents[1] / "samples" / "1984-on-ruled-paper.jpg"
 PHOTOGRAPH_BYTES = 200_000
-STARTED_WITHIN_S = 60
-ANSWERED_WITHIN_S = 60
+START_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, whole as it goes over the wire, and the text that its answer must give."""
+    """The bytes of a request, and the text that its answer must contain."""
 
     request: bytes
     expected: str
@@ -70,7 +71,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Round:
-    """What some clients saw in some seconds; times in milliseconds, processor time per request."""
+    """The result of one round: latencies in milliseconds, CPU times per request."""
 
     requests: int
     requests_per_s: float
@@ -82,11 +83,11 @@ class Round:
 
 
 def main() -> int:
-    """Measures and prints."""
+    """Runs the measurement, prints its result and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64], metavar="N")
-    parser.add_argument("--seconds", type=float, default=4, help="of each round; default: 4")
-    parser.add_argument("--litserve", type=Path, metavar="DIR", help="where pip put LitServe")
+    parser.add_argument("--seconds", type=float, default=4, help="length of a round; default: 4")
+    parser.add_argument("--litserve", type=Path, metavar="DIR", help="folder of LitServe")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     parser.add_argument("--slice", action="store_true", help="1 and 4 clients, one short round")
     options = parser.parse_args()
@@ -97,10 +98,10 @@ def main() -> int:
     if options.litserve is not None and (options.litserve / "litserve").is_dir():
         names.append("litserve")
     else:
-        where = options.litserve or "a folder given with --litserve"
+        where = "no --litserve given" if options.litserve is None else f"not in {options.litserve}"
         print(
-            f"LitServe is left out: it is not in {where}; the top of {Path(__file__).name} says "
-            "how to put it there",
+            f"LitServe is skipped: {where}; see the top of {Path(__file__).name} for how to "
+            "install it",
             file=sys.stderr,
         )
     recognizer = Recognizer.load()
@@ -127,24 +128,25 @@ def main() -> int:
 
 
 def tabulate(result: dict[str, Any]) -> str:
-    """The result as a table of text."""
-    lines = [
-        ", ".join(f"{name} {value}" for name, value in result["machine"].items()),
-        f"{'':12}{'clients':>8}  {'':10}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}"
-        f"{'client ms':>11}{'errors':>8}",
-    ]
-    lines += [
-        f"{row['what']:12}{row['clients']:8}  {row['peer']:10}{row['requests_per_s']:11.1f}"
-        f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['cpu_ms']:9.2f}{row['client_cpu_ms']:11.2f}"
-        f"{row['errors']:8}"
+    """Returns the result as a text table."""
+    machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
+    head = ("", "clients", "", "requests/s", "p50 ms", "p99 ms", "CPU ms", "client ms", "errors")
+    rows = [
+        [
+            *(row["what"], str(row["clients"]), row["peer"]),
+            *(f"{row[name]:.1f}" for name in ("requests_per_s", "p50_ms", "p99_ms")),
+            *(f"{row[name]:.2f}" for name in ("cpu_ms", "client_cpu_ms")),
+            str(row["errors"]),
+        ]
         for row in result["rows"]
     ]
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in result["photograph_ms"].items())
-    return "\n".join([*lines, f"processor ms of one photograph: {stages}"])
+    table = format_columns([head, *rows], "<><>>>>>>")
+    return "\n".join([machine, *table, f"CPU ms of one photograph: {stages}"])
 
 
 def describe_machine(litserve: Path | None) -> dict[str, Any]:
-    """Cores and versions."""
+    """Returns the number of cores and the versions of the packages."""
     found = {
         distribution.name.lower(): distribution.version
         for distribution in distributions(path=[*([str(litserve)] if litserve else []), *sys.path])
@@ -164,14 +166,17 @@ def measure(
     seconds: float,
     rounds: int,
 ) -> list[dict[str, Any]]:
-    """Medians over rounds in which each peer has its turn.
+    """Measures all peers in turn and returns the medians over the rounds.
 
     Args:
-        peers: By name the port and the process group.
-        exchanges: By kind and peer.
-        clients: How many at once.
-        seconds: Of each round.
-        rounds: That count; one more warms up.
+        peers: Port and process group by name.
+        exchanges: Requests by kind and peer.
+        clients: Numbers of simultaneous clients.
+        seconds: Length of a round.
+        rounds: Number of counted rounds; one more round is a warm-up.
+
+    Returns:
+        One row for each kind, number of clients and peer.
     """
     seen: dict[tuple[str, int, str], list[Round]] = {}
     for _, group in peers.values():
@@ -202,7 +207,7 @@ def measure(
 def load(
     peer: tuple[int, int], exchanges: Sequence[Exchange], n_clients: int, seconds: float, name: str
 ) -> Round:
-    """Lets clients ask one request after the other for so long."""
+    """Runs one round: clients send one request after the other for some seconds."""
     port, group = peer
     cpu_s, client_cpu_s, started_s = read_cpu_s(group), time.process_time(), time.perf_counter()
     clients = uvloop.run(_ask(port, exchanges, n_clients, seconds))
@@ -210,7 +215,7 @@ def load(
     client_cpu_s, cpu_s = time.process_time() - client_cpu_s, read_cpu_s(group) - cpu_s
     answers = [answer for client in clients for answer in client.answers]
     if not answers:
-        raise SystemExit(f"{name} answered nothing: {n_clients} clients in {seconds:g} s")
+        raise SystemExit(f"{name} gave no answer to {n_clients} clients within {seconds:g} s")
     p50, p99 = np.quantile([latency_ms for _, _, latency_ms in answers], [0.5, 0.99])
     errors = sum(client.errors for client in clients)
     errors += sum(find_text(body, name) != exchange.expected for exchange, body, _ in answers)
@@ -236,7 +241,7 @@ async def _ask(
         join = functools.partial(_Client, exchanges, first, end_s, loop.create_future())
         _, client = await loop.create_connection(join, "127.0.0.1", port)
         clients.append(client)
-    await asyncio.wait([client.ended for client in clients], timeout=seconds + ANSWERED_WITHIN_S)
+    await asyncio.wait([client.ended for client in clients], timeout=seconds + ANSWER_TIMEOUT_S)
     for client in clients:
         client.leave()
     await asyncio.gather(*(client.ended for client in clients))
@@ -244,12 +249,12 @@ async def _ask(
 
 
 class _Client(asyncio.Protocol):
-    """One connection, on which one request follows the other; no more work than that needs.
+    """One connection that sends one request after the other, with little CPU time.
 
     Attributes:
-        answers: Of each answer of status 200 the exchange, the body, and the milliseconds it took.
-        errors: Other answers, and requests without any.
-        ended: Set once the connection is closed.
+        answers: Exchange, body and latency in milliseconds of each answer with status 200.
+        errors: Number of other answers and of requests without an answer.
+        ended: Is done when the connection is closed.
     """
 
     def __init__(
@@ -310,11 +315,11 @@ class _Client(asyncio.Protocol):
 
 
 def read_cpu_s(group: int) -> float:
-    """Processor time that the processes of a group have taken so far, in seconds."""
+    """Returns the CPU time of the running processes in a group, in seconds."""
     ticks = 0
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name of the command, in brackets, may hold anything.
+            # The command name, in parentheses, may contain any character.
             fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             if int(fields[2]) == group:
                 ticks += int(fields[11]) + int(fields[12])
@@ -322,7 +327,7 @@ def read_cpu_s(group: int) -> float:
 
 
 def measure_stages(recognizer: Recognizer, repeats: int = 10) -> dict[str, float]:
-    """Median processor time in milliseconds of each thing that is done to the photograph."""
+    """Returns the median CPU time in milliseconds of decoding and of reading the photograph."""
     photograph = draw_photograph()
     rows = []
     for _ in range(repeats):
@@ -338,7 +343,7 @@ def measure_stages(recognizer: Recognizer, repeats: int = 10) -> dict[str, float
 
 
 def draw_exchanges(kind: str, peer: str, recognizer: Recognizer) -> list[Exchange]:
-    """Requests to a peer: some tiles, or one photograph."""
+    """Builds the requests to a peer: some tiles, or one photograph."""
     if kind == "photograph":
         path = "/v1/read" if peer == "inkdigits" else "/photograph"
         photograph = draw_photograph()
@@ -360,7 +365,7 @@ def draw_exchanges(kind: str, peer: str, recognizer: Recognizer) -> list[Exchang
 
 
 def draw_photograph() -> bytes:
-    """A sample as a JPEG file of at least 200 kB, the smallest that enlarging by tenths gives."""
+    """Enlarges a sample picture in steps of a tenth until its JPEG file has at least 200 kB."""
     with Image.open(PHOTOGRAPH) as picture:
         for tenths in range(10, 60):
             file = io.BytesIO()
@@ -372,7 +377,7 @@ def draw_photograph() -> bytes:
 
 
 def build_request(path: str, content_type: str, body: bytes) -> bytes:
-    """A whole HTTP/1.1 request."""
+    """Builds an HTTP/1.1 request with head and body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -381,7 +386,7 @@ def build_request(path: str, content_type: str, body: bytes) -> bytes:
 
 
 def find_text(body: bytes, peer: str) -> str | None:
-    """What an answer reads; None where it is no answer."""
+    """Returns the text of an answer; None if the body is not a valid answer."""
     try:
         answer = orjson.loads(body)
         if peer != "inkdigits":
@@ -395,7 +400,16 @@ def find_text(body: bytes, peer: str) -> str | None:
 
 @contextlib.contextmanager
 def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, int]]:
-    """A peer as processes, with more options: its port and its process group."""
+    """Runs a peer in its own process group until the block ends.
+
+    Args:
+        name: `inkdigits`, `plain` or `litserve`.
+        litserve: Folder of LitServe.
+        more: Further command-line arguments.
+
+    Yields:
+        The port and the process group.
+    """
     command = [sys.executable, str(Path(__file__).with_name(f"load_{name}.py"))]
     if name == "inkdigits":
         command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", "0"]
@@ -405,7 +419,7 @@ def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, i
             port = probe.getsockname()[1]
         more = (str(port), *more)
     environment = dict(os.environ)
-    environment.pop("INKDIGITS_API_KEY", None)  # ours would ask for it
+    environment.pop("INKDIGITS_API_KEY", None)  # with a key, our service would require it
     if name == "litserve" and litserve is not None:
         environment["PYTHONPATH"] = str(litserve.resolve())
     with subprocess.Popen(
@@ -421,7 +435,9 @@ def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, i
                 said = process.stdout.readline()
                 address = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
                 if address is None:
-                    raise SystemExit(f"{name} did not start: try {' '.join([*command, *more])}")
+                    raise SystemExit(
+                        f"{name} did not start; run it by hand: {' '.join([*command, *more])}"
+                    )
                 port = int(address[1])
             yield port, process.pid
         finally:
@@ -434,15 +450,15 @@ def start(name: str, litserve: Path | None, *more: str) -> Iterator[tuple[int, i
 
 
 def await_answer(port: int, exchange: Exchange, name: str) -> None:
-    """Waits until a peer answers rightly: until it listens and has loaded the model."""
-    deadline_s = time.monotonic() + STARTED_WITHIN_S
+    """Waits until a peer has loaded the model and gives a right answer."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         with contextlib.suppress(OSError):
             (client,) = uvloop.run(_ask(port, [exchange], 1, 0.01))
             if any(find_text(body, name) == exchange.expected for _, body, _ in client.answers):
                 return
         if time.monotonic() > deadline_s:
-            raise SystemExit(f"{name} does not answer rightly after {STARTED_WITHIN_S} s")
+            raise SystemExit(f"{name} gave no right answer within {START_TIMEOUT_S} s")
         time.sleep(0.1)
 
 

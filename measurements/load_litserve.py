@@ -1,6 +1,6 @@
-"""The same model in LitServe, which batches tiles: what `load.py` compares ours with.
+"""The same model served by LitServe, which batches tiles: a peer in `load.py`.
 
-A worker of its own for each of two cores; batches of up to 64 tiles that came within 2 ms.
+It has one worker for each of two cores. A batch has up to 64 tiles that arrived within 2 ms.
 """
 
 import sys
@@ -15,30 +15,30 @@ from inkdigits.recognition import Recognizer
 
 
 class Tiles(litserve.LitAPI):
-    """Judges tiles."""
+    """Classifies tiles."""
 
     def setup(self, device: str) -> None:
         """Loads the model, once for each worker."""
         self.recognizer = Recognizer.load()
 
     def decode_request(self, request: dict[str, Any]) -> NDArray[np.uint8]:
-        """One tile."""
+        """Decodes one tile."""
         return np.array(request["tile"], np.uint8).reshape(28, 28)
 
     def batch(self, inputs: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Several tiles."""
+        """Stacks several tiles."""
         return np.stack(inputs)
 
     def predict(self, x: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The ten probabilities of each."""
+        """Returns the ten probabilities of each tile."""
         return self.recognizer.classify(x)
 
     def unbatch(self, output: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Those of one tile."""
+        """Splits the probabilities by tile."""
         return list(output)
 
     def encode_response(self, output: NDArray[np.float32]) -> dict[str, Any]:
-        """The answer."""
+        """Returns the answer for one tile."""
         return {"text": str(output.argmax()), "probabilities": output.tolist()}
 
 
@@ -50,11 +50,11 @@ class Photographs(litserve.LitAPI):
         self.recognizer = Recognizer.load()
 
     def decode_request(self, request: Annotated[bytes, Body(media_type="image/jpeg")]) -> bytes:
-        """One file, which is the body."""
+        """Returns the file, which is the body of the request."""
         return request
 
     def predict(self, x: bytes) -> dict[str, Any]:
-        """Its reading."""
+        """Reads the picture."""
         return self.recognizer.read(x).to_json()
 
 

@@ -1,4 +1,4 @@
-"""A service as one writes it with FastAPI, without batches: what `load.py` compares ours with."""
+"""A simple FastAPI service of the same model, without batches: a peer in `load.py`."""
 
 import sys
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ recognizer = Recognizer.load()
 
 @app.post("/tile")
 def classify(content: dict[str, list[int]]) -> dict[str, Any]:
-    """Judges one tile; FastAPI runs it in a thread."""
+    """Classifies one tile; FastAPI runs this in a thread."""
     tile = np.array(content["tile"], np.uint8).reshape(1, 28, 28)
     (probabilities,) = recognizer.classify(tile)
     return {"text": str(probabilities.argmax()), "probabilities": probabilities.tolist()}
@@ -23,7 +23,7 @@ def classify(content: dict[str, list[int]]) -> dict[str, Any]:
 
 @app.post("/photograph")
 def read(picture: Annotated[bytes, Body(media_type="image/jpeg")]) -> dict[str, Any]:
-    """Reads one picture, which is the body."""
+    """Reads one picture, which is the body of the request."""
     return recognizer.read(picture).to_json()
 
 

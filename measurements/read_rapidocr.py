@@ -1,11 +1,19 @@
-"""A general OCR package reads pictures: the worker behind `compare_ocr.py`.
+"""Reads pictures with rapidocr: the worker process of `compare_ocr.py`.
 
-It runs in rapidocr's own environment, which knows nothing of inkdigits. Each line of stdin is a
-JSON object: the `path` of a picture, and `one_line`, whether to take it whole for one line of text,
-without looking for text in it. Each line of stdout answers one: `seconds` from the path to the
-text, `size` (width and height of the picture, pixels), `text`, all that was read in rapidocr's own
-reading order, and `characters`, each with `text` and `box` (x, y, width, height in pixels; null
-where no text was looked for); or `error`.
+It runs in rapidocr's own environment, in which inkdigits is not installed. Each line of stdin is a
+JSON object with the keys:
+
+- `path`: a picture,
+- `one_line`: whether to read the whole picture as one line, without text detection.
+
+For each of them stdout gets one line, a JSON object with the keys:
+
+- `seconds`: time from the path to the text,
+- `size`: width and height of the picture in pixels,
+- `text`: the whole text in rapidocr's reading order,
+- `characters`: for each character its `text` and its `box` (x, y, width, height in pixels; null
+  without text detection),
+- or only `error`.
 
     echo '{"path": "picture.png", "one_line": false}' |
       build/ocr/bin/python measurements/read_rapidocr.py tuned
@@ -18,26 +26,26 @@ import time
 import warnings
 from typing import Any
 
-# Which way up a line stands is not looked for: the classifier that does it turns short lines of
-# digits upside down, 494 to 365. Of 40 register numbers, 36 were exact without it, 34 with it.
+# The orientation classifier is off, because it turns short lines of digits upside down: 494 was
+# read as 365. Of 40 register numbers, 36 were exact without it, 34 with it.
 UPRIGHT = {"Global.use_cls": False}
 SETTINGS: dict[str, dict[str, Any]] = {
-    # As it is installed: the shorter side of each picture is enlarged to 736 pixels first. A line
-    # of digits that fills its picture then outgrows what the text detector was made for.
+    # Default settings: the shorter side of each picture is enlarged to 736 pixels first. A line of
+    # digits that fills its picture is then too large for the text detector.
     "default": {},
-    # The other of its two ways to scale: only pictures whose longer side is beyond 960 pixels are
-    # scaled, down to it. Of 12 cheques, 11 were exact, not 4, in a tenth of the time.
+    # Only pictures whose longer side exceeds 960 pixels are scaled, down to 960 pixels. Of 12
+    # cheques, 11 were exact instead of 4, in a tenth of the time.
     "tuned": {**UPRIGHT, "Det.limit_type": "max", "Det.limit_side_len": 960},
-    # The shorter side is enlarged to 160 pixels: of 40 cheques 34 were exact, 31 as tuned; of 40
-    # register numbers 33, 36 as tuned.
+    # The shorter side is enlarged to 160 pixels. Of 40 cheques 34 were exact (tuned: 31), of 40
+    # register numbers 33 (tuned: 36).
     "enlarged": {**UPRIGHT, "Det.limit_type": "min", "Det.limit_side_len": 160},
 }
 
 
 def main() -> None:
-    """Answers line by line until stdin ends."""
+    """Answers each line of stdin until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not come between the answers
+    os.dup2(2, 1)  # keeps the output of libraries out of the answers
     warnings.simplefilter("ignore")
     from PIL import Image
     from rapidocr import RapidOCR  # type: ignore[import-not-found]
@@ -63,13 +71,13 @@ def main() -> None:
                 "text": "".join(found.txts or ()),
                 "characters": list_characters(found),
             }
-        except Exception as error:  # a format that it does not know, whatever its library raises
+        except Exception as error:  # an unknown format; its libraries raise errors of many types
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
 
 
 def list_characters(found: Any) -> list[dict[str, Any]]:
-    """Each character with its box; of a single line rapidocr gives none."""
+    """Returns each character with its box; without text detection rapidocr has no boxes."""
     if getattr(found, "boxes", None) is None:
         return [{"text": text, "box": None} for text in "".join(found.txts or ())]
     return [
@@ -81,7 +89,7 @@ def list_characters(found: Any) -> list[dict[str, Any]]:
 
 
 def bound(corners: list[list[float]]) -> list[float]:
-    """The upright rectangle around some corners: x, y, width, height."""
+    """Returns the bounding box of corners: x, y, width, height."""
     across, down = zip(*corners, strict=True)
     return [*(min(across), min(down)), max(across) - min(across), max(down) - min(down)]
 

@@ -1,22 +1,22 @@
-"""The service under full load for minutes, hostile requests among others, at its default limits.
+"""Soak test: minutes of full load on the service, with bad and hostile requests among good ones.
 
-Good clients send tiles and photographs without a pause, and each answer must be right. Bad ones
-send what is truncated, too large, of another type, no picture, no HTTP, or too slow, or leave in
-the middle; each must get the status that it deserves. After a fifth of the time, in which the times
-of good requests are measured undisturbed, a hostile client joins, which sends the catalogue of
-`attacks.py` over and over.
+The service runs with its default limits. Good clients send tiles and photographs without a pause,
+and each answer must be right. Bad clients send truncated, too large, wrongly typed, random or
+non-HTTP requests, send slowly, or disconnect early; each must get the expected status. During the
+first fifth of the time (the phase "quiet") there is no hostile client. Then (the phase "hostile") a
+hostile client sends the catalogue of `attacks.py` repeatedly.
 
-Memory is what all processes of the service hold, every second; its growth is from the median of the
-second tenth of the hostile time, when all is warm, to that of the last tenth. Open files and
-threads of its main process are compared in the same way.
+Every second the script measures the memory of all processes of the service, and the open files and
+threads of its main process. The growth is the change from the median of the second tenth of the
+hostile phase, after a warm-up, to the median of its last tenth.
 
     python measurements/soak.py               # ten minutes
     python measurements/soak.py --minutes 0.5
 
-The exit status is 1 where a good request was answered wrongly, or a bad one with another status;
-where memory, open files or threads grew by more than a tenth; or where the 99th percentile of good
-requests rose to more than twice that without the hostile client. Needs `inkdigits[serve]`, and
-Linux.
+The exit status is 1 if a good request got a wrong answer or a bad one an unexpected status; if
+memory, open files or threads grew by more than a tenth; or if the 99th percentile of the latency of
+good requests in the hostile phase is more than twice that in the quiet phase. Needs
+`inkdigits[serve]` and Linux.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ PHOTOGRAPH_CLIENTS = 4
 BAD_PAUSE_S = 0.05
 ATTACK_PAUSE_S = 0.5
 QUIET_SHARE = 0.2
-LARGEST_GROWTH = 0.1
-LARGEST_P99 = 2.0
+MAX_GROWTH = 0.1
+MAX_P99_RATIO = 2.0
 SEED = 0
 Seen = Counter[tuple[str, str]]
 Send = Callable[[], Awaitable[int]]
 
 
 def main() -> int:
-    """Loads, prints, and says whether all went well."""
+    """Runs the test, prints its result and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10, help="default: 10")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -97,12 +97,12 @@ def main() -> int:
             print(f"p99 of a {kind}: {row}")
         for what, grown in growth.items():
             print(f"{what}: at most {result['held'][what]:.0f}, growth {grown:+.1%}")
-    is_flat = all(grown <= LARGEST_GROWTH for grown in growth.values())
-    return int(result["wrong"] > 0 or not is_flat or slower > LARGEST_P99)
+    is_flat = all(grown <= MAX_GROWTH for grown in growth.values())
+    return int(result["wrong"] > 0 or not is_flat or slower > MAX_P99_RATIO)
 
 
 def measure_growth(values: list[float]) -> float:
-    """From the second tenth of the hostile time to the last."""
+    """Returns the relative growth from the second to the last tenth of the hostile phase."""
     hostile = values[int(QUIET_SHARE * len(values)) :]
     tenth = max(len(hostile) // 10, 1)
     warm = statistics.median(hostile[tenth : 2 * tenth] or hostile)
@@ -117,7 +117,20 @@ async def soak(
     photographs: list[Exchange],
     model: str,
 ) -> tuple[Seen, dict[str, dict[str, list[float]]], list[dict[str, float]]]:
-    """What was answered, how long good requests took in both phases, and what was held."""
+    """Sends all requests for some seconds.
+
+    Args:
+        port: Port of the service.
+        process: Process group of the service.
+        seconds: Length of the test.
+        tiles: Good requests with tiles.
+        photographs: Good requests with photographs.
+        model: Name of the tile network.
+
+    Returns:
+        The number of answers by kind and verdict, the latencies of good requests in seconds by
+        kind and phase, and the resources of the service every second.
+    """
     seen: Seen = Counter()
     times_s: dict[str, dict[str, list[float]]] = {
         kind: {"quiet": [], "hostile": []} for kind in ("tile", "photograph")
@@ -184,12 +197,12 @@ async def soak(
 
 
 def list_bad_requests(port: int, good: bytes, model: str) -> list[tuple[str, int, Send]]:
-    """Each kind with the status that it must get; 0 is no answer at all.
+    """Returns each kind of bad request with its expected status; 0 means no answer.
 
     Args:
-        port: Of the service.
-        good: A request with a photograph, to be spoilt.
-        model: Its name.
+        port: Port of the service.
+        good: A good request with a photograph, from which bad ones are made.
+        model: Name of the tile network.
     """
     photograph = good.partition(b"\r\n\r\n")[2]
     half = photograph[: len(photograph) // 2]
@@ -226,14 +239,14 @@ def list_bad_requests(port: int, good: bytes, model: str) -> list[tuple[str, int
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and body of one answer."""
+    """Reads one answer and returns its status and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
     return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
 
 
 async def ask(port: int, request: bytes) -> int:
-    """The status of an answer, on a connection of its own."""
+    """Sends a request on a new connection and returns the status of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with contextlib.closing(writer):
         writer.write(request)
@@ -241,7 +254,7 @@ async def ask(port: int, request: bytes) -> int:
 
 
 async def send_slowly(port: int, request: bytes) -> int:
-    """Sends a few bytes now and then, until there is an answer."""
+    """Sends a request in small slow parts until there is an answer; returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = asyncio.create_task(read_answer(reader))
     with contextlib.closing(writer):
@@ -257,7 +270,7 @@ async def send_slowly(port: int, request: bytes) -> int:
 
 
 async def leave(port: int, request: bytes) -> int:
-    """Goes away without waiting for the answer."""
+    """Disconnects without waiting for the answer."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     await asyncio.sleep(BAD_PAUSE_S)
@@ -266,11 +279,11 @@ async def leave(port: int, request: bytes) -> int:
 
 
 def draw_bomb(side: int, n_pixels: int) -> bytes:
-    """A PNG file of a few kilobytes.
+    """Builds a PNG file of a few kilobytes.
 
     Args:
-        side: Pixels that it says it is wide and high.
-        n_pixels: That it really holds.
+        side: Width and height in its header, in pixels.
+        n_pixels: Number of pixels that it really contains.
     """
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -285,7 +298,7 @@ def draw_bomb(side: int, n_pixels: int) -> bytes:
 
 
 async def ask_anyhow(port: int, request: bytes) -> int:
-    """The status of an answer, or 0: a hostile client is cut off while it sends."""
+    """Sends a hostile request and returns the status; 0 if the service closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with contextlib.closing(writer), contextlib.suppress(OSError, EOFError):
         with contextlib.suppress(ConnectionError):
@@ -297,7 +310,7 @@ async def ask_anyhow(port: int, request: bytes) -> int:
 
 
 def measure_held(process: int) -> dict[str, float]:
-    """Memory of all processes in MB, and open files and threads of the main one."""
+    """Returns the memory of all processes in MB, and open files and threads of the main one."""
     try:
         folder = Path(f"/proc/{process}")
         return {
@@ -306,7 +319,7 @@ def measure_held(process: int) -> dict[str, float]:
             "threads": float(len(list((folder / "task").iterdir()))),
         }
     except OSError:
-        raise SystemExit("the service has ended of itself") from None
+        raise SystemExit("the service ended unexpectedly") from None
 
 
 if __name__ == "__main__":

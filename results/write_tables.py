@@ -1,6 +1,6 @@
-"""Writes the tables of README.md and docs from the files beside this one: `make tables`.
+"""Writes the tables of README.md and docs from the result files in this folder: `make tables`.
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; what stands there is replaced.
+The script replaces the text between `<!-- NAME -->` and `<!-- end -->` by the table NAME.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ RECIPES = (
 SUITES = {
     "mnist": "MNIST's test images",
     "corruptions": "fifteen corruptions of MNIST-C (Mu and Gilmer, 2019), mean",
-    "digits8x8": "digits of 8 × 8 pixels by other hands (Alpaydin and Kaynak, 1998)",
-    "pages": "drawn pages, all digits of a page right, mean of 21 kinds",
-    "marks": "mean of the six below",
+    "digits8x8": "digits of 8 × 8 pixels by other writers (Alpaydin and Kaynak, 1998)",
+    "pages": "drawn pages: all digits of a page right, mean of 21 kinds",
+    "marks": "mean of the six rows below",
 }
 MARKS = {
-    "separators": "drawn numbers: separators where they are, none where none is",
+    "separators": "drawn numbers: every separator at its place, no other separator",
     "letters": "drawn letters: no digit read",
     "signs": "mathematical signs: no digit read",
     "words": "words: no digit read",
     "blank paper": "paper without writing: nothing read",
     "photographs": "photographs: nothing read",
 }
-"""Rows of the suite `marks` that have a line of their own."""
+"""Rows of the suite `marks` with their own line."""
 
 
 def tabulate_recipes() -> str:
-    """A row for each recipe and for the ensemble."""
+    """Returns a table with one row for each recipe, the ensemble included."""
     rows = [
         "| recipe | parameters | test | with shifts | reviewed labels | training | validation "
         "| fitting |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in RECIPES:
-        # Not all are measured with shifts.
+        # Some recipes are not measured with shifts.
         is_shifted = (RESULTS / f"{name}-shifts.json").is_file()
         shifted = _load(f"{name}-shifts")["models"] if is_shifted else []
         rows.append(f"| `{name}` | {' | '.join(_describe(_load(name)['models'], shifted))} |")
@@ -53,7 +53,7 @@ def tabulate_recipes() -> str:
 
 
 def tabulate_ensemble_sizes() -> str:
-    """A column for each number of networks that are averaged."""
+    """Returns a table with one column for each number of averaged networks."""
     found = _load("ensemble-sizes")["rows"]
     rows = [
         f"| networks averaged | {' | '.join(str(row['networks']) for row in found)} |",
@@ -67,7 +67,7 @@ def tabulate_ensemble_sizes() -> str:
 
 
 def tabulate_suites() -> str:
-    """A row for each suite."""
+    """Returns a table with one row for each suite."""
     rows = ["| what | n | read | classified as tiles | command |", "|---|---|---|---|---|"]
     for name, what in SUITES.items():
         suite = _load(f"suite-{name}")
@@ -90,7 +90,7 @@ def tabulate_suites() -> str:
 
 
 def tabulate_load() -> str:
-    """The service beside its peers: a row for each load, a column for each peer."""
+    """Returns a table of the service and its peers: a row for each load, a column for each peer."""
     result = _load("load")
     peers = list(dict.fromkeys(row["peer"] for row in result["rows"]))
     found = {(row["what"], row["clients"], row["peer"]): row for row in result["rows"]}
@@ -105,26 +105,26 @@ def tabulate_load() -> str:
 
 
 def tabulate_benchmark() -> str:
-    """A row for each figure of `inkdigits benchmark`."""
-    rows = ["| benchmark | figure | measured | asked |", "|---|---|---|---|"]
+    """Returns a table with one row for each figure of `inkdigits benchmark`."""
+    rows = ["| benchmark | figure | measured | target |", "|---|---|---|---|"]
     for result in _load("benchmark")["results"]:
         for figure in result["figures"]:
-            asked = [
+            target = [
                 f"{word} {figure[name]:g}"
                 for word, name in (("at least", "least"), ("at most", "most"))
                 if figure[name] is not None
             ]
             missed = " (not met)" if figure["is_met"] is False else ""
             measured = f"{figure['value']:,.4g} {figure['unit']}".strip()
-            cells = (f"`{result['name']}`", figure["name"], measured, ", ".join(asked) + missed)
+            cells = (f"`{result['name']}`", figure["name"], measured, ", ".join(target) + missed)
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def tabulate_attacks() -> str:
-    """A row for each kind of hostile request."""
+    """Returns a table with one row for each kind of hostile request."""
     rows = [
-        "| request | MB | status | s of a core | MB of memory | waiting |",
+        "| request | MB | status | CPU time in s | memory in MB | delay |",
         "|---|---|---|---|---|---|",
     ]
     rows += [
@@ -136,12 +136,23 @@ def tabulate_attacks() -> str:
 
 
 def write_tables(name: str, text: str) -> str:
-    """A document with its tables as the results are now."""
+    """Returns a document with tables from the current results.
+
+    Args:
+        name: Path of the document, a key of `DOCUMENTS`.
+        text: Its text.
+
+    Raises:
+        SystemExit: The document does not have exactly one place for a table.
+    """
     for table, tabulate in DOCUMENTS[name].items():
         pattern = rf"(<!-- {table} -->\n).*?(<!-- end -->)"
         text, n = re.subn(pattern, rf"\g<1>{tabulate()}\n\g<2>", text, flags=re.DOTALL)
         if n != 1:
-            raise SystemExit(f"{name} has {n} places for the table of {table}; expected 1")
+            raise SystemExit(
+                f"{name} has {n} places for the table {table}: expected exactly one pair of "
+                f"<!-- {table} --> and <!-- end -->"
+            )
     return text
 
 
@@ -166,7 +177,7 @@ def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> li
         _summarise(shifted, "accuracy"),
         _summarise(models, "reviewed_accuracy"),
     ]
-    if not figures[0]:  # an ensemble has none of its own
+    if not figures[0]:  # an ensemble has no training figures
         return ["", *cells, "", "", ""]
     seconds = sorted(figure["fit_seconds"] for figure in figures)[len(figures) // 2]
     return [

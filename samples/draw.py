@@ -1,7 +1,7 @@
-"""Draws the sample pictures in this folder: digits as people bring them.
+"""Draws the sample pictures in this folder: digits in typical kinds of user pictures.
 
-The strokes below are ours, drawn for this purpose; no picture is taken from a data set. Each
-file's name begins with the digits that it shows. `make samples` runs this.
+The strokes below were drawn for this purpose. No picture is taken from a data set. The name of each
+file begins with the digits that it shows. `make samples` runs this script.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-# Pen paths in a unit square, x to the right and y downwards; each inner list is one stroke,
-# smoothed into a curve through its points.
+# Pen paths in a unit square, x to the right and y downwards. Each inner list is one stroke; a
+# smooth curve is drawn through its points.
 STROKES: dict[int, list[list[tuple[float, float]]]] = {
     0: [[(0.52, 0.06), (0.28, 0.2), (0.2, 0.55), (0.34, 0.88), (0.58, 0.92), (0.76, 0.66),
          (0.76, 0.32), (0.62, 0.1), (0.48, 0.07)]],
@@ -37,16 +37,16 @@ STROKES: dict[int, list[list[tuple[float, float]]]] = {
 
 
 def draw_ink(digit: int, side: int, width: float, *, turn: float = 0.0) -> Image.Image:
-    """The strokes of a digit.
+    """Draws the strokes of a digit.
 
     Args:
-        digit: 0 to 9.
-        side: Of the square, in pixels.
-        width: Of the pen, in pixels.
-        turn: By how many degrees the writing leans, counter-clockwise.
+        digit: The digit, 0 to 9.
+        side: Side length of the square in pixels.
+        width: Width of the pen in pixels.
+        turn: Rotation in degrees, counter-clockwise.
 
     Returns:
-        A grey picture, 0 nothing, 255 full ink.
+        A grey picture, 0 background, 255 full ink.
     """
     fine = 4
     ink = Image.new("L", (side * fine, side * fine))
@@ -73,7 +73,7 @@ def draw_all(folder: Path) -> None:
     shaded = Image.fromarray((np.asarray(photo) * shade).astype(np.uint8))
     turned = _with_grain(shaded, random, 5).rotate(90, expand=True)
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned clockwise by 90 degrees, as telephones write it
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise for display, as telephones write it
     turned.save(folder / "5-photo-in-shadow.jpg", quality=80, exif=exif)
 
     clear = Image.new("RGBA", (300, 360), (0, 0, 0, 0))
@@ -111,7 +111,7 @@ def draw_all(folder: Path) -> None:
 
 
 def _smooth(points: np.ndarray) -> np.ndarray:
-    """A Catmull-Rom curve through the points, sampled densely; shape (n, 2)."""
+    """Returns a densely sampled Catmull-Rom curve through the points; shape (n, 2)."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     t = np.linspace(0, 1, 60, endpoint=False)[:, np.newaxis]
     parts = []

@@ -37,7 +37,7 @@ def old(tmp_path: Path) -> Path:
 
 
 @given(text=st.text(st.characters(codec="utf-8")))
-def test_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_text_is_written_unchanged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("text") / "missing" / "folder" / "file.txt"
 
     write_text_whole(path, text)
@@ -46,7 +46,7 @@ def test_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, tex
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_old_content_stays_until_the_block_has_ended(old: Path) -> None:
+def test_the_old_content_stays_until_the_block_has_ended(old: Path) -> None:
     with write_whole(old) as temporary:
         temporary.write_text("half")
         assert old.read_text() == "old"
@@ -57,7 +57,7 @@ def test_old_content_stays_until_the_block_has_ended(old: Path) -> None:
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_result_is_readable_by_colleagues(old: Path) -> None:
+def test_written_files_are_readable_by_other_users(old: Path) -> None:
     write_text_whole(old, "new")
 
     assert old.stat().st_mode & 0o777 == 0o644
@@ -73,7 +73,7 @@ def test_result_is_readable_by_colleagues(old: Path) -> None:
         (RunError("ours, and an OSError"), RunError),
     ],
 )
-def test_a_block_that_fails_leaves_all_as_it_was(
+def test_a_failed_block_leaves_the_file_unchanged(
     old: Path, raised: BaseException, expected: type[BaseException]
 ) -> None:
     def write_half() -> None:
@@ -88,7 +88,9 @@ def test_a_block_that_fails_leaves_all_as_it_was(
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_full_disk(old: Path, python: Callable[..., CompletedProcess[str]]) -> None:
+def test_a_full_disk_leaves_the_file_unchanged(
+    old: Path, python: Callable[..., CompletedProcess[str]]
+) -> None:
     ended = python("-c", FULL_DISK, str(old))
 
     assert str(old) in ended.stdout, ended
@@ -98,7 +100,7 @@ def test_full_disk(old: Path, python: Callable[..., CompletedProcess[str]]) -> N
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_existing_file_is_refused_where_asked(old: Path) -> None:
+def test_an_existing_file_is_kept_unless_overwriting_is_allowed(old: Path) -> None:
     with pytest.raises(OutputExistsError, match="exists already"):
         write_text_whole(old, "new", overwrite=False)
 
@@ -107,7 +109,7 @@ def test_existing_file_is_refused_where_asked(old: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["below/file.txt", ""])
-def test_impossible_place(tmp_path: Path, name: str) -> None:
+def test_a_path_that_cannot_be_written_is_reported(tmp_path: Path, name: str) -> None:
     """Below a regular file, and in place of a folder that is not empty."""
     (tmp_path / "below").write_text("a file")
 
@@ -130,7 +132,7 @@ with write_whole(Path(sys.argv[1])) as temporary:
 
 
 @pytest.mark.parametrize("name", ["checkpoint.npz", "model.int8.onnx", "plain", ".hidden"])
-def test_what_a_killed_process_left_is_removed(
+def test_temporary_files_of_a_killed_process_are_removed(
     tmp_path: Path, python: Callable[..., CompletedProcess[str]], name: str
 ) -> None:
     python("-c", KILLED, str(tmp_path / name))
@@ -140,7 +142,7 @@ def test_what_a_killed_process_left_is_removed(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_what_write_whole_names_so_is_removed(tmp_path: Path) -> None:
+def test_only_temporary_files_of_write_whole_are_removed(tmp_path: Path) -> None:
     digits = "0123456789abcdef" * 2
     kept = [
         f"file.{digits}.npz",
@@ -166,14 +168,14 @@ def test_only_what_write_whole_names_so_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 99, 100])
-def test_a_file_within_the_limit_is_read_whole(tmp_path: Path, n: int) -> None:
+def test_a_file_within_the_limit_is_read(tmp_path: Path, n: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(n)))
 
     assert read_limited(path, 100) == bytes(range(n))
 
 
-def test_what_is_larger_or_no_file_is_not_read(tmp_path: Path) -> None:
+def test_larger_files_and_other_kinds_of_files_are_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
     os.mkfifo(tmp_path / "pipe")
@@ -205,7 +207,7 @@ def test_what_is_larger_or_no_file_is_not_read(tmp_path: Path) -> None:
         (errno.EIO, "input/output error"),
     ],
 )
-def test_the_reason_names_no_path(old: Path, number: int, reason: str) -> None:
+def test_the_reason_does_not_contain_a_path(old: Path, number: int, reason: str) -> None:
     with pytest.raises(OutputError) as caught, write_whole(old):
         raise OSError(number, os.strerror(number), str(old))
 

@@ -93,7 +93,7 @@ def test_load(python: Python, mnist: Mnist) -> None:
     ended = python(str(MEASUREMENTS / "load.py"), "--slice", "--json")
 
     assert ended.returncode == 0, ended.stderr
-    assert "LitServe is left out" in ended.stderr
+    assert "LitServe is skipped" in ended.stderr
     result = json.loads(ended.stdout)
     assert {(row["what"], row["clients"], row["peer"]) for row in result["rows"]} == {
         (what, clients, peer)

@@ -19,8 +19,7 @@ import pytest
 from inkdigits.cli import main
 from inkdigits.evaluation import summarise
 from inkdigits.recognition import DEFAULT_MODEL
-from inkdigits.training.reader_recipes import READER_RECIPES
-from inkdigits.training.recipes import RECIPES, Recipe
+from inkdigits.training.recipes import READER_RECIPES, RECIPES, catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,7 +33,7 @@ SHORT_READER = (
 )
 # Placeholders, help, and suites of minutes, which tests of their own run on slices.
 SLOW_SUITES = ("--suite mnist", "--suite corruptions", "--suite pages", "--suite marks")
-NOT_TRIED = ("VERB", "RUN", "--help", *SLOW_SUITES)
+NOT_TRIED = ("COMMAND", "RUN", "--help", *SLOW_SUITES)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def load_models(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", sorted(set(RECIPES) - {"smoke"}))
 def test_recipes_state_what_was_measured(name: str) -> None:
-    source = Path(inspect.getfile(Recipe)).read_text(encoding="utf-8")
+    source = Path(inspect.getfile(catalogue)).read_text(encoding="utf-8")
     (stated,) = re.findall(rf'name="{name}".*?\n\)\n"""(.*?)"""', source, re.DOTALL)[:1]
     models = load_models(name)
     accuracy = summarise([model["evaluation"]["accuracy"] for model in models])
@@ -151,7 +150,7 @@ def test_recipes_state_what_was_measured(name: str) -> None:
     assert cores == {2}
     if "--shifts" in stated:
         shifted = summarise([m["evaluation"]["accuracy"] for m in load_models(f"{name}-shifts")])
-        assert stated.rstrip().endswith(f"(`inkdigits evaluate --shifts`) has {shifted}.")
+        assert stated.rstrip().endswith(f"(`inkdigits evaluate --shifts`) gives {shifted}.")
 
 
 def test_tables_are_those_of_the_results() -> None:

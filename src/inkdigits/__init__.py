@@ -3,11 +3,11 @@
     import inkdigits
     inkdigits.predict_digit("seven.png")     # 7
     inkdigits.predict("date.jpg")            # a Reading: digits, other marks, boxes, probabilities
-    inkdigits.train("quick")                 # a Run: its folder holds model, curves and card
-    inkdigits.train("reader")                # another Run: the network that reads whole pictures
+    inkdigits.train("quick")                 # a Run: a folder with the model, curves and card
+    inkdigits.train("reader")                # a Run of the network that reads whole pictures
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
 
-Each name is loaded when it is first used, so that reading a picture loads no training framework.
+Names are imported on first use, so that reading a picture does not load a training framework.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# ONNX Runtime would tell its makers of every use, and keep an identifier in the user's home. It
-# looks at this when it is loaded; a user who has set it is heeded.
+# ONNX Runtime sends telemetry and keeps an identifier in the user's home folder unless this is set
+# when it is imported. A value that the user has set takes precedence.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {

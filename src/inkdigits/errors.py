@@ -1,24 +1,24 @@
-"""The errors that inkdigits raises on purpose.
+"""The exceptions that inkdigits raises.
 
-Each leaf is also the builtin that a caller would expect. A message says what came, what was
-expected, and how to fix it, in one line.
+Each leaf also derives from the matching built-in exception. A message is one line that says what
+was found, what was expected and how to fix it.
 
     InkdigitsError
-    ├── UsageError (ValueError)               an option or argument that means nothing
+    ├── UsageError (ValueError)               an invalid option or argument
     │   └── RecipeError                       an unknown recipe, field or value
-    ├── PictureError (ValueError)             something that is no readable picture
-    │   ├── PictureFormatError                not a picture, damaged, or of a refused format
+    ├── PictureError (ValueError)             a picture that cannot be read
+    │   ├── PictureFormatError                not a picture, damaged, or an unsupported format
     │   ├── PictureTooLargeError              more bytes or pixels than the limits allow
-    │   ├── NoInkError                        a picture on which nothing is written
-    │   └── DigitCountError                   not exactly one digit where one was asked for
-    ├── DataFormatError (ValueError)          an IDX file, or a set of them, that is not whole
-    ├── DataUnavailableError (OSError)        data that is neither here nor to be fetched
+    │   ├── NoInkError                        a picture without any writing
+    │   └── DigitCountError                   not exactly one digit where one was expected
+    ├── DataFormatError (ValueError)          damaged or inconsistent data files
+    ├── DataUnavailableError (OSError)        data that is missing and cannot be downloaded
     ├── ModelError (ValueError)               a model or card that cannot be used
-    ├── RunError (OSError)                    a run folder that cannot be written or continued
+    ├── RunError (OSError)                    a run folder that cannot be written or resumed
     ├── OutputError (OSError)                 a file that cannot be written
-    ├── OutputExistsError (FileExistsError)   a file or folder that would have been overwritten
-    ├── MissingExtraError (ImportError)       an optional dependency that is not installed
-    ├── RequestError (ValueError)             a request that the HTTP service refuses
+    ├── OutputExistsError (FileExistsError)   an existing file or folder would be overwritten
+    ├── MissingExtraError (ImportError)       an optional dependency is not installed
+    ├── RequestError (ValueError)             a request that the HTTP service rejects
     └── TrainingInterrupted                   Ctrl-C or SIGTERM; the run can be resumed
 """
 
@@ -28,29 +28,29 @@ from collections.abc import Mapping
 
 
 class InkdigitsError(Exception):
-    """Any error that inkdigits raises on purpose.
+    """Base class of all inkdigits exceptions.
 
     Attributes:
-        exit_code: What the command line exits with when this ends a command.
+        exit_code: Exit status of the command line when this exception ends a command.
     """
 
     exit_code = 2
 
 
 class UsageError(InkdigitsError, ValueError):
-    """An option or argument that means nothing here."""
+    """An invalid option or argument."""
 
 
 class RecipeError(UsageError):
-    """An unknown recipe, an unknown field of a recipe, or a value that does not fit it."""
+    """An unknown recipe, an unknown field of a recipe, or an invalid value of a field."""
 
 
 class PictureError(InkdigitsError, ValueError):
-    """Something that cannot be read as a picture of digits."""
+    """A picture that cannot be read."""
 
 
 class PictureFormatError(PictureError):
-    """Not a picture, a damaged one, or one of a format that is not accepted."""
+    """Not a picture, a damaged picture, or a picture in an unsupported format."""
 
 
 class PictureTooLargeError(PictureError):
@@ -58,34 +58,34 @@ class PictureTooLargeError(PictureError):
 
 
 class NoInkError(PictureError):
-    """A picture on which nothing is written."""
+    """A picture without any writing."""
 
 
 class DigitCountError(PictureError):
-    """A picture that does not hold exactly one digit where exactly one was asked for."""
+    """A picture that does not contain exactly one digit where exactly one was expected."""
 
 
 class DataFormatError(InkdigitsError, ValueError):
-    """An IDX file, or a set of four, that is not what the format says."""
+    """Data files that are damaged, in the wrong format, or do not belong together."""
 
 
 class DataUnavailableError(InkdigitsError, OSError):
-    """MNIST, a font, a photograph or a folder of pictures that is not here nor can be fetched."""
+    """Data files (MNIST, fonts, photographs, pictures) that are missing or cannot be downloaded."""
 
 
 class ModelError(InkdigitsError, ValueError):
-    """A model file or card that cannot be used here."""
+    """A model file or card that is missing, damaged or unsupported."""
 
 
 class RunError(InkdigitsError, OSError):
-    """A run folder that cannot be written, found or continued."""
+    """A run folder that is missing, or cannot be written or resumed."""
 
 
 class OutputError(InkdigitsError, OSError):
-    """A file that cannot be written: a full disk, a read-only folder.
+    """A file that cannot be written, for example because the disk is full.
 
     Attributes:
-        reason: What is wrong, without any path; None where nothing is known.
+        reason: The cause, without any path; None if unknown.
     """
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
@@ -94,7 +94,7 @@ class OutputError(InkdigitsError, OSError):
 
 
 class OutputExistsError(InkdigitsError, FileExistsError):
-    """A file or folder that would have been overwritten."""
+    """An existing file or folder that would be overwritten."""
 
 
 class MissingExtraError(InkdigitsError, ImportError):
@@ -102,11 +102,11 @@ class MissingExtraError(InkdigitsError, ImportError):
 
 
 class RequestError(InkdigitsError, ValueError):
-    """A request that the HTTP service refuses; its message goes to the client.
+    """A request that the HTTP service rejects. The message is sent to the client.
 
     Attributes:
-        status: The HTTP status of the answer.
-        headers: What to answer besides, such as how long to wait before trying again.
+        status: HTTP status code of the response.
+        headers: Additional response headers, such as `Retry-After`.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -116,6 +116,6 @@ class RequestError(InkdigitsError, ValueError):
 
 
 class TrainingInterrupted(InkdigitsError):  # noqa: N818 - an event, not a fault
-    """Training was stopped by Ctrl-C or SIGTERM; its run can be resumed."""
+    """Training was stopped by Ctrl-C or SIGTERM. The run can be resumed."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and files that are read within a limit."""
+"""Atomic writing of files, and reading of files up to a size limit."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ _TEMPORARY_NAME = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]+)?", re.DOTALL)
 
 @contextmanager
 def write_whole(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, and moves it there once the block has ended well.
+    """Writes a file atomically: the block writes a temporary file, which then replaces `path`.
 
-    Whoever opens `path` sees the old content or the new, never a part, also after a power cut.
+    If the block fails, `path` stays unchanged. Readers of `path` see either the old or the new
+    content, never a part of it, even after a power failure.
 
     Args:
-        path: The file to write; its folder is made where it is missing.
-        overwrite: Whether a file that is there already may be replaced.
+        path: The file to write. Missing parent folders are created.
+        overwrite: Whether to replace an existing file.
 
     Yields:
-        An empty temporary file in the same folder, with the same suffix.
+        The path of an empty temporary file in the same folder, with the same suffix.
 
     Raises:
-        OutputExistsError: The file is there and `overwrite` is False.
-        OutputError: It cannot be written (full disk, read-only folder, a folder of that name).
+        OutputExistsError: The file exists and `overwrite` is False.
+        OutputError: The file cannot be written (full disk, read-only folder, or `path` is a
+            folder).
     """
     path = Path(path)
     if not overwrite and path.exists():
         raise OutputExistsError(f"{path} exists already: choose another name or remove it first")
-    # Beside its target, because a move is atomic only within one file system. Not by `tempfile`,
-    # which would close a shared cache or result to everybody else.
+    # In the same folder, because a rename is atomic only within one file system. `tempfile` is not
+    # used: its files are readable by their owner only, which would break shared folders.
     temporary = path.with_name(f".{path.stem}.{os.urandom(16).hex()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def write_whole(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
             raise
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}): free some space or choose "
-            "another folder; nothing half-written is left",
+            "another folder; no partial file is left",
             reason=describe_write_error(error),
         ) from error
     finally:
@@ -61,18 +63,18 @@ def write_whole(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def write_text_whole(path: Path | str, text: str, *, overwrite: bool = True) -> None:
-    """Writes UTF-8 text as one whole file; errors as in `write_whole`."""
+    """Writes UTF-8 text to a file atomically. Raises the same errors as `write_whole`."""
     with write_whole(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Removes temporary files that `write_whole` left where its process was killed.
+    """Removes temporary files of `write_whole` that remained because the process was killed.
 
-    Call it only while nobody else writes to the folder. Folders within it are not searched.
+    Call this only while no other process writes to the folder. Subfolders are not searched.
 
     Returns:
-        The number of files removed. A file that cannot be removed stays.
+        The number of files removed. Files that cannot be removed are skipped.
     """
     n_removed = 0
     for path in folder.iterdir():
@@ -84,20 +86,21 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """Reads a whole file of limited size.
+    """Reads a file of at most `max_bytes`.
 
-    A device, a pipe or a folder is never read, and a file that grows meanwhile is read no further
-    than the limit.
+    Devices, pipes and folders are never read. A file that grows during the call is read up to the
+    limit.
 
     Raises:
-        OSError: It cannot be read, or is not a regular file.
-        ValueError: It is larger than `max_bytes`.
+        OSError: The file cannot be read, or is not a regular file.
+        ValueError: The file is larger than `max_bytes`.
     """
 
-    def open_at_once(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
+    def open_nonblocking(name: str, flags: int) -> int:
+        # Without this flag, opening a pipe waits for a writer. Windows does not have the flag.
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
-    with open(path, "rb", opener=open_at_once) as file:
+    with open(path, "rb", opener=open_nonblocking) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "Not a regular file")
         content = file.read(max_bytes + 1)
@@ -107,7 +110,7 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
 
 
 def describe_write_error(error: OSError) -> str:
-    """Says why a file cannot be written, without its path, so that strangers may read it."""
+    """Returns why a file cannot be written, without its path, so that it can be sent to clients."""
     if error.errno in FULL:
         return "the disk is full"
     if error.errno in _READ_ONLY:

@@ -14,7 +14,7 @@ from inkdigits.training import Run
 
 
 def test_peak_is_that_of_the_process_alone() -> None:
-    ballast = np.ones(300 * 2**20, np.uint8)  # what this process holds must not count
+    ballast = np.ones(300 * 2**20, np.uint8)  # memory of this process must not count
     holding = "import time; kept = b'x' * (150 * 2 ** 20); time.sleep(0.2)"
 
     _, empty = measure_process([sys.executable, "-c", "pass"])
@@ -45,5 +45,5 @@ def test_streams_and_folders(smoke_run: Run, tmp_path: Path) -> None:
     assert len(list((tmp_path / "pictures-6").glob("*.png"))) == 6
     by_name = {figure.name: figure.value for figure in result.figures}
     assert by_name["60 tiles against 20: peak memory"] < 1.5
-    # The start of the process is most of so little work, so that more of it costs less each.
+    # Starting the process takes most of the time here, so more tiles take less time each.
     assert by_name["60 tiles against 20: time each"] < 1

@@ -20,7 +20,7 @@ NEEDED = {
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Distributions as pip leaves them: a package of 1,000 bytes, its metadata, its list."""
+    """Distributions as pip installs them: a package of 1,000 bytes, metadata, list of files."""
     for name, needed in NEEDED.items():
         stem = name.replace("-", "_").replace(".", "_").lower()
         information = tmp_path / f"{stem}-1.0.dist-info"

@@ -15,12 +15,12 @@ from inkdigits.benchmark.machine import (
 )
 from inkdigits.benchmark.workplace import SLICE, Workplace
 from inkdigits.training import Run, get_recipe
-from inkdigits.training.loading import load_keras_model
-from inkdigits.training.networks import build_network
+from inkdigits.training.model_files.loading import load_keras_model
+from inkdigits.training.networks.tile_network import build_network
 
 
 def count_in_graph(path: Path) -> int:
-    """The same count from the other end: the shapes of an ONNX graph."""
+    """Counts the same operations independently, from the shapes of an ONNX graph."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
     weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     places = {
@@ -50,7 +50,7 @@ def test_operations_of_the_classic_network() -> None:
 
 
 def test_operations_of_a_fit(smoke_run: Run, tmp_path: Path) -> None:
-    """Smoke takes 8,000 images three times."""
+    """The recipe smoke has three epochs of 8,000 images."""
     place = Workplace(tmp_path, SLICE, smoke_run.folder)
 
     assert count_fit_operations(place, 1_000) == 3 * 1_000 * 8_000 * 3

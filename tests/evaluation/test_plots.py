@@ -133,12 +133,12 @@ def test_a_run_that_diverged_is_drawn_too(keys: tuple[str, ...], tmp_path: Path)
 @pytest.mark.parametrize(
     ("history", "best_epoch", "message"),
     [
-        ([], None, "no epoch"),
+        ([], None, "the history is empty"),
         ([{"epoch": 1, "loss": 0.1}], None, "lacks accuracy, val_loss, val_accuracy"),
-        (HISTORY, 5, "best_epoch is 5, not one of the epochs 1 to 4"),
+        (HISTORY, 5, "best_epoch is 5: expected one of the epochs 1 to 4"),
     ],
 )
-def test_a_history_that_cannot_be_drawn_is_refused(
+def test_an_invalid_history_raises(
     history: list[dict[str, float]], best_epoch: int | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -200,7 +200,7 @@ def test_matrices_at_the_edge_are_drawn(
     "matrix",
     [np.eye(9, dtype=np.int64), np.eye(10), np.zeros((10, 10), np.int64), -np.eye(10, dtype=int)],
 )
-def test_what_is_no_confusion_matrix_is_refused(matrix: NDArray[Any]) -> None:
+def test_an_invalid_confusion_matrix_raises(matrix: NDArray[Any]) -> None:
     with pytest.raises(UsageError, match="confusion matrix"):
         plot_confusion_matrix(matrix)
 
@@ -278,11 +278,11 @@ def test_no_mistake_is_good_news(tmp_path: Path) -> None:
         (IMAGES[..., None], LABELS, PROBABILITIES, 9, DataFormatError, r"28, 28, 1\)"),
         (IMAGES, LABELS, PROBABILITIES[:5], 9, ModelError, r"shape \(5, 10\)"),
         (IMAGES[:0], LABELS[:0], PROBABILITIES[:0], 9, DataFormatError, "no labelled tile"),
-        (IMAGES, LABELS, PROBABILITIES, 0, UsageError, "n is 0; draw at least 1 tile"),
+        (IMAGES, LABELS, PROBABILITIES, 0, UsageError, "n is 0: expected 1 or more tiles"),
     ],
 )
 @pytest.mark.parametrize("plot", [plot_sample_predictions, plot_mistakes])
-def test_arrays_that_do_not_belong_together_are_refused(
+def test_arrays_of_other_shapes_or_types_raise(
     plot: Callable[..., Figure],
     images: NDArray[Any],
     labels: NDArray[Any],
@@ -353,7 +353,7 @@ def test_a_figure_that_cannot_be_saved_leaves_nothing_behind(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["curves", "curves.jpg", "curves.svg"])
 def test_a_name_that_is_no_png_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"let it end in \.png"):
+    with pytest.raises(UsageError, match=r"expected a file name that ends in \.png"):
         save_figure(plot_curves(HISTORY), tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -71,7 +71,8 @@ def test_no_mistake_of_a_kind_is_said(evaluation: PictureEvaluation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "n", "message"), [("worng", 4, "no kind of mistake"), ("wrong", 0, "at least 1")]
+    ("kind", "n", "message"),
+    [("worng", 4, "unknown kind"), ("wrong", 0, "expected 1")],
 )
 def test_wrong_use(evaluation: PictureEvaluation, kind: str, n: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -67,11 +67,11 @@ def test_impossible_rows(n: int, right: int, second: int | None) -> None:
 
 
 def test_impossible_results() -> None:
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match="no rows: expected at least one"):
         SuiteResult("corruptions", ())
-    with pytest.raises(ValueError, match="needs a name"):
+    with pytest.raises(ValueError, match="called None, but rows have values"):
         SuiteResult("corruptions", ROWS)
-    with pytest.raises(ValueError, match="a name a column"):
+    with pytest.raises(ValueError, match="called 'classify', but rows lack values"):
         SuiteResult("pages", ROWS[1:], second="classify")
 
 

@@ -117,10 +117,10 @@ def test_limit_that_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--limit", "5"], "--limit belongs to --suite"),
-        (["--pictures", "p", "--limit", "5"], "--limit belongs to --suite"),
-        (["--suite", "mnist", "--limit", "0"], "the limit is 0: expected 1 or more"),
-        (["--suite", "mark"], "did you mean marks"),
+        (["--limit", "5"], "--limit requires --suite"),
+        (["--pictures", "p", "--limit", "5"], "--limit requires --suite"),
+        (["--suite", "mnist", "--limit", "0"], "invalid number '0': expected an integer of 1"),
+        (["--suite", "mark"], "did you mean 'marks'"),
     ],
 )
 def test_wrong_use_on_the_command_line(

@@ -34,7 +34,7 @@ def cover_everywhere(
 
 
 @pytest.mark.parametrize(("index", "cover"), [(0, 5), (1, 3)])
-def test_equals_covering_each_place_in_turn(
+def test_the_map_equals_covering_each_position_in_turn(
     index: int, cover: int, recognizer: Recognizer, test_slice: LabelledImages
 ) -> None:
     # Where the network is least sure, a cover changes most.
@@ -49,7 +49,7 @@ def test_equals_covering_each_place_in_turn(
     assert falls == pytest.approx(cover_everywhere(tile, recognizer, label, cover), abs=1e-5)
 
 
-def test_finds_the_one_pixel_that_decides() -> None:
+def test_the_map_finds_the_pixel_that_decides() -> None:
     """A network that sees a three wherever one pixel is dark, and knows nothing else."""
 
     def classify(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -67,7 +67,7 @@ def test_finds_the_one_pixel_that_decides() -> None:
     assert compute_occlusion(tile, classify, 8) == pytest.approx(-expected, abs=1e-6)
 
 
-def test_an_empty_tile_asks_nothing() -> None:
+def test_the_network_is_not_called_for_an_empty_tile() -> None:
     def classify(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         pytest.fail("there is no ink to cover")
 
@@ -76,9 +76,15 @@ def test_an_empty_tile_asks_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("digit", "cover", "message"),
-    [(10, 5, "no digit"), (-1, 5, "no digit"), (1, 4, "odd"), (1, 0, "odd"), (1, -3, "odd")],
+    [
+        (10, 5, "invalid digit"),
+        (-1, 5, "invalid digit"),
+        (1, 4, "odd"),
+        (1, 0, "odd"),
+        (1, -3, "odd"),
+    ],
 )
-def test_what_means_nothing_is_refused(
+def test_invalid_arguments_are_rejected(
     digit: int, cover: int, message: str, recognizer: Recognizer
 ) -> None:
     with pytest.raises(UsageError, match=message):

@@ -24,7 +24,7 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[Any]:
 
 @settings(deadline=None)
 @given(LOGITS, TEMPERATURES)
-def test_it_divides_the_logits_by_the_temperature(
+def test_calibration_divides_the_logits_by_the_temperature(
     logits: NDArray[np.float64], temperature: float
 ) -> None:
     calibrated = calibrate(softmax(logits), temperature)
@@ -34,7 +34,7 @@ def test_it_divides_the_logits_by_the_temperature(
 
 @settings(deadline=None)
 @given(LOGITS, TEMPERATURES)
-def test_the_prediction_stays_among_the_most_likely(
+def test_calibration_does_not_change_the_prediction(
     logits: NDArray[np.float64], temperature: float
 ) -> None:
     probabilities = softmax(logits)
@@ -60,12 +60,14 @@ def test_a_probability_of_0_stays_finite(temperature: float) -> None:
 
 
 @pytest.mark.parametrize(("temperature", "surer"), [(0.5, True), (2, False)])
-def test_less_than_1_makes_surer_and_more_less_sure(temperature: float, surer: bool) -> None:
+def test_low_temperatures_raise_the_confidence_and_high_ones_lower_it(
+    temperature: float, surer: bool
+) -> None:
     probabilities = np.array([[0.91, *[0.01] * 9]])
     assert (calibrate(probabilities, temperature)[0, 0] > 0.91) == surer
 
 
 @pytest.mark.parametrize("temperature", [0, -1, 0.049, 20.1, math.inf, math.nan])
-def test_a_temperature_out_of_range_is_refused(temperature: float) -> None:
-    with pytest.raises(ModelError, match=r"temperature is .*, not between 0\.05 and 20"):
+def test_a_temperature_out_of_range_is_rejected(temperature: float) -> None:
+    with pytest.raises(ModelError, match=r"invalid temperature .*: expected 0\.05 to 20"):
         calibrate(np.full((1, 10), 0.1), temperature)

@@ -37,7 +37,7 @@ WITHOUT = object()
     seed=st.integers(0, 2**32 - 1),
     figures=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
 )
-def test_round_trip(
+def test_a_saved_card_can_be_loaded(
     tmp_path_factory: pytest.TempPathFactory,
     temperature: float,
     seed: int,
@@ -51,7 +51,7 @@ def test_round_trip(
     assert Card.load(path) == card
 
 
-def test_existing_card_is_not_replaced(tmp_path: Path) -> None:
+def test_an_existing_card_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     CARD.save(path)
 
@@ -81,7 +81,7 @@ def test_existing_card_is_not_replaced(tmp_path: Path) -> None:
         ("colour", "red", "colour"),
     ],
 )
-def test_card_of_another_kind_is_refused(
+def test_a_card_with_unsupported_values_is_rejected(
     tmp_path: Path, field: str, value: Any, expected: str
 ) -> None:
     path = tmp_path / "model.json"
@@ -113,7 +113,7 @@ def test_card_of_another_kind_is_refused(
         None,
     ],
 )
-def test_unreadable_card(tmp_path: Path, content: bytes | None) -> None:
+def test_a_damaged_or_missing_card_is_rejected(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "model.json"
     if content is not None:
         path.write_bytes(content)
@@ -125,7 +125,7 @@ def test_unreadable_card(tmp_path: Path, content: bytes | None) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_card_that_is_a_folder(tmp_path: Path) -> None:
+def test_a_folder_is_rejected_as_a_card(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a readable card"):
         Card.load(tmp_path)
 
@@ -140,7 +140,7 @@ READER = ReaderCard(
 )
 
 
-def test_cards_of_readers_and_of_networks_for_tiles_are_told_apart(tmp_path: Path) -> None:
+def test_cards_of_readers_and_of_networks_for_tiles_are_distinguished(tmp_path: Path) -> None:
     reader, tiles = tmp_path / "reader.json", tmp_path / "tiles.json"
     READER.save(reader)
     CARD.save(tiles)
@@ -151,7 +151,7 @@ def test_cards_of_readers_and_of_networks_for_tiles_are_told_apart(tmp_path: Pat
         assert not is_reader_card(path)
         with pytest.raises(ModelError, match=path.name):
             ReaderCard.load(path)
-    with pytest.raises(ModelError, match="'inkdigits-reader-1', not 'inkdigits-card-1'"):
+    with pytest.raises(ModelError, match="'inkdigits-reader-1': expected 'inkdigits-card-1'"):
         Card.load(reader)
     with pytest.raises(OutputExistsError):
         READER.save(reader)
@@ -170,7 +170,7 @@ def test_cards_of_readers_and_of_networks_for_tiles_are_told_apart(tmp_path: Pat
         ("colour", "red", "colour"),
     ],
 )
-def test_a_readers_card_of_another_kind_is_refused(
+def test_a_readers_card_with_unsupported_values_is_rejected(
     tmp_path: Path, field: str, value: Any, expected: str
 ) -> None:
     path = tmp_path / "reader.json"
@@ -195,12 +195,12 @@ def test_a_readers_card_of_another_kind_is_refused(
         ("v1.2.h5", "v1.2.json"),
     ],
 )
-def test_place_of_the_card(model: str, expected: str) -> None:
+def test_the_card_is_beside_the_model(model: str, expected: str) -> None:
     assert locate_card(Path(model)) == Path(expected)
 
 
 def write_card(path: Path, card: Card | ReaderCard, **changes: Any) -> Path:
-    """Writes a card some fields of which are anything that JSON can say."""
+    """Writes a card with some fields replaced by any JSON values."""
     card.save(path, overwrite=True)
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     return path
@@ -246,12 +246,12 @@ def nest(depth: int) -> Any:
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_fields_of_another_type_are_refused(
+def test_fields_with_invalid_values_are_rejected(
     tmp_path: Path, card: Card | ReaderCard, field: str, value: Any
 ) -> None:
     path = write_card(tmp_path / "model.json", card, **{field: value})
 
-    with pytest.raises(ModelError, match=r"model\.json (has|holds)") as caught:
+    with pytest.raises(ModelError, match=r"model\.json (has|contains)") as caught:
         type(card).load(path)
 
     assert "\n" not in str(caught.value)
@@ -272,7 +272,7 @@ def test_fields_of_another_type_are_refused(
         (READER, "classes", {"0": "0"}),
     ],
 )
-def test_what_equals_a_number_in_python_alone_is_refused(
+def test_values_of_another_json_type_are_rejected(
     tmp_path: Path, card: Card | ReaderCard, field: str, value: Any
 ) -> None:
     path = write_card(tmp_path / "model.json", card, **{field: value})
@@ -283,10 +283,10 @@ def test_what_equals_a_number_in_python_alone_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_names_of_unknown_fields_stay_in_one_line(tmp_path: Path) -> None:
+def test_names_of_unknown_fields_are_shortened_to_one_line(tmp_path: Path) -> None:
     path = write_card(tmp_path / "model.json", CARD, **{"two\nlines": 1, "x" * 100_000: 1})
 
-    with pytest.raises(ModelError, match="does not know") as caught:
+    with pytest.raises(ModelError, match="missing or unknown fields") as caught:
         Card.load(path)
 
     assert "\n" not in str(caught.value)
@@ -294,7 +294,7 @@ def test_names_of_unknown_fields_stay_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "large", "sparse"])
-def test_cards_that_no_memory_would_hold_are_not_read(tmp_path: Path, kind: str) -> None:
+def test_too_large_cards_are_not_loaded_into_memory(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "model.json"
     match kind:
         case "device":

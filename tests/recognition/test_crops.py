@@ -29,7 +29,7 @@ def lay_on_paper(tile: Grey, random: np.random.Generator) -> tuple[Grey, list[in
 
 
 @pytest.mark.parametrize("kind", ["tile", "negative", "photograph", "rough box"])
-def test_digits_are_read_from_their_crops_as_well_as_from_their_tiles(
+def test_digits_cut_out_of_pictures_are_classified_like_their_tiles(
     kind: str, training_digits: LabelledImages
 ) -> None:
     random = np.random.default_rng(0)
@@ -72,7 +72,7 @@ SEVEN_BOX = [31, 21, 59, 79]
         ((22, 0), (22, 119)),
     ],
 )
-def test_neighbours_that_only_touch_the_crop_are_left_out(
+def test_neighbours_at_the_edge_of_the_crop_are_excluded(
     beside: tuple[tuple[int, int], tuple[int, int]],
 ) -> None:
     alone = cut_tile(draw_strokes(*SEVEN), SEVEN_BOX)
@@ -100,14 +100,14 @@ def test_boxes_may_reach_beyond_the_picture(box: list[float]) -> None:
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.5, 4.0, 15.0])
-def test_bare_paper_has_no_ink(deviation: float) -> None:
+def test_blank_paper_has_no_ink(deviation: float) -> None:
     for seed in range(50):
         random = np.random.default_rng(seed)
         light = np.linspace(230, 150, 60) + random.normal(0, deviation, (60, 60))
         assert not extract_mark(np.clip(light, 0, 255).astype(np.uint8)).any()
 
 
-def test_a_mark_keeps_its_place_and_its_darkness() -> None:
+def test_an_extracted_mark_keeps_its_position_and_its_darkness() -> None:
     picture = draw_strokes(*SEVEN)
     near, far = (
         morph((picture == 40).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -120,7 +120,7 @@ def test_a_mark_keeps_its_place_and_its_darkness() -> None:
         assert ink[near].min() >= 250
 
 
-def test_a_large_picture_is_as_good_as_a_small_one() -> None:
+def test_large_and_small_pictures_give_similar_ink() -> None:
     small = draw_strokes(*SEVEN, width=12)  # which `frame` leaves as wide as it is
     large = cv2.resize(small, None, fx=8, fy=8, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     ink = extract_mark(large)

@@ -11,33 +11,10 @@ from hypothesis.extra import numpy as stnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkdigits.recognition.decoding import (
-    PictureSource,
-    decode_picture,
-)
+from inkdigits.recognition.decoding import PictureSource, decode_picture
+from tests.recognition.letter_pictures import INK, contrast, encode, paint
 
 WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 130, 0)
-INK = np.zeros((24, 32), dtype=bool)  # an F: no turn or mirror image of it is itself
-INK[4:20, 8:11] = INK[4:7, 8:22] = INK[11:14, 8:18] = True
-
-
-def paint(ink: tuple[int, ...] | int, paper: tuple[int, ...] | int) -> NDArray[np.uint8]:
-    """The F in one colour on another: uint8, shape (24, 32) or (24, 32, channels)."""
-    mask = INK if isinstance(ink, int) else INK[..., None]
-    return np.where(mask, ink, paper).astype(np.uint8)
-
-
-def encode(image: Image.Image | NDArray[Any], form: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def contrast(pixels: NDArray[np.uint8]) -> int:
-    """How far the ink is from the paper: the difference of medians, in grey levels."""
-    return abs(int(np.median(pixels[INK])) - int(np.median(pixels[~INK])))
-
 
 # Modes and formats
 
@@ -59,7 +36,7 @@ def convert(*modes: str) -> Image.Image:
     ],
     ids="-".join,
 )
-def test_every_mode_of_pillow_gives_the_same_picture(modes: tuple[str, ...]) -> None:
+def test_every_mode_of_pillow_is_read(modes: tuple[str, ...]) -> None:
     image = convert(*modes)
     before = image.copy()
     pixels = decode_picture(image).pixels
@@ -83,7 +60,7 @@ def test_every_mode_of_pillow_gives_the_same_picture(modes: tuple[str, ...]) -> 
         ("TIFF", "L", {"big_tiff": True}),
     ],
 )
-def test_lossless_files_come_back_exactly(form: str, mode: str, options: dict[str, Any]) -> None:
+def test_lossless_files_are_read_exactly(form: str, mode: str, options: dict[str, Any]) -> None:
     image = convert("I", mode) if mode == "I;16" else convert(mode)
     picture = decode_picture(encode(image, form, **options))
     np.testing.assert_array_equal(picture.pixels, paint(0, 255))
@@ -101,7 +78,7 @@ def test_lossless_files_come_back_exactly(form: str, mode: str, options: dict[st
         ("TIFF", "RGB", {"compression": "jpeg"}),
     ],
 )
-def test_lossy_files_come_back_nearly(form: str, mode: str, options: dict[str, Any]) -> None:
+def test_lossy_files_are_read_approximately(form: str, mode: str, options: dict[str, Any]) -> None:
     pixels = decode_picture(encode(convert(mode), form, **options)).pixels
     assert pixels.shape == INK.shape
     assert contrast(pixels) > 235
@@ -109,7 +86,7 @@ def test_lossy_files_come_back_nearly(form: str, mode: str, options: dict[str, A
 
 
 @given(stnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
-def test_grey_pixels_are_kept_whatever_brings_them(pixels: NDArray[np.uint8]) -> None:
+def test_grey_pixels_are_kept_by_every_kind_of_source(pixels: NDArray[np.uint8]) -> None:
     sources: list[PictureSource] = [
         pixels,
         pixels[:, :, None],
@@ -123,7 +100,7 @@ def test_grey_pixels_are_kept_whatever_brings_them(pixels: NDArray[np.uint8]) ->
 
 @pytest.mark.parametrize("mode", ["file", "array"])
 @pytest.mark.parametrize("full", [255, 1023, 4095, 16383, 65535])
-def test_sixteen_bits_are_read_by_the_depth_that_holds_them(full: int, mode: str) -> None:
+def test_sixteen_bit_values_are_scaled_by_their_bit_depth(full: int, mode: str) -> None:
     values = np.linspace(0, full, 256).round().astype(np.uint16).reshape(16, 16)
     pixels = decode_picture(encode(values, "PNG") if mode == "file" else values).pixels
     assert np.abs(pixels.astype(int).ravel() - np.arange(256)).max() <= 1
@@ -165,7 +142,7 @@ STORED = {  # by the EXIF specification: where row 0 and column 0 of the file li
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP", "opened"])
 @pytest.mark.parametrize("orientation", STORED)
-def test_pictures_are_turned_upright(orientation: int, form: str) -> None:
+def test_pictures_are_rotated_according_to_exif(orientation: int, form: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(STORED[orientation](paint(0, 255)))
@@ -176,7 +153,7 @@ def test_pictures_are_turned_upright(orientation: int, form: str) -> None:
     np.testing.assert_allclose(decode_picture(source).pixels, paint(0, 255), atol=2)
 
 
-def test_damaged_exif_is_noted_and_the_picture_read() -> None:
+def test_a_picture_with_damaged_exif_is_read_with_a_note() -> None:
     picture = decode_picture(encode(paint(0, 255), "PNG", exif=b"Exif\0\0garbage instead of tags"))
     np.testing.assert_array_equal(picture.pixels, paint(0, 255))
     assert picture.notes == ("its EXIF data are damaged: taken as upright",)
@@ -191,7 +168,7 @@ def test_damaged_exif_is_noted_and_the_picture_read() -> None:
         ("TIFF", "TIFF of several pages: only the first was read"),
     ],
 )
-def test_the_first_of_several_frames_is_read_and_noted(form: str, note: str) -> None:
+def test_the_first_of_several_frames_is_read_with_a_note(form: str, note: str) -> None:
     options: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
     others = [Image.fromarray(paint(255, 0)), Image.fromarray(paint(0, 100))]
     picture = decode_picture(
@@ -201,7 +178,7 @@ def test_the_first_of_several_frames_is_read_and_noted(form: str, note: str) -> 
     assert picture.notes == (note,)
 
 
-def test_the_other_pictures_of_a_phone_photo_are_no_matter_for_a_note() -> None:
+def test_further_pictures_in_a_phone_photo_are_ignored_without_a_note() -> None:
     other = Image.fromarray(paint(WHITE, BLACK))
     picture = decode_picture(
         encode(paint(BLACK, WHITE), "MPO", save_all=True, append_images=[other])
@@ -263,13 +240,13 @@ def test_half_transparent_palette_entries_are_read() -> None:
 
 
 @pytest.mark.parametrize("band", [np.s_[:2], np.s_[-2:], np.s_[:, :2], np.s_[:, -2:]])
-def test_a_transparent_band_takes_the_colour_of_the_paper_beside_it(band: Any) -> None:
+def test_a_transparent_band_takes_the_colour_of_the_adjacent_paper(band: Any) -> None:
     pixels = paint((0, 0, 0, 255), (250, 250, 250, 255))
     pixels[band] = 0
     np.testing.assert_array_equal(decode_picture(pixels).pixels, paint(0, 250))
 
 
-def test_soft_strokes_stay_soft() -> None:
+def test_partly_transparent_strokes_stay_soft() -> None:
     alphas = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
     pixels = np.dstack([np.zeros_like(alphas)] * 3 + [alphas])
     np.testing.assert_allclose(decode_picture(pixels).pixels, 255 - alphas, atol=1)
@@ -315,7 +292,7 @@ def test_other_ink_is_read_by_its_luma(ink: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("quality", [20, 50, 90])
-def test_the_colour_noise_of_jpeg_does_not_count_as_ink(quality: int) -> None:
+def test_the_colour_noise_of_jpeg_is_not_read_as_ink(quality: int) -> None:
     noise = np.random.default_rng(7).normal(0, 4, (200, 300, 3))
     paper = np.clip(np.array([225, 222, 210]) + noise, 0, 255).astype(np.uint8)
     content = encode(paper, "JPEG", quality=quality)
@@ -323,7 +300,7 @@ def test_the_colour_noise_of_jpeg_does_not_count_as_ink(quality: int) -> None:
     np.testing.assert_array_equal(decode_picture(content).pixels, plain)
 
 
-def test_faint_differences_in_colour_alone_do_not_count_as_ink() -> None:
+def test_faint_differences_in_colour_alone_are_not_read_as_ink() -> None:
     tint = np.random.default_rng(3).integers(-4, 5, (200, 300))
     paper = np.stack([200 + 2 * tint, 200 - tint, np.full_like(tint, 200)], axis=2).astype(np.uint8)
     plain = np.asarray(Image.fromarray(paper).convert("L"))
@@ -331,7 +308,7 @@ def test_faint_differences_in_colour_alone_do_not_count_as_ink() -> None:
     np.testing.assert_array_equal(decode_picture(paper).pixels, plain)
 
 
-def test_a_little_black_ink_outweighs_large_coloured_things() -> None:
+def test_a_little_black_ink_outweighs_large_coloured_areas() -> None:
     pixels = np.full((200, 300, 3), 255, dtype=np.uint8)
     pixels[:, 200:] = RED
     pixels[:, 250:] = GREEN

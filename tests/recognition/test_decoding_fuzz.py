@@ -161,7 +161,7 @@ def test_damage_gives_a_clean_error_or_a_picture(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", SEEDS)
-def test_a_file_cut_short_is_whole_or_refused(form: str) -> None:
+def test_a_truncated_file_is_complete_or_rejected(form: str) -> None:
     content = SEEDS[form]
     whole = decode_picture(content).pixels
     refused = 0
@@ -178,7 +178,7 @@ def test_a_file_cut_short_is_whole_or_refused(form: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_noise_behind_a_signature_is_refused(seed: int) -> None:
+def test_noise_after_a_signature_is_rejected(seed: int) -> None:
     rng = random.Random(seed)
     for content in SEEDS.values():
         for kept in (4, 12, 30):

@@ -1,4 +1,4 @@
-"""Where pictures come from, what is refused, and what the rest of the process sees."""
+"""Sources of pictures, limits, and the isolation of Pillow from the rest of the process."""
 
 from __future__ import annotations
 
@@ -26,37 +26,17 @@ from inkdigits.recognition.decoding import (
     PictureSource,
     decode_picture,
 )
-
-INK = np.zeros((24, 32), dtype=bool)  # an F: no turn or mirror image of it is itself
-INK[4:20, 8:11] = INK[4:7, 8:22] = INK[11:14, 8:18] = True
-
-
-def paint(ink: tuple[int, ...] | int, paper: tuple[int, ...] | int) -> NDArray[np.uint8]:
-    """The F in one colour on another: uint8, shape (24, 32) or (24, 32, channels)."""
-    mask = INK if isinstance(ink, int) else INK[..., None]
-    return np.where(mask, ink, paper).astype(np.uint8)
-
-
-def encode(image: Image.Image | NDArray[Any], form: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    image.save(file, form, **options)
-    return file.getvalue()
+from tests.recognition.letter_pictures import INK, contrast, encode, paint
 
 
 def png(width: int, height: int, chunks: dict[bytes, bytes], depth: int = 8) -> bytes:
-    """A grey PNG written chunk by chunk, so that it can say what Pillow would not write."""
+    """A grey PNG written chunk by chunk, with chunks that Pillow would not write."""
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n"
     for kind, data in {b"IHDR": header, **chunks, b"IEND": b""}.items():
         content += struct.pack(">I", len(data)) + kind + data
         content += struct.pack(">I", zlib.crc32(kind + data))
     return content
-
-
-def contrast(pixels: NDArray[np.uint8]) -> int:
-    """How far the ink is from the paper: the difference of medians, in grey levels."""
-    return abs(int(np.median(pixels[INK])) - int(np.median(pixels[~INK])))
 
 
 # Sources
@@ -97,11 +77,11 @@ def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
     ],
     ids=lambda values: f"{values.dtype}-{'x'.join(map(str, values.shape))}",
 )
-def test_arrays_of_every_kind_of_number_are_read(values: NDArray[Any]) -> None:
+def test_arrays_of_every_numeric_type_are_read(values: NDArray[Any]) -> None:
     np.testing.assert_array_equal(decode_picture(values).pixels, paint(255, 0))
 
 
-def test_the_picture_shares_no_memory_with_the_array() -> None:
+def test_pictures_do_not_share_memory_with_arrays() -> None:
     values = paint(0, 255)
     decode_picture(values).pixels[:] = 7
     np.testing.assert_array_equal(values, paint(0, 255))
@@ -110,13 +90,13 @@ def test_the_picture_shares_no_memory_with_the_array() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.float64(3), "an array of shape no extent; expected (height, width)"),
+        (np.float64(3), "an array of shape (); expected (height, width)"),
         (np.zeros(784), "an array of shape 784;"),
         (np.zeros((28, 28, 2)), "an array of shape 28 × 28 × 2;"),
         (np.zeros((5, 28, 28)), "an array of shape 5 × 28 × 28;"),
         (np.zeros((1, 28, 28, 1)), "an array of shape 1 × 28 × 28 × 1;"),
-        (np.zeros((0, 28)), "an array of shape 0 × 28 holds no pixels"),
-        (np.zeros((28, 0, 3)), "an array of shape 28 × 0 × 3 holds no pixels"),
+        (np.zeros((0, 28)), "an array of shape 0 × 28 has no pixels"),
+        (np.zeros((28, 0, 3)), "an array of shape 28 × 0 × 3 has no pixels"),
         (np.full((2, 2), np.nan), "values from nan to nan; expected 0 to 255"),
         (np.array([[0, np.inf]]), "values from 0 to inf;"),
         (np.array([[-1.0, 1.0]]), "values from -1 to 1;"),
@@ -127,7 +107,7 @@ def test_the_picture_shares_no_memory_with_the_array() -> None:
         (np.array([[None]]), "an array of object;"),
     ],
 )
-def test_arrays_that_are_no_picture_are_refused(values: NDArray[Any], message: str) -> None:
+def test_arrays_that_are_not_pictures_are_rejected(values: NDArray[Any], message: str) -> None:
     with pytest.raises(PictureFormatError, match="picture: .*" + re.escape(message)):
         decode_picture(np.asarray(values))
 
@@ -135,8 +115,8 @@ def test_arrays_that_are_no_picture_are_refused(values: NDArray[Any], message: s
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.png", b"Buy milk, eggs", "is not a picture: begins with text ('Buy milk, eggs' …)"),
-        ("key.png", b"\x00\x01\x02\x03", "is not a picture: begins with bytes 00 01 02 03 …"),
+        ("notes.png", b"Buy milk, eggs", "is not a picture: starts with text ('Buy milk, eggs' …)"),
+        ("key.png", b"\x00\x01\x02\x03", "is not a picture: starts with bytes 00 01 02 03 …"),
         ("empty.png", b"", "is empty (0 bytes); expected PNG, JPEG, GIF, BMP, WebP, TIFF or PPM"),
         ("IMG_1.HEIC", b"\0\0\0\x24ftypheic" + bytes(40), "HEIC is not supported; export it as"),
         ("photo.avif", b"\0\0\0\x20ftypavif" + bytes(40), "AVIF is not supported; export it as"),
@@ -145,11 +125,11 @@ def test_arrays_that_are_no_picture_are_refused(values: NDArray[Any], message: s
         ("seven.svg", b'<?xml version="1.0"?><svg/>', "SVG is not supported; export it as"),
         ("half.png", encode(paint(0, 255), "PNG")[:80], "damaged PNG file (image file is trunc"),
         ("half.webp", encode(paint(0, 255), "WEBP")[:40], "damaged WebP file ("),
-        ("odd.webp", b"RIFF\0\0\0\0WEBPVP8Z" + bytes(20), "damaged WebP file (unknown kind of"),
+        ("odd.webp", b"RIFF\0\0\0\0WEBPVP8Z" + bytes(20), "damaged WebP file (unknown WebP chu"),
         ("nan.tif", encode(np.full((2, 2), np.nan, np.float32), "TIFF"), "that are not finite"),
     ],
 )
-def test_files_that_are_no_picture_are_named_and_refused(
+def test_files_that_are_not_pictures_are_rejected_by_name(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     path = tmp_path / name
@@ -171,25 +151,25 @@ def test_files_that_are_no_picture_are_named_and_refused(
         ("seven.pgn", "seven.pgn: no such file; did you mean seven.png?"),
         ("unlike", "unlike: no such file; check the name and the folder"),
         ("no/seven.png", "seven.png: no such file, nor the folder "),
-        (".", ": is a folder; expected one picture of it"),
+        (".", ": is a folder; expected a picture file"),
         ("seven.png/7", "7: cannot be read (Not a directory)"),
         ("a\0b", "cannot be read ("),
         ("n" * 300, "cannot be read (File name too long)"),
     ],
 )
-def test_paths_that_lead_nowhere_are_refused(tmp_path: Path, name: str, message: str) -> None:
+def test_invalid_paths_are_rejected(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "seven.png").write_bytes(encode(paint(0, 255), "PNG"))
     with pytest.raises(PictureFormatError, match=re.escape(message)):
         decode_picture(tmp_path / name)
 
 
-def test_an_address_is_not_taken_for_a_path() -> None:
+def test_a_url_is_rejected() -> None:
     with pytest.raises(PictureFormatError, match="no such file; an address must be downloaded"):
         decode_picture("https://example.org/seven.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads anything")
-def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "seven.png"
     path.write_bytes(encode(paint(0, 255), "PNG"))
     path.chmod(0)
@@ -197,7 +177,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
         decode_picture(path)
 
 
-def test_sources_of_no_known_kind_are_refused(tmp_path: Path) -> None:
+def test_other_sources_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "seven.png"
     path.write_text("text")
     with path.open() as text, pytest.raises(PictureFormatError, match="opened as text; open it"):
@@ -207,11 +187,11 @@ def test_sources_of_no_known_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PictureFormatError, match=r"seven\.png: cannot be read \(.*closed file"):
         decode_picture(closed)
     for source in ([[0, 255]], 7, None):
-        with pytest.raises(PictureFormatError, match="is no picture; expected a path, bytes"):
+        with pytest.raises(PictureFormatError, match="is not a picture; expected a path, byt"):
             decode_picture(cast(bytes, source))
 
 
-def test_a_closed_pillow_image_is_refused() -> None:
+def test_a_closed_pillow_image_is_rejected() -> None:
     image = Image.open(io.BytesIO(encode(paint(0, 255), "PNG")))
     image.close()
     with pytest.raises(PictureFormatError, match="picture: cannot be read"):
@@ -219,8 +199,8 @@ def test_a_closed_pillow_image_is_refused() -> None:
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2)), INK[:0]])
-def test_a_picture_checks_its_pixels(pixels: NDArray[Any]) -> None:
-    with pytest.raises(ValueError, match=r"pixels are uint8 of shape \(height, width\), not"):
+def test_a_picture_checks_type_and_shape_of_its_pixels(pixels: NDArray[Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 of shape \(height, width\)"):
         Picture(pixels)
 
 
@@ -230,7 +210,7 @@ BOMB_PNG = png(20_000, 20_000, {b"IDAT": zlib.compress(bytes(2501 * 20_000), 9)}
 
 
 def with_tile_of(side: int) -> bytes:
-    """A small TIFF whose one tile is said to be `side` × `side` pixels."""
+    """A small TIFF that declares one tile of `side` × `side` pixels."""
     entries = [  # tag, type (3 short, 4 long), value
         (256, 4, 16),
         (257, 4, 16),
@@ -249,7 +229,7 @@ def with_tile_of(side: int) -> bytes:
 
 
 def with_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
+    """A progressive JPEG with `count` scans, the last of which is repeated."""
     content = encode(paint(0, 255), "JPEG", progressive=True)
     starts = [match.start() for match in re.finditer(b"\xff\xda", content)]
     return content[:-2] + content[starts[-1] : -2] * (count - len(starts)) + content[-2:]
@@ -273,7 +253,7 @@ def webp_header(kind: bytes, fields: bytes) -> bytes:
         ),
         pytest.param(
             b"GIF89a\x04\0\x04\0\0\0\0," + bytes(4) + b"\xff\xff\xff\xff\0\x02\x02\x84\x51\0;",
-            "4294836225 pixels",  # refused by Pillow itself: a frame larger than its screen
+            "4294836225 pixels",  # rejected by Pillow itself: a frame larger than its screen
             id="gif frame",
         ),
         pytest.param(
@@ -299,20 +279,20 @@ def webp_header(kind: bytes, fields: bytes) -> bytes:
         pytest.param(b"P2 1500 1500 255 " + b"7 " * 9, "1,500 × 1,500", id="plain pgm"),
     ],
 )
-def test_large_pictures_are_refused_before_they_are_decoded(content: bytes, size: str) -> None:
+def test_too_large_pictures_are_rejected_before_they_are_decoded(content: bytes, size: str) -> None:
     assert len(content) < 2**20
     with pytest.raises(PictureTooLargeError, match=r"^picture: .* resize it$") as raised:
         decode_picture(content)
     assert size in str(raised.value)
 
 
-def test_large_jpegs_are_refused() -> None:
+def test_too_large_jpegs_are_rejected() -> None:
     content = encode(Image.new("L", (8000, 7000), 255), "JPEG")
-    with pytest.raises(PictureTooLargeError, match="8,000 × 7,000 pixels; at most 50,000,000 in"):
+    with pytest.raises(PictureTooLargeError, match="8,000 × 7,000 pixels; the limit is 50,000,000"):
         decode_picture(content)
 
 
-def test_the_tiff_that_tests_the_limit_on_tiles_is_a_picture() -> None:
+def test_a_tiff_with_a_small_tile_is_read() -> None:
     np.testing.assert_array_equal(
         decode_picture(with_tile_of(16)).pixels, np.zeros((16, 16), np.uint8)
     )
@@ -327,7 +307,7 @@ def test_the_tiff_that_tests_the_limit_on_tiles_is_a_picture() -> None:
         (DecodingLimits(max_side=31), False),
     ],
 )
-def test_limits_on_pixels_hold_for_every_source(limits: DecodingLimits, fits: bool) -> None:
+def test_limits_on_pixels_apply_to_every_source(limits: DecodingLimits, fits: bool) -> None:
     pixels = paint(0, 255)
     for source in (pixels, Image.fromarray(pixels), encode(pixels, "PNG")):
         if fits:
@@ -338,7 +318,7 @@ def test_limits_on_pixels_hold_for_every_source(limits: DecodingLimits, fits: bo
 
 
 class Endless(io.RawIOBase):
-    """A stream that never ends, and counts what is taken from it."""
+    """A stream that never ends, and counts the bytes read."""
 
     taken = 0
 
@@ -351,14 +331,16 @@ class Endless(io.RawIOBase):
         return bytes(min(size, 7))
 
 
-def test_no_more_bytes_are_read_than_allowed(tmp_path: Path) -> None:
+def test_sources_are_read_up_to_the_limit_on_bytes(tmp_path: Path) -> None:
     content = encode(paint(0, 255), "PNG")
     path = tmp_path / "seven.png"
     path.write_bytes(content)
     decode_picture(path, DecodingLimits(max_bytes=len(content)))
     short = DecodingLimits(max_bytes=len(content) - 1)
     for source in (path, content, io.BytesIO(content)):
-        with pytest.raises(PictureTooLargeError, match=rf"at least {len(content)} bytes; at most"):
+        with pytest.raises(
+            PictureTooLargeError, match=rf"at least {len(content)} bytes; the limit"
+        ):
             decode_picture(source, short)
     sparse = tmp_path / "sparse.png"
     with sparse.open("wb") as file:
@@ -371,18 +353,18 @@ def test_no_more_bytes_are_read_than_allowed(tmp_path: Path) -> None:
     assert endless.taken == 1001
 
 
-def test_jpegs_with_too_many_scans_are_refused() -> None:
+def test_jpegs_with_too_many_scans_are_rejected() -> None:
     assert contrast(decode_picture(with_scans(50)).pixels) > 235
     with pytest.raises(PictureFormatError, match="more than 50 JPEG scans; save it again as a"):
         decode_picture(with_scans(51))
 
 
-def test_what_follows_a_jpeg_is_not_counted_as_its_scans() -> None:
+def test_data_after_the_end_of_a_jpeg_is_ignored() -> None:
     content = encode(paint(0, 255), "JPEG") + b"\xff\xda\x00\x02" * 40_000
     assert contrast(decode_picture(content).pixels) > 235
 
 
-def test_text_that_grows_on_unpacking_is_refused() -> None:
+def test_compressed_text_that_is_too_large_is_rejected() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(10_000_000))
     rows = zlib.compress(bytes(6))
     assert decode_picture(png(2, 2, {b"IDAT": rows})).pixels.shape == (2, 2)
@@ -390,7 +372,7 @@ def test_text_that_grows_on_unpacking_is_refused() -> None:
         decode_picture(png(2, 2, {b"zTXt": text, b"IDAT": rows}))
 
 
-# What the rest of the process sees
+# Isolation from the rest of the process
 
 
 def with_bad_tag() -> bytes:

@@ -50,7 +50,7 @@ def test_boxes_are_drawn_where_the_digits_are() -> None:
     assert bottom >= 25
 
 
-def test_refused_digits_have_another_colour() -> None:
+def test_rejected_digits_have_another_colour() -> None:
     pixels = np.full((400, 400), 255, np.uint8)
     read, refused = (draw_boxes(pixels, build_reading(1, refused=n)) for n in (0, 1))
     assert ImageChops.difference(read, refused).getbbox() is not None
@@ -70,7 +70,7 @@ def test_marks_are_drawn_more_lightly_than_digits() -> None:
 @pytest.mark.parametrize(
     ("n", "columns", "rows"), [(1, 1, 1), (10, 10, 1), (11, 10, 2), (25, 10, 3)]
 )
-def test_tiles_stand_in_rows_of_ten(n: int, columns: int, rows: int) -> None:
+def test_tiles_are_drawn_in_rows_of_ten(n: int, columns: int, rows: int) -> None:
     sheet = draw_tiles(build_reading(n))
     one = draw_tiles(build_reading(1))
     gap = 8
@@ -78,5 +78,5 @@ def test_tiles_stand_in_rows_of_ten(n: int, columns: int, rows: int) -> None:
     assert sheet.height == rows * (one.height - gap) + gap
 
 
-def test_no_tiles_are_an_empty_sheet() -> None:
+def test_a_reading_without_digits_gives_an_empty_sheet() -> None:
     assert draw_tiles(Reading((), reason="no ink")).size == (1, 1)

@@ -25,7 +25,7 @@ def with_temperature(recognizer: Recognizer, temperature: float) -> Recognizer:
     return Recognizer(recognizer.network, card)
 
 
-def test_the_mean_of_calibrated_probabilities(
+def test_an_ensemble_returns_the_mean_of_calibrated_probabilities(
     members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
 ) -> None:
     tiles = test_slice.images[:50]
@@ -39,7 +39,7 @@ def test_the_mean_of_calibrated_probabilities(
     assert both.card.recipe == {"name": "ensemble", "members": ["smoke-0", "smoke-0"]}
 
 
-def test_who_knows_what_is_no_digit_is_not_asked_where_others_do_not(
+def test_a_not_a_digit_class_that_only_some_members_have_is_not_used(
     members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
 ) -> None:
     tiles = test_slice.images[:50]
@@ -52,18 +52,20 @@ def test_who_knows_what_is_no_digit_is_not_asked_where_others_do_not(
     assert both.card.refusal_threshold == 0
 
 
-def test_all_who_know_what_is_no_digit_are_asked(members: tuple[Recognizer, Recognizer]) -> None:
+def test_a_not_a_digit_class_that_all_members_have_is_used(
+    members: tuple[Recognizer, Recognizer],
+) -> None:
     both = combine([members[1], members[1]])
     assert both.card.labels == (*LABELS, NONE)
     assert both.card.refusal_threshold == pytest.approx(members[1].card.refusal_threshold)
 
 
-def test_nobody_cannot_read() -> None:
-    with pytest.raises(UsageError, match="no models"):
+def test_an_empty_ensemble_is_rejected() -> None:
+    with pytest.raises(UsageError, match="at least one model"):
         combine([])
 
 
-def test_shifts_are_by_one_pixel_each_way(
+def test_shifts_move_the_tile_by_up_to_one_pixel(
     members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
 ) -> None:
     tiles = np.pad(test_slice.images[:40, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1)))  # may be rolled
@@ -78,7 +80,7 @@ def test_shifts_are_by_one_pixel_each_way(
     assert shifted.card.figures == member.card.figures
 
 
-def test_shifts_ask_about_what_is_no_digit_too(
+def test_shifts_keep_the_not_a_digit_class(
     members: tuple[Recognizer, Recognizer], test_slice: LabelledImages
 ) -> None:
     shifted = add_shifts(members[1])

@@ -43,7 +43,7 @@ DASH = [(10, 60), (120, 60)]
 
 @pytest.mark.parametrize("points", [SEVEN, ONE, DASH])
 @pytest.mark.parametrize("thickness", [1, 3, 9, 25])
-def test_frame_makes_a_tile_as_mnist_frames_it(
+def test_frame_centres_and_scales_the_ink_like_mnist(
     points: list[tuple[int, int]], thickness: int
 ) -> None:
     tile = frame(draw(150, 130, points, thickness))
@@ -59,13 +59,13 @@ def test_frame_makes_a_tile_as_mnist_frames_it(
 
 
 @pytest.mark.parametrize("thickness", [1, 2, 4, 8, 16, 30])
-def test_frame_brings_every_pen_near_the_strokes_of_mnist(thickness: int) -> None:
+def test_frame_brings_strokes_close_to_the_width_in_mnist(thickness: int) -> None:
     tile = frame(draw(150, 130, SEVEN, thickness))
     enlarged = cv2.resize(tile, None, fx=8, fy=8, interpolation=cv2.INTER_LINEAR)
     assert 1.5 <= measure_stroke(enlarged.astype(np.uint8)) / 8 <= 5
 
 
-def test_frame_keeps_the_aspect() -> None:
+def test_frame_keeps_the_aspect_ratio() -> None:
     ink = np.zeros((200, 300), np.uint8)
     cv2.ellipse(ink, (70, 100), (40, 80), 0, 0, 360, 255, 16)
     rows, columns = np.nonzero(frame(ink))
@@ -80,7 +80,7 @@ def test_frame_keeps_the_aspect() -> None:
     top=st.integers(0, 40),
     left=st.integers(0, 40),
 )
-def test_frame_does_not_care_where_the_digit_stands(
+def test_frame_does_not_depend_on_the_position_of_the_digit(
     points: list[tuple[int, int]], thickness: int, top: int, left: int
 ) -> None:
     ink = draw(96, 96, points, thickness)
@@ -93,14 +93,14 @@ def test_frame_does_not_care_where_the_digit_stands(
     points=st.lists(st.tuples(st.integers(12, 84), st.integers(12, 84)), min_size=3, max_size=6),
     thickness=st.integers(1, 9),
 )
-def test_a_framed_tile_passes_unchanged(points: list[tuple[int, int]], thickness: int) -> None:
+def test_a_framed_tile_stays_unchanged(points: list[tuple[int, int]], thickness: int) -> None:
     tile = frame(draw(96, 96, points, thickness))
     if is_framed(tile):
         np.testing.assert_array_equal(frame(tile), tile)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (3, 500)])
-def test_frame_of_nothing_is_nothing(shape: tuple[int, int]) -> None:
+def test_frame_of_an_empty_picture_is_empty(shape: tuple[int, int]) -> None:
     assert not frame(np.zeros(shape, np.uint8)).any()
 
 
@@ -111,7 +111,7 @@ def test_frame_of_nothing_is_nothing(shape: tuple[int, int]) -> None:
     seed=st.integers(0, 2**16),
     share=st.floats(0, 1),
 )
-def test_frame_takes_any_ink(height: int, width: int, seed: int, share: float) -> None:
+def test_frame_accepts_any_ink(height: int, width: int, seed: int, share: float) -> None:
     random = np.random.default_rng(seed)
     ink = (random.random((height, width)) < share) * random.integers(1, 256, (height, width))
     tile = frame(ink.astype(np.uint8))
@@ -130,7 +130,9 @@ def test_frame_takes_any_ink(height: int, width: int, seed: int, share: float) -
         (lambda tile: np.zeros_like(tile), False),
     ],
 )
-def test_is_framed(change: object, expected: bool) -> None:
+def test_is_framed_accepts_only_tiles_that_are_framed_like_mnist(
+    change: object, expected: bool
+) -> None:
     tile = frame(draw(150, 130, SEVEN, 9))
     assert is_framed(change(tile)) is expected  # type: ignore[operator]
 
@@ -142,5 +144,5 @@ def test_measure_stroke_of_a_bar_is_its_width(width: int) -> None:
     assert abs(measure_stroke(ink) - width) <= 0.08 * width + 0.4
 
 
-def test_measure_stroke_of_nothing_is_zero() -> None:
+def test_measure_stroke_without_ink_is_zero() -> None:
     assert measure_stroke(np.zeros((9, 9), np.uint8)) == 0

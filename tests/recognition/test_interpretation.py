@@ -10,13 +10,13 @@ from inkdigits.recognition.alphabet import CLASS_NAMES, NO_MARK
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.interpretation import (
     Verdict,
-    conclude,
+    build_reading,
     decide,
     describe_others,
     interpret,
     keep_central,
 )
-from inkdigits.recognition.reading import Digit, Found, Mark
+from inkdigits.recognition.reading import Digit, DigitOrMark, Mark
 
 Probabilities = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def share(**shares: float) -> Probabilities:
     return row
 
 
-def judge_sign(sign: str) -> Probabilities:
+def classify_sign(sign: str) -> Probabilities:
     """Of a sign as it stands in the tests: "?" is a 4 or a 9, "l" a letter or a 1, "!" nothing."""
     if sign == "?":
         return share(d4=0.45, d9=0.4)
@@ -57,7 +57,7 @@ def detect(*lines: str, shuffle: bool = True, height: int = 30) -> Detections:
             is_low = sign in ".,"
             top = 50 * number + (24 if is_low else 0) + 20
             boxes.append((x, top, 6 if is_low else 18, 6 if is_low else height))
-            rows.append(judge_sign(sign))
+            rows.append(classify_sign(sign))
             x += boxes[-1][2] + 6
     order = np.random.default_rng(0).permutation(len(boxes)) if shuffle else range(len(boxes))
     probabilities = np.array([rows[i] for i in order], np.float32).reshape(-1, NO_MARK + 1)
@@ -72,7 +72,7 @@ def detect(*lines: str, shuffle: bool = True, height: int = 30) -> Detections:
 PAPER = np.full((400, 600), 255, np.uint8)
 
 
-def spell(found: tuple[Found, ...]) -> str:
+def spell(found: tuple[DigitOrMark, ...]) -> str:
     """All that was found, refused digits as "!"."""
     lines: dict[int, str] = {}
     for item in found:
@@ -86,24 +86,26 @@ def spell(found: tuple[Found, ...]) -> str:
     ("probabilities", "threshold", "expected"),
     [
         (share(d7=0.9), 0.5, Verdict.READ),
-        (share(d7=0.9), 0.95, Verdict.REFUSED),
+        (share(d7=0.9), 0.95, Verdict.REJECTED),
         (share(d7=0.5, d1=0.45), 0.8, Verdict.UNCERTAIN),
         (share(d7=0.5, d1=0.45), 0.4, Verdict.READ),
-        (share(d7=0.3, d1=0.3), 0.8, Verdict.REFUSED),
-        (share(d7=0.3), 0.0, Verdict.REFUSED),  # none is likelier, whatever is asked for
+        (share(d7=0.3, d1=0.3), 0.8, Verdict.REJECTED),
+        (share(d7=0.3), 0.0, Verdict.REJECTED),  # none is likelier, whatever is asked for
         (share(dash=0.6, d1=0.4), 0.0, Verdict.MARK),
         (share(dash=0.3, slash=0.3, d1=0.4), 0.0, Verdict.MARK),
-        (share(dash=0.2), 0.5, Verdict.REFUSED),
+        (share(dash=0.2), 0.5, Verdict.REJECTED),
         (share(d7=1.0), 1.0, Verdict.READ),
     ],
 )
-def test_the_rule(probabilities: Probabilities, threshold: float, expected: Verdict) -> None:
+def test_decide_compares_digits_marks_and_no_mark(
+    probabilities: Probabilities, threshold: float, expected: Verdict
+) -> None:
     assert decide(probabilities, threshold) is expected
 
 
-def test_more_is_never_read_at_a_higher_threshold() -> None:
+def test_a_higher_threshold_never_reads_more() -> None:
     rows = np.random.default_rng(1).dirichlet(np.full(NO_MARK + 1, 0.15), 500).astype(np.float32)
-    ranks = {Verdict.READ: 2, Verdict.UNCERTAIN: 1, Verdict.REFUSED: 0, Verdict.MARK: -1}
+    ranks = {Verdict.READ: 2, Verdict.UNCERTAIN: 1, Verdict.REJECTED: 0, Verdict.MARK: -1}
     for row in rows:
         verdicts = [ranks[decide(row, threshold)] for threshold in np.linspace(0, 1, 11)]
         assert verdicts == sorted(verdicts, reverse=True)
@@ -122,12 +124,12 @@ def test_more_is_never_read_at_a_higher_threshold() -> None:
         ["12 345", "67 890"],
     ],
 )
-def test_nothing_is_lost_and_all_is_in_reading_order(lines: list[str]) -> None:
+def test_all_marks_are_returned_in_reading_order(lines: list[str]) -> None:
     found = interpret(PAPER, detect(*lines), THRESHOLD)
     assert spell(found) == "\n".join(line.replace(" ", "") for line in lines)
 
 
-def test_nothing_is_told_only_where_there_is_nothing_else() -> None:
+def test_likely_empty_boxes_are_returned_only_if_there_are_no_others() -> None:
     assert spell(interpret(PAPER, detect("3!14"), THRESHOLD)) == "314"
     assert spell(interpret(PAPER, detect("!"), THRESHOLD)) == "!"
 
@@ -143,7 +145,7 @@ def test_nothing_is_told_only_where_there_is_nothing_else() -> None:
         (share(d4=0.45), None, "not a digit: looks like none", 0.45),
     ],
 )
-def test_a_digit_tells_what_its_refusal_rests_on(
+def test_a_digit_has_the_reason_and_the_probabilities_of_its_rejection(
     row: Probabilities, digit: int | None, reason: str | None, confidence: float
 ) -> None:
     detections = Detections(
@@ -158,7 +160,7 @@ def test_a_digit_tells_what_its_refusal_rests_on(
 
 
 @pytest.mark.parametrize("box", [[-9, -9, 20, 20], [590, 390, 50, 50], [5, 5, 0.2, 0.2]])
-def test_boxes_lie_inside_the_picture(box: list[float]) -> None:
+def test_boxes_are_clipped_to_the_picture(box: list[float]) -> None:
     row = share(d4=0.95)
     detections = Detections(np.array([box], np.float32), np.array([4]), row[:1], row[np.newaxis])
     (found,) = interpret(PAPER, detections, THRESHOLD)
@@ -180,11 +182,11 @@ def test_boxes_lie_inside_the_picture(box: list[float]) -> None:
         ("..7", "..7"),
     ],
 )
-def test_the_word_that_a_mark_stands_in_counts(line: str, expected: str) -> None:
+def test_marks_are_interpreted_in_the_context_of_their_word(line: str, expected: str) -> None:
     assert spell(interpret(PAPER, detect(line), THRESHOLD)) == expected
 
 
-def test_where_a_digit_is_said_to_be_digits_are_more_likely() -> None:
+def test_expecting_one_digit_makes_digits_more_likely() -> None:
     probabilities = share(d7=0.3, d1=0.05)[np.newaxis]
     boxes = np.array([(40, 30, 20, 40)], np.float32)
     detections = Detections(boxes, np.array([7]), np.array([0.3], np.float32), probabilities)
@@ -197,17 +199,17 @@ def test_where_a_digit_is_said_to_be_digits_are_more_likely() -> None:
     assert found.confidence == pytest.approx(0.9 / (0.9 + 0.15 + 0.65))
 
 
-def test_a_network_for_tiles_judges_what_may_be_a_digit_and_nothing_else() -> None:
-    asked = []
+def test_a_network_for_tiles_classifies_only_likely_digits() -> None:
+    n_classified = []
 
-    def judge(tiles: NDArray[np.uint8]) -> Probabilities:
-        asked.append(len(tiles))
+    def classify(tiles: NDArray[np.uint8]) -> Probabilities:
+        n_classified.append(len(tiles))
         shares = np.full((len(tiles), 11), 0.01, np.float32)
         shares[:, 3] = 0.9
         return shares
 
-    found = interpret(PAPER, detect("17-?!.x"), THRESHOLD, judge)
-    assert asked == [3]
+    found = interpret(PAPER, detect("17-?!.x"), THRESHOLD, classify)
+    assert n_classified == [3]
     assert spell(found) == "33-3.x"
     (first, *_) = found
     assert isinstance(first, Digit)
@@ -215,7 +217,7 @@ def test_a_network_for_tiles_judges_what_may_be_a_digit_and_nothing_else() -> No
 
 
 @pytest.mark.parametrize("n_outputs", [10, 11])
-def test_a_network_for_tiles_refuses(n_outputs: int) -> None:
+def test_a_network_for_tiles_can_reject(n_outputs: int) -> None:
     shares = np.full((1, n_outputs), 0.08 if n_outputs == 11 else 0.1, np.float32)
     shares[:, 10:] = 0.2
     (found,) = interpret(PAPER, detect("7"), THRESHOLD, lambda tiles: shares)
@@ -228,9 +230,9 @@ def test_a_network_for_tiles_refuses(n_outputs: int) -> None:
     assert found.reason == "not a digit: looks like none"
 
 
-def place(*marks: tuple[str, int, int, int, int]) -> tuple[Found, ...]:
+def place(*marks: tuple[str, int, int, int, int]) -> tuple[DigitOrMark, ...]:
     """Digits at left, top, width and height."""
-    rows = np.array([judge_sign(sign) for sign, *_ in marks])
+    rows = np.array([classify_sign(sign) for sign, *_ in marks])
     boxes = np.array([box for _, *box in marks], np.float32)
     detections = Detections(boxes, rows.argmax(axis=1), rows.max(axis=1), rows)
     return interpret(PAPER[:100, :100], detections, THRESHOLD)
@@ -251,7 +253,7 @@ SEVEN = ("7", 40, 30, 20, 40)
         ([("?", 10, 30, 20, 40)], 1),
     ],
 )
-def test_the_digit_in_the_middle_is_kept(
+def test_the_central_digit_is_kept(
     beside: list[tuple[str, int, int, int, int]], n_others: int
 ) -> None:
     kept, others = keep_central(place(*beside, SEVEN), (100, 100))
@@ -261,7 +263,7 @@ def test_the_digit_in_the_middle_is_kept(
     assert len(describe_others(others)) == min(n_others, 1)
 
 
-def test_a_likelier_digit_a_little_aside_is_kept() -> None:
+def test_a_more_likely_digit_slightly_off_centre_is_kept() -> None:
     kept, _ = keep_central(place(("?", 46, 30, 8, 40), ("7", 40, 36, 16, 40)), (100, 100))
     (digit,) = (item for item in kept if isinstance(item, Digit))
     assert digit.digit == 7
@@ -273,7 +275,7 @@ def test_a_digit_that_fills_its_picture_is_not_cut() -> None:
     assert others == ()
 
 
-def test_without_a_digit_there_is_none_in_the_middle() -> None:
+def test_without_digits_there_is_no_central_digit() -> None:
     assert keep_central((), (10, 10)) == ((), ())
     kept, others = keep_central(place(("-", 10, 30, 20, 4)), (100, 100))
     assert len(kept) == 1
@@ -291,8 +293,10 @@ def test_without_a_digit_there_is_none_in_the_middle() -> None:
         ("?!", "", "too uncertain: 4 or 9", 0),
     ],
 )
-def test_conclusions(line: str, text: str, reason: str | None, n_notes: int) -> None:
+def test_a_reading_has_a_text_or_a_reason_and_notes(
+    line: str, text: str, reason: str | None, n_notes: int
+) -> None:
     found = interpret(PAPER, detect(line), THRESHOLD)
-    reading = conclude(found, (), separators=False)
+    reading = build_reading(found, (), separators=False)
     assert (reading.text, reading.reason, len(reading.notes)) == (text, reason, n_notes)
-    assert conclude(found, (), separators=True).notes == ()
+    assert build_reading(found, (), separators=True).notes == ()

@@ -71,14 +71,16 @@ PAGES = {
 
 @pytest.mark.parametrize("degrees", [-15, -8, -3, 0, 3, 8, 15])
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_lines_are_read_from_the_left_and_from_the_top(name: str, degrees: float) -> None:
+def test_lines_are_read_from_left_to_right_and_from_top_to_bottom(
+    name: str, degrees: float
+) -> None:
     boxes, signs = write(PAGES[name])
     assert read(turn(boxes, degrees), signs) == [line.replace(" ", "") for line in PAGES[name]]
 
 
 @pytest.mark.parametrize("degrees", [-10, 0, 10])
 @pytest.mark.parametrize("pitch", [38, 42, 50])
-def test_close_lines_stay_apart(pitch: float, degrees: float) -> None:
+def test_close_lines_stay_separate(pitch: float, degrees: float) -> None:
     """Their boxes touch or overlap, as the tails of 4, 7 and 9 make them."""
     boxes, signs = write(["314159", "271828"], pitch=pitch)
     assert read(turn(boxes, degrees), signs) == ["314159", "271828"]
@@ -86,13 +88,13 @@ def test_close_lines_stay_apart(pitch: float, degrees: float) -> None:
 
 @pytest.mark.parametrize("jitter", [0.1, 0.2])
 @pytest.mark.parametrize("degrees", [-12, 0, 12])
-def test_an_unsteady_hand_keeps_its_lines(degrees: float, jitter: float) -> None:
+def test_uneven_handwriting_keeps_its_lines(degrees: float, jitter: float) -> None:
     lines = ["314159", "271828", "161803"]
     boxes, signs = write(lines, pitch=80, jitter=jitter)
     assert read(turn(boxes, degrees), signs) == lines
 
 
-def test_lines_of_differing_heights() -> None:
+def test_lines_of_different_heights_stay_separate() -> None:
     large, first = write(["1984"], height=120)
     small, second = write(["271828", "314159"], height=24, pitch=34)
     boxes = np.concatenate([large, small + np.array([5, 140, 0, 0])])
@@ -106,7 +108,7 @@ def test_small_digits_beside_large_ones_are_on_their_line() -> None:
     assert read(boxes, first + second) == ["1250"]
 
 
-def test_a_line_that_bends_is_one() -> None:
+def test_a_bent_line_stays_one_line() -> None:
     """A page that a camera sees from the side: 20 degrees down, then 20 up."""
     boxes, signs = write(["3141592653589793", "2718281828459045"], pitch=70)
     bent = boxes.copy()
@@ -122,12 +124,12 @@ def test_a_tall_mark_does_not_join_lines() -> None:
     assert [line.replace("}", "") for line in lines if line != "}"] == ["3141", "2718"]
 
 
-def test_no_marks() -> None:
+def test_no_marks_give_no_lines() -> None:
     numbers, order = order_marks(np.zeros((0, 4)))
     assert len(numbers) == len(order) == 0
 
 
-def test_pages_of_marks_without_order_end_soon() -> None:
+def test_many_unordered_marks_are_ordered_quickly() -> None:
     boxes = np.random.default_rng(3).uniform(1, 500, (800, 4)) / [0.5, 0.5, 20, 20]
     numbers, order = order_marks(boxes)
     assert sorted(order.tolist()) == list(range(800))
@@ -144,7 +146,7 @@ def test_pages_of_marks_without_order_end_soon() -> None:
         ("1.300,-", ["1.300,-"]),
     ],
 )
-def test_words_are_parted_by_spaces(line: str, expected: list[str]) -> None:
+def test_words_are_separated_by_spaces(line: str, expected: list[str]) -> None:
     boxes, signs = write([line])
     words = ["".join(signs[index] for index in word) for word in split_words(boxes)]
     assert words == expected

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import ModelError
-from inkdigits.recognition.network import BATCH, LEAST_SHARE, OnnxNetwork
+from inkdigits.recognition.network import BATCH, MIN_TILES_PER_CORE, OnnxNetwork
 from inkdigits.training import Run
 
 Shape = list[Any] | None
@@ -66,7 +66,18 @@ PROBABILITIES = (TensorProto.FLOAT, ["n", 10])
 
 
 @pytest.mark.parametrize(
-    "n", [0, 1, 3, LEAST_SHARE, LEAST_SHARE + 1, 3 * LEAST_SHARE, BATCH, 2 * BATCH + 1, 1_000]
+    "n",
+    [
+        0,
+        1,
+        3,
+        MIN_TILES_PER_CORE,
+        MIN_TILES_PER_CORE + 1,
+        3 * MIN_TILES_PER_CORE,
+        BATCH,
+        2 * BATCH + 1,
+        1_000,
+    ],
 )
 def test_every_tile_is_classified_in_order(tmp_path: Path, n: int) -> None:
     network = OnnxNetwork(write_onnx(tmp_path / "pixels.onnx", [TILES], [PROBABILITIES]))
@@ -78,7 +89,7 @@ def test_every_tile_is_classified_in_order(tmp_path: Path, n: int) -> None:
     np.testing.assert_allclose(outputs, compute_shares(tiles), rtol=1e-6)
 
 
-def test_threads_may_share_a_network(tmp_path: Path) -> None:
+def test_a_network_is_thread_safe(tmp_path: Path) -> None:
     network = OnnxNetwork(write_onnx(tmp_path / "pixels.onnx", [TILES], [PROBABILITIES]))
     random = np.random.default_rng(0)
     batches = [random.integers(0, 256, (n, 28, 28), np.uint8) for n in range(1, 300, 7)]
@@ -105,7 +116,7 @@ def test_threads_may_share_a_network(tmp_path: Path) -> None:
         ([TILES], [PROBABILITIES, PROBABILITIES]),
     ],
 )
-def test_network_of_another_shape_is_refused(
+def test_a_network_with_other_inputs_or_outputs_is_rejected(
     tmp_path: Path, inputs: list[tuple[int, Shape]], outputs: list[tuple[int, Shape]]
 ) -> None:
     path = write_onnx(tmp_path / "other.onnx", inputs, outputs)
@@ -117,7 +128,7 @@ def test_network_of_another_shape_is_refused(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
-def test_truncated_file(smoke_run: Run, tmp_path: Path, share: float) -> None:
+def test_a_truncated_file_is_rejected(smoke_run: Run, tmp_path: Path, share: float) -> None:
     whole = smoke_run.onnx_model.read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(whole[: int(share * len(whole))])
@@ -129,7 +140,7 @@ def test_truncated_file(smoke_run: Run, tmp_path: Path, share: float) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_text_file_named_onnx(tmp_path: Path) -> None:
+def test_a_text_file_named_onnx_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "letter.onnx"
     path.write_text("Dear reader,\nthis is no network.\n")
 
@@ -138,12 +149,14 @@ def test_text_file_named_onnx(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "."])
-def test_no_such_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="is not there"):
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="no model at"):
         OnnxNetwork(tmp_path / name)
 
 
-def test_probabilities_of_a_trained_network(smoke_run: Run, test_slice: LabelledImages) -> None:
+def test_a_trained_network_returns_probabilities(
+    smoke_run: Run, test_slice: LabelledImages
+) -> None:
     probabilities = OnnxNetwork(smoke_run.onnx_model)(test_slice.images)
 
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inkdigits.recognition.alphabet import CLASS_NAMES, MARK_KINDS
-from inkdigits.recognition.reading import Box, Digit, Found, Mark, Reading, describe_left_out
+from inkdigits.recognition.reading import Box, Digit, DigitOrMark, Mark, Reading, describe_left_out
 
 KINDS = {".": "point", ",": "comma", "-": "dash", "/": "slash", "+": "plus", "x": "other"}
 
@@ -26,9 +26,9 @@ def make_digit(sign: str, box: Box, line: int = 0, **changes: Any) -> Digit:
     return Digit(box=box, line=line, **{**values, **changes})
 
 
-def write(*lines: str, pitch: int = 30) -> tuple[Found, ...]:
+def write(*lines: str, pitch: int = 30) -> tuple[DigitOrMark, ...]:
     """Digits and marks 20 wide and 30 high; a space is a gap of the same width."""
-    found: list[Found] = []
+    found: list[DigitOrMark] = []
     for number, line in enumerate(lines):
         for place, sign in enumerate(line):
             box = Box(pitch * place, 60 * number, 20, 30)
@@ -59,7 +59,9 @@ def write(*lines: str, pitch: int = 30) -> tuple[Found, ...]:
         (["!", "7"], "7", "7"),
     ],
 )
-def test_text(lines: list[str], digits: str, with_separators: str) -> None:
+def test_the_text_has_one_line_per_line_of_digits(
+    lines: list[str], digits: str, with_separators: str
+) -> None:
     reading = Reading(write(*lines))
     assert reading.text == reading.to_text() == digits
     assert reading.to_text(separators=True) == with_separators
@@ -67,7 +69,7 @@ def test_text(lines: list[str], digits: str, with_separators: str) -> None:
 
 
 @pytest.mark.parametrize("lines", [[], ["?"], ["!"], ["-"], ["?-!", "?"]])
-def test_what_holds_no_sure_digit_has_a_reason_instead_of_a_text(lines: list[str]) -> None:
+def test_a_reading_without_certain_digits_has_a_reason_instead_of_a_text(lines: list[str]) -> None:
     reading = Reading(write(*lines), reason="too uncertain: 4 or 9")
     assert reading.text == reading.to_text(separators=True) == ""
     assert reading.confidence == 0
@@ -75,7 +77,7 @@ def test_what_holds_no_sure_digit_has_a_reason_instead_of_a_text(lines: list[str
         Reading(write(*lines))
 
 
-def test_a_reading_tells_digits_from_marks_and_keeps_their_order() -> None:
+def test_a_reading_separates_digits_from_marks_in_reading_order() -> None:
     reading = Reading(write("1.7-"))
     assert [digit.digit for digit in reading.digits] == [1, 7]
     assert [mark.kind for mark in reading.marks] == ["point", "dash"]
@@ -97,7 +99,7 @@ def test_a_reading_tells_digits_from_marks_and_keeps_their_order() -> None:
         ),
     ],
 )
-def test_separators_that_are_left_out_are_told(lines: list[str], expected: tuple[str, ...]) -> None:
+def test_omitted_separators_are_noted(lines: list[str], expected: tuple[str, ...]) -> None:
     assert describe_left_out(write(*lines)) == expected
 
 
@@ -115,7 +117,7 @@ def test_probabilities_of_all_classes_sum_to_one() -> None:
     assert list(found.values()) == pytest.approx(shares.tolist(), abs=1e-6)
 
 
-def test_json_is_plain_and_whole() -> None:
+def test_json_contains_all_fields_as_plain_values() -> None:
     reading = Reading(write("19?4.", "!"), notes=("a note",))
     row = json.loads(json.dumps(reading.to_json()))
     assert row["text"] == "19?4"
@@ -135,18 +137,18 @@ def test_json_is_plain_and_whole() -> None:
     [
         ({"probabilities": np.zeros(11, np.float32)}, "probabilities have shape"),
         ({"mark_probabilities": np.zeros(5, np.float32)}, "mark_probabilities have shape"),
-        ({"tile": np.zeros((28, 28))}, "a tile is uint8"),
-        ({"reason": "no"}, "read or refused"),
-        ({"is_uncertain": True}, "is not uncertain"),
+        ({"tile": np.zeros((28, 28))}, "the tile is float64"),
+        ({"reason": "no"}, "either a value or a reason"),
+        ({"is_uncertain": True}, "cannot be uncertain"),
     ],
 )
-def test_what_is_no_digit(changes: dict[str, Any], message: str) -> None:
+def test_invalid_digits_are_rejected(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_digit("7", Box(0, 0, 1, 1), **changes)
 
 
-def test_what_is_no_mark_and_no_box() -> None:
-    with pytest.raises(ValueError, match=f"one of {', '.join(MARK_KINDS)}, not 'dot'"):
+def test_invalid_marks_and_boxes_are_rejected() -> None:
+    with pytest.raises(ValueError, match=f"unknown mark 'dot'; expected {', '.join(MARK_KINDS)}"):
         Mark("dot", Box(0, 0, 1, 1), 1.0)
     with pytest.raises(ValueError, match="at least 1 × 1"):
         Box(0, 0, 0, 1)

@@ -66,7 +66,7 @@ def test_enlarged_digits_are_read(
     assert agreeing >= 0.9 * len(sure)
 
 
-def test_a_tile_is_read_as_it_is(recognizer: Recognizer, test_slice: LabelledImages) -> None:
+def test_a_tile_is_read_unchanged(recognizer: Recognizer, test_slice: LabelledImages) -> None:
     """A tile that is a picture comes back nearly as it is, and is judged alike."""
     probabilities = recognizer.classify(test_slice.images[:40])
     sure = [i for i in range(40) if probabilities[i].max() > 0.9]
@@ -107,7 +107,7 @@ def read_always(*signs: int, **options: Any) -> Recognizer:
 WIDE = np.full((110, 400), 235, np.uint8)
 
 
-def test_the_reader_judges_by_itself_and_a_network_for_tiles_its_boxes(
+def test_digits_are_classified_by_the_reader_or_by_a_network_for_tiles(
     test_slice: LabelledImages,
 ) -> None:
     """The three that is drawn is always detected as an eight."""
@@ -138,7 +138,7 @@ def test_the_reader_judges_by_itself_and_a_network_for_tiles_its_boxes(
         ((9, 9), False, "99", 1),  # something was too small to be read
     ],
 )
-def test_what_is_left_out_is_told(
+def test_marks_that_were_not_read_are_noted(
     signs: tuple[int, ...], separators: bool, text: str, n_notes: int
 ) -> None:
     reading = read_always(*signs).read(WIDE, separators=separators)
@@ -149,32 +149,31 @@ def test_what_is_left_out_is_told(
     ("signs", "error", "message"),
     [
         ((), NoInkError, "no ink"),
-        ((1, 9, 8, 4), DigitCountError, "holds 4 digits"),
+        ((1, 9, 8, 4), DigitCountError, "contains 4 digits"),
         ((DASH,), DigitCountError, "other marks only"),
         ((16,), DigitCountError, "looks like none"),
     ],
 )
-def test_one_digit_is_asked_for_and_another_number_is_there(
+def test_read_digit_rejects_any_other_number_of_digits(
     signs: tuple[int, ...], error: type[PictureError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         read_always(*signs).read_digit(WIDE)
 
 
-def test_the_digit_in_the_middle_is_the_one(test_slice: LabelledImages) -> None:
+def test_the_central_digit_is_read_if_one_digit_is_expected(test_slice: LabelledImages) -> None:
     narrow = WIDE[:, :110]  # of three digits at 30, 60 and 90, the last one is cut by the edge
     reading = read_always(1, 7, 4).read(narrow, one_digit=True)
     assert reading.text == "1"
     assert reading.notes == (
-        "another digit stands beside the one that was read: expect any number of digits to read "
-        "all",
+        "another digit was not read: expect any number of digits to read all of them",
     )
     assert read_always(7, 4).read_digit(narrow[:, :80]).digit == 7
     assert read_always(7, 4).read(narrow[:, :80], one_digit=True).notes == ()
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_what_is_no_threshold(threshold: float) -> None:
+def test_an_invalid_threshold_is_rejected(threshold: float) -> None:
     recognizer = read_always(7)
     for wrong in (
         lambda: recognizer.read(WIDE, threshold=threshold),
@@ -187,7 +186,7 @@ def test_what_is_no_threshold(threshold: float) -> None:
             wrong()
 
 
-def test_the_threshold_is_the_cards_unless_another_is_given() -> None:
+def test_the_default_threshold_is_that_of_the_card() -> None:
     recognizer = read_always(7)
     assert recognizer.threshold == 0.9
     assert recognizer.read(WIDE).text == "7"
@@ -202,7 +201,7 @@ def test_the_threshold_is_the_cards_unless_another_is_given() -> None:
     assert judge.threshold == recognizer.card.refusal_threshold
 
 
-def test_pictures_on_their_side_are_read(test_slice: LabelledImages) -> None:
+def test_rotated_pictures_are_read(test_slice: LabelledImages) -> None:
     """The detector sees digits where the grey falls from left to right."""
     page = np.tile(np.linspace(255, 0, 400).astype(np.uint8), (110, 1))
     upright = detect_always(4, 7, 1)
@@ -228,7 +227,7 @@ def test_pictures_on_their_side_are_read(test_slice: LabelledImages) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "."])
-def test_a_reader_replaces_the_one_that_comes_with_inkdigits(name: str, tmp_path: Path) -> None:
+def test_another_reader_replaces_the_default_one(name: str, tmp_path: Path) -> None:
     """Its card says that it is one."""
     shutil.copy(DEFAULT_MODEL, tmp_path / "model.onnx")
     ReaderCard({"name": "mine"}, 1, {}, {}, threshold=0.25).save(tmp_path / "model.json")
@@ -239,7 +238,7 @@ def test_a_reader_replaces_the_one_that_comes_with_inkdigits(name: str, tmp_path
     assert recognizer.read(WIDE).text == ""
 
 
-def test_boxes_hold_the_ink(recognizer: Recognizer, pictures: dict[str, Path]) -> None:
+def test_boxes_contain_the_ink(recognizer: Recognizer, pictures: dict[str, Path]) -> None:
     (digit,) = recognizer.read(pictures["seven"]).digits
     pixels = np.asarray(Image.open(pictures["seven"]))
     left, top, width, height = cv2.boundingRect((pixels < 128).astype(np.uint8))
@@ -250,16 +249,18 @@ def test_boxes_hold_the_ink(recognizer: Recognizer, pictures: dict[str, Path]) -
     assert both / (box.width * box.height + width * height - both) > 0.6
 
 
-def test_card_of_another_network_is_refused(
+def test_the_card_of_another_network_is_rejected(
     recognizer: Recognizer, test_slice: LabelledImages
 ) -> None:
     """The default network knows eleven possibilities, the smoke network's card names ten."""
     mixed = Recognizer(Recognizer.load().network, recognizer.card)
-    with pytest.raises(ModelError, match="gives 11 probabilities and its card names 10"):
+    with pytest.raises(ModelError, match="returns 11 probabilities, but its card has 10"):
         mixed.classify(test_slice.images[:1])
 
 
-def test_every_source_is_read_alike(recognizer: Recognizer, pictures: dict[str, Path]) -> None:
+def test_every_kind_of_source_gives_the_same_reading(
+    recognizer: Recognizer, pictures: dict[str, Path]
+) -> None:
     path = pictures["seven"]
     content = path.read_bytes()
     sources: list[PictureSource] = [path, str(path), content, io.BytesIO(content), Image.open(path)]
@@ -271,7 +272,7 @@ def test_every_source_is_read_alike(recognizer: Recognizer, pictures: dict[str, 
 
 
 @pytest.mark.parametrize("grey", [0, 128, 235, 255])
-def test_blank_picture(recognizer: Recognizer, smoke_run: Run, grey: int) -> None:
+def test_a_blank_picture_has_no_ink(recognizer: Recognizer, smoke_run: Run, grey: int) -> None:
     blank = np.full((120, 160), grey, np.uint8)
 
     reading = recognizer.read(blank)
@@ -282,7 +283,9 @@ def test_blank_picture(recognizer: Recognizer, smoke_run: Run, grey: int) -> Non
         predict_digit(blank, model=smoke_run.onnx_model)
 
 
-def test_predict_and_predict_digit(smoke_run: Run, pictures: dict[str, Path]) -> None:
+def test_predict_and_predict_digit_use_the_given_model(
+    smoke_run: Run, pictures: dict[str, Path]
+) -> None:
     reading = predict(pictures["seven"], model=smoke_run.folder)
 
     assert reading.text == "7"
@@ -291,12 +294,14 @@ def test_predict_and_predict_digit(smoke_run: Run, pictures: dict[str, Path]) ->
 
 
 @pytest.mark.parametrize("name", ["text", "missing"])
-def test_no_picture(recognizer: Recognizer, pictures: dict[str, Path], name: str) -> None:
+def test_an_invalid_picture_is_rejected(
+    recognizer: Recognizer, pictures: dict[str, Path], name: str
+) -> None:
     with pytest.raises(PictureFormatError, match=pictures[name].name):
         recognizer.read(pictures[name])
 
 
-def test_temperature_of_the_card_is_used(
+def test_probabilities_are_calibrated_with_the_temperature_of_the_card(
     smoke_run: Run, test_slice: LabelledImages, tmp_path: Path
 ) -> None:
     shutil.copy(smoke_run.onnx_model, tmp_path)
@@ -313,14 +318,14 @@ def test_temperature_of_the_card_is_used(
     assert softened.max() < plain.max()
 
 
-def test_model_without_card(smoke_run: Run, tmp_path: Path) -> None:
+def test_a_model_without_a_card_is_rejected(smoke_run: Run, tmp_path: Path) -> None:
     shutil.copy(smoke_run.onnx_model, tmp_path)
 
     with pytest.raises(ModelError, match=r"model\.json is missing"):
         Recognizer.load(tmp_path)
 
 
-def test_model_of_another_framing(smoke_run: Run, tmp_path: Path) -> None:
+def test_a_model_with_another_framing_is_rejected(smoke_run: Run, tmp_path: Path) -> None:
     shutil.copy(smoke_run.onnx_model, tmp_path)
     values = json.loads(smoke_run.card.read_bytes())
     values["framing_version"] += 1
@@ -330,12 +335,14 @@ def test_model_of_another_framing(smoke_run: Run, tmp_path: Path) -> None:
         Recognizer.load(tmp_path / "model.onnx")
 
 
-def test_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is not there"):
+def test_a_missing_model_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model at"):
         predict(np.zeros((28, 28), np.uint8), model=tmp_path)
 
 
-def test_default_model(test_slice: LabelledImages, pictures: dict[str, Path]) -> None:
+def test_the_default_model_reads_digits(
+    test_slice: LabelledImages, pictures: dict[str, Path]
+) -> None:
     assert DEFAULT_MODEL.is_file()
     assert DEFAULT_TILE_MODEL.is_file()
     probabilities = Recognizer.load().classify(test_slice.images)
@@ -346,7 +353,7 @@ def test_default_model(test_slice: LabelledImages, pictures: dict[str, Path]) ->
 
 @pytest.mark.parametrize("n_threads", [None, 1, 3])
 @pytest.mark.parametrize("one_digit", [False, True])
-def test_many_are_read_as_one_by_one(
+def test_read_many_gives_the_same_readings_as_read(
     recognizer: Recognizer,
     pictures: dict[str, Path],
     test_slice: LabelledImages,
@@ -377,7 +384,7 @@ def test_many_are_read_as_one_by_one(
         ]
 
 
-def test_stream_is_asked_for_few_at_a_time(
+def test_read_many_consumes_its_iterable_lazily(
     recognizer: Recognizer, test_slice: LabelledImages
 ) -> None:
     asked = 0
@@ -398,13 +405,11 @@ def test_stream_is_asked_for_few_at_a_time(
     assert [t.name for t in threading.enumerate() if t.name.startswith("inkdigits-read")] == []
 
 
-def test_nothing_to_read(recognizer: Recognizer) -> None:
+def test_read_many_accepts_no_pictures(recognizer: Recognizer) -> None:
     assert list(recognizer.read_many([])) == []
 
 
-def test_errors_that_are_no_picture_end_the_stream(
-    recognizer: Recognizer, test_slice: LabelledImages
-) -> None:
+def test_other_errors_end_read_many(recognizer: Recognizer, test_slice: LabelledImages) -> None:
     def draw() -> Iterator[PictureSource]:
         yield test_slice.images[0]
         raise OSError("the camera is gone")
@@ -412,7 +417,7 @@ def test_errors_that_are_no_picture_end_the_stream(
     with pytest.raises(OSError, match="camera"):
         list(recognizer.read_many(draw()))
     mixed = Recognizer(Recognizer.load().network, recognizer.card)
-    with pytest.raises(ModelError, match="gives 11 probabilities"):
+    with pytest.raises(ModelError, match="returns 11 probabilities"):
         list(mixed.read_many(test_slice.images[:3]))
-    with pytest.raises(UsageError, match="0 threads"):
+    with pytest.raises(UsageError, match="number of threads 0"):
         recognizer.read_many([], n_threads=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -128,10 +129,10 @@ def assert_is_one_line(error: ModelError, path: Path) -> None:
     assert "\n" not in str(error)
 
 
-def test_a_reader_that_never_ends_is_refused(
+def test_a_reader_that_never_ends_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LOADING_S", 0.5)
+    monkeypatch.setattr(session, "LOAD_TIMEOUT_S", 0.5)
     path = write_reader(tmp_path / "endless.onnx", is_endless=True)
     start, cpu_start = time.monotonic(), time.process_time()
 
@@ -144,10 +145,10 @@ def test_a_reader_that_never_ends_is_refused(
     assert time.process_time() - cpu_start < 5
 
 
-def test_a_network_that_never_ends_on_ink_is_ended(
+def test_a_network_that_never_ends_is_terminated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "RUN_S", 0.5)
+    monkeypatch.setattr(session, "RUN_TIMEOUT_S", 0.5)
     path = write_network(tmp_path / "endless.onnx", UNIFORM, count=FOREVER // 255)
     network = OnnxNetwork(path)
     assert network(BLANK).tolist() == UNIFORM.tolist()
@@ -161,9 +162,11 @@ def test_a_network_that_never_ends_on_ink_is_ended(
     assert network(BLANK).tolist() == UNIFORM.tolist()
 
 
-def test_several_runs_have_a_limit_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_of_several_runs_has_its_own_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that began early is ended while one that began late goes on."""
-    monkeypatch.setattr(session, "RUN_S", 1.0)
+    monkeypatch.setattr(session, "RUN_TIMEOUT_S", 1.0)
     endless = OnnxNetwork(write_network(tmp_path / "a.onnx", UNIFORM, count=FOREVER // 255))
     network = OnnxNetwork(write_network(tmp_path / "b.onnx", UNIFORM))
     errors: list[Exception] = []
@@ -189,7 +192,7 @@ from pathlib import Path
 from inkdigits.errors import ModelError
 from inkdigits.recognition import session
 from inkdigits.recognition.network import OnnxNetwork
-session.LOADING_S = session.GRACE_S = 0.5
+session.LOAD_TIMEOUT_S = session.TERMINATION_TIMEOUT_S = 0.5
 try:
     OnnxNetwork(Path(sys.argv[1]))
 except ModelError as error:
@@ -197,7 +200,7 @@ except ModelError as error:
 """
 
 
-def test_one_endless_layer_holds_up_neither_the_answer_nor_the_exit(
+def test_an_endless_layer_blocks_neither_the_error_nor_the_exit(
     tmp_path: Path, python: Callable[..., CompletedProcess[str]]
 ) -> None:
     """ONNX Runtime ends no layer; this one takes a minute, and is computed while loading."""
@@ -228,13 +231,13 @@ def test_one_endless_layer_holds_up_neither_the_answer_nor_the_exit(
         (np.full((1, 1), 1, np.float32), "of shape"),
         (np.full((1, 10), np.nan, np.float32), "not finite"),
         (np.full((1, 10), np.inf, np.float32), "not finite"),
-        (np.full((1, 10), 0.2, np.float32), "expected 1"),
-        (np.zeros((1, 10), np.float32), "expected 1"),
-        (np.array([[2, -1] + 8 * [0]], np.float32), "expected 1"),
+        (np.full((1, 10), 0.2, np.float32), "expected the sum 1"),
+        (np.zeros((1, 10), np.float32), "expected the sum 1"),
+        (np.array([[2, -1] + 8 * [0]], np.float32), "expected the sum 1"),
     ],
     ids=["tiles", "labels", "nan", "inf", "large", "small", "negative"],
 )
-def test_a_network_that_gives_no_probabilities_is_refused(
+def test_a_network_with_invalid_probabilities_is_rejected(
     tmp_path: Path, probabilities: NDArray[np.float32], message: str
 ) -> None:
     path = write_network(tmp_path / "other.onnx", probabilities)
@@ -251,16 +254,16 @@ def test_a_network_that_gives_no_probabilities_is_refused(
         ("boxes", np.full((2, 4), np.nan, np.float32), "not finite"),
         ("scores", np.full(2, np.inf, np.float32), "not finite"),
         ("probabilities", np.full((2, 17), np.nan, np.float32), "not finite"),
-        ("boxes", np.zeros((2, 5), np.float32), "no detections"),
-        ("boxes", np.zeros((3, 4), np.float32), "no detections"),
-        ("probabilities", np.zeros((2, 11), np.float32), "no detections"),
-        ("unread", np.zeros(2, np.int64), "no detections"),
+        ("boxes", np.zeros((2, 5), np.float32), "invalid detections"),
+        ("boxes", np.zeros((3, 4), np.float32), "invalid detections"),
+        ("probabilities", np.zeros((2, 11), np.float32), "invalid detections"),
+        ("unread", np.zeros(2, np.int64), "invalid detections"),
         ("classes", np.array([4, 16]), "classes from 4 to 16"),
         ("classes", np.array([-1, 4]), "classes from -1 to 4"),
     ],
     ids=lambda value: None if isinstance(value, np.ndarray) else str(value),
 )
-def test_a_reader_that_gives_no_detections_is_refused(
+def test_a_reader_with_invalid_detections_is_rejected(
     tmp_path: Path, name: str, value: NDArray[Any], message: str
 ) -> None:
     changes: dict[str, Any] = {name: value}
@@ -272,13 +275,13 @@ def test_a_reader_that_gives_no_detections_is_refused(
     assert_is_one_line(caught.value, path)
 
 
-def test_a_reader_that_keeps_to_its_shapes_is_taken(tmp_path: Path) -> None:
+def test_a_reader_with_valid_detections_is_accepted(tmp_path: Path) -> None:
     found = Detector(write_reader(tmp_path / "reader.onnx"), n_threads=1)(BLANK[0])
 
     assert found.classes.tolist() == [4, 12]
 
 
-def test_a_file_larger_than_any_model_is_refused(tmp_path: Path) -> None:
+def test_a_too_large_model_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     with path.open("wb") as file:
         file.truncate(session.MAX_MODEL_BYTES + 1)
@@ -291,7 +294,7 @@ def test_a_file_larger_than_any_model_is_refused(tmp_path: Path) -> None:
     assert time.process_time() - start < 1
 
 
-def test_models_that_come_with_inkdigits_start_without_a_first_run(
+def test_built_in_models_are_loaded_without_a_first_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So that a cold start stays as fast as it is; the first call is the caller's."""
@@ -301,3 +304,36 @@ def test_models_that_come_with_inkdigits_start_without_a_first_run(
     Detector(DEFAULT_MODEL, n_threads=1)
 
     assert network(BLANK).shape == (1, 11)
+
+
+MEASURE_MEMORY = """
+import re
+from pathlib import Path
+
+import numpy as np
+
+from inkdigits.recognition.detection import Detector
+from inkdigits.recognition.recognizer import DEFAULT_MODEL
+
+
+def measure_mb():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\\s+(\\d+)", status)[1]) / 1e3
+
+
+detect = Detector(DEFAULT_MODEL, n_threads=1)
+paper = np.random.default_rng(0).integers(200, 255, (2500, 3000)).astype(np.uint8)
+detect(paper[:100, :100])
+before = measure_mb()
+detect(paper)
+print(measure_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_large_picture_is_freed(
+    python: Callable[..., CompletedProcess[str]],
+) -> None:
+    ended = python("-c", MEASURE_MEMORY)
+    assert ended.returncode == 0, ended.stderr
+    assert float(ended.stdout) < 40

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inkdigits.recognition import words
 from inkdigits.recognition.alphabet import CLASS_NAMES, NO_MARK, OTHER, SLASH
-from inkdigits.recognition.words import weigh_words
+from inkdigits.recognition.words import apply_word_context
 from inkdigits.synthesis.scribes import LABELS
 from inkdigits.synthesis.texts import compose_number
 
@@ -23,7 +23,7 @@ def weigh(*marks: dict[int, float], gap: float = 4) -> NDArray[np.float32]:
         row[NO_MARK] = 1 - row.sum()
     lefts = (20 + gap) * np.arange(len(marks))
     boxes = np.stack([lefts, 0 * lefts, 0 * lefts + 20, 0 * lefts + 30], axis=1)
-    weighed = weigh_words(boxes.astype(np.float32), rows)
+    weighed = apply_word_context(boxes.astype(np.float32), rows)
     assert weighed.shape == rows.shape
     assert weighed.sum(axis=1) == pytest.approx(1)
     return weighed
@@ -34,7 +34,7 @@ STROKE = {ONE: 0.3, SLASH: 0.6}
 LETTER = {OTHER: 0.99}
 
 
-def test_a_mark_by_itself_keeps_its_probabilities() -> None:
+def test_a_single_mark_keeps_its_probabilities() -> None:
     assert weigh(STROKE)[0, SLASH] == pytest.approx(0.6)
     assert weigh(STROKE, SURE, gap=100)[0, SLASH] == pytest.approx(0.6)
 
@@ -45,7 +45,7 @@ def test_a_stroke_at_the_end_of_digits_is_a_one_and_between_them_may_be_a_slash(
     assert weigh(SURE, STROKE, SURE)[1].argmax() == SLASH
 
 
-def test_a_doubtful_letter_is_a_digit_among_digits_and_a_letter_among_letters() -> None:
+def test_an_ambiguous_mark_is_a_digit_among_digits_and_a_letter_among_letters() -> None:
     doubtful = {ONE: 0.5, OTHER: 0.45}
     assert weigh(SURE, doubtful, SURE)[1, ONE] > 0.8
     assert weigh(LETTER, doubtful, LETTER)[1, OTHER] > 0.8
@@ -54,16 +54,18 @@ def test_a_doubtful_letter_is_a_digit_among_digits_and_a_letter_among_letters() 
     assert weigh(SURE, LETTER)[0].argmax() == SEVEN
 
 
-def test_no_mark_is_never_weighed_up() -> None:
+def test_context_never_raises_the_probability_of_no_mark() -> None:
     weighed = weigh({SEVEN: 0.01}, SURE, SURE)
     assert weighed[0, NO_MARK] == pytest.approx(0.99, abs=0.01)
 
 
-def test_without_marks_there_are_none() -> None:
-    assert weigh_words(np.zeros((0, 4), np.float32), np.zeros((0, 17), np.float32)).shape == (0, 17)
+def test_no_marks_give_no_probabilities() -> None:
+    assert apply_word_context(
+        np.zeros((0, 4), np.float32), np.zeros((0, 17), np.float32)
+    ).shape == (0, 17)
 
 
-def test_the_frequencies_are_those_of_drawn_numbers() -> None:
+def test_the_class_frequencies_match_drawn_numbers() -> None:
     random = np.random.default_rng(0)
     counts = np.zeros((2, len(CLASS_NAMES)))
     for _ in range(4000):

@@ -59,7 +59,7 @@ def test_no_character_looks_like_a_digit() -> None:
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'cats' is no kind.*letters of fonts"):
+    with pytest.raises(UsageError, match=r"marks 'cats': expected.*letters of fonts"):
         generate_held_out("cats", 1, np.random.default_rng(0))
 
 

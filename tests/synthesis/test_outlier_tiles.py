@@ -60,7 +60,7 @@ def test_generated_tiles_all_have_ink(n: int, digits: LabelledImages) -> None:
 
 def test_a_digit_that_is_missing_is_named(digits: LabelledImages) -> None:
     others = digits.take(np.flatnonzero(digits.labels != 3))
-    with pytest.raises(UsageError, match="no image of 3"):
+    with pytest.raises(UsageError, match="shows the digit 3"):
         generate_outliers(others.images, others.labels, 1, np.random.default_rng(0))
 
 

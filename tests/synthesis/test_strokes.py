@@ -107,7 +107,8 @@ def test_each_form_has_the_shape_of_its_digit(digit: str, form: str) -> None:
         assert not holes
         assert columns_of(ink, 0.2, 0.33)[0] < 0.35
         assert crossings(ink, 0.7) == 1
-        assert columns_of(ink, 0.6, 0.8)[0] > 0.3
+        if form not in ("r", "s"):  # a hook and a wave have no bow that is open to the left
+            assert columns_of(ink, 0.6, 0.8)[0] > 0.3
         assert columns_of(ink, 0.88, 1)[0] < 0.15
     elif digit == "6":
         assert not high
@@ -116,7 +117,8 @@ def test_each_form_has_the_shape_of_its_digit(digit: str, form: str) -> None:
         assert crossings(ink, 0.8) >= 2
     elif digit == "7":
         assert not holes
-        assert columns_of(ink, 0, 0.2)[0] < (0.3 if form.startswith("crossed t") else 0.2)
+        if form != "dagger":  # which has no bar on top
+            assert columns_of(ink, 0, 0.2)[0] < (0.3 if form.startswith("crossed t") else 0.2)
         bars = 1 if "cross" in form or form == "round shoulder" else 0
         middle = columns_of(ink, 0.42, 0.65)
         assert (middle[1] - middle[0] > 0.6) == bool(bars)
@@ -269,7 +271,7 @@ def test_nothing_joined_is_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("character", "form", "message"),
-    [("A", None, "cannot write 'A' in strokes"), ("7", "bent", "no form 'bent' of '7'")],
+    [("A", None, "no stroke form for 'A'"), ("7", "bent", "unknown form 'bent' of '7'")],
 )
 def test_unknown_characters_and_forms_are_refused(
     character: str, form: str | None, message: str

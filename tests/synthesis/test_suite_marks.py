@@ -93,7 +93,7 @@ def make_font(**changes: Any) -> Font:
 @pytest.mark.parametrize(
     ("fonts", "message"),
     [
-        ([make_font(), make_font(kind="printed", part="training")], "a hand are on training pages"),
+        ([make_font(), make_font(kind="printed", part="training")], "use the fonts a hand"),
         ([make_font()], "1 handwriting and 0 printed fonts"),
         ([make_font(kind="printed")], "0 handwriting and 1 printed fonts"),
     ],

@@ -229,7 +229,7 @@ def test_specks_of_the_tiles_are_left_behind(whole_digits: LabelledImages) -> No
 def test_pages_that_cannot_be_drawn(whole_digits: LabelledImages) -> None:
     random = np.random.default_rng(0)
     blank = LabelledImages(np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.uint8))
-    with pytest.raises(UsageError, match="'cheque' is no kind of page: expected one of digit, row"):
+    with pytest.raises(UsageError, match="kind of page 'cheque': expected one of digit, row"):
         draw_page("cheque", whole_digits, random)
     for digits in (whole_digits.take([]), blank):
         with pytest.raises(UsageError, match="expected at least one digit, and ink in each"):

@@ -1,4 +1,4 @@
-"""Training on Keras' other backends; each is skipped where it is not installed."""
+"""Training on Keras' other backends; each is skipped if it is not installed."""
 
 from __future__ import annotations
 

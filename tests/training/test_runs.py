@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from inkdigits.errors import OutputExistsError, RunError
-from inkdigits.training.recipes import RECIPES
-from inkdigits.training.runs import HISTORY_COLUMNS, Checkpoint, Run, Settings, list_versions
+from inkdigits.training import READER_RECIPES, RECIPES
+from inkdigits.training.runs import (
+    HISTORY_COLUMNS,
+    Checkpoint,
+    Run,
+    Settings,
+    is_reader_run,
+    list_versions,
+)
 
 SETTINGS = Settings(RECIPES["dropout"], 7, {"images": "ba89"}, None, "tensorflow", {"keras": "3"})
 ROW = dict(zip(HISTORY_COLUMNS, (1, 0.25, 0.5, 0.125, 0.75, 1.5), strict=True))
@@ -54,7 +61,7 @@ def test_taken_folder(tmp_path: Path, is_file: bool) -> None:
 def test_impossible_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(RunError, match="cannot be made") as caught:
+    with pytest.raises(RunError, match="cannot be created") as caught:
         Run.create(tmp_path / name, RECIPES["smoke"].name)
 
     assert "\n" not in str(caught.value)
@@ -64,7 +71,7 @@ def test_impossible_folder(tmp_path: Path, name: str) -> None:
 def test_impossible_folder_of_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
 ) -> None:
-    """`runs` is a file, or a link to nowhere."""
+    """`runs` is a file, or a broken link."""
     monkeypatch.chdir(tmp_path)
     if is_link:
         Path("runs").symlink_to("nowhere")
@@ -115,7 +122,7 @@ def test_unreadable_settings(run: Run, content: bytes) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="not there"):
+    with pytest.raises(RunError, match="no folder at"):
         Run.open(tmp_path / "missing")
     with pytest.raises(RunError, match=r"no settings\.json"):
         Run.open(tmp_path)
@@ -189,7 +196,7 @@ def test_only_one_at_a_time(run: Run) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_when_training_goes_on(run: Run) -> None:
-    """As both kinds of runs are locked: those for tiles and those of readers."""
+    """Both kinds of runs use this lock."""
     left = run.folder / f".checkpoint.{'0f' * 16}.npz"
     before = sorted(run.folder.iterdir())
     left.write_bytes(b"half")
@@ -201,7 +208,7 @@ def test_what_a_killed_process_left_is_removed_when_training_goes_on(run: Run) -
 
 
 def test_in_a_finished_run_nothing_is_removed(run: Run) -> None:
-    """Another process may be exporting it."""
+    """Another process may be exporting the run."""
     writing = run.folder / f".model.{'0f' * 16}.h5"
     writing.touch()
     run.card.touch()
@@ -220,3 +227,21 @@ def test_versions_are_those_installed() -> None:
     assert versions["numpy"] == numpy.__version__
     assert {"inkdigits", "keras"} <= set(versions)
     assert list_versions(("no-such-package",)) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (json.dumps({"recipe": READER_RECIPES["reader"].to_json()}), True),
+        (json.dumps({"recipe": RECIPES["quick"].to_json()}), False),
+        ("[1, 2]", False),
+        ('{"recipe": 3}', False),
+        ("{", False),
+        (None, False),
+    ],
+)
+def test_run_of_a_reader_is_known(tmp_path: Path, settings: str | None, expected: bool) -> None:
+    if settings is not None:
+        (tmp_path / "settings.json").write_text(settings)
+
+    assert is_reader_run(tmp_path) is expected

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.errors import RequestError
-from inkdigits.web.batching import GIVEN_UP, BatchedNetwork, Batcher
+from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher
 
 
 class HeldSum:
-    """Gives the sum of each tile, once it is let; remembers how many it saw at once."""
+    """Returns the sum of each tile once it may answer, and records the size of each batch."""
 
     def __init__(self) -> None:
         self.has_begun = threading.Event()
@@ -70,7 +70,7 @@ def sum_up(tiles: NDArray[np.uint8]) -> list[list[float]]:
     ],
     ids=str,
 )
-def test_what_waits_is_judged_together(
+def test_queued_calls_share_batches(
     sizes: list[int], expected: list[int], make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     told: list[int] = []
@@ -88,7 +88,7 @@ def test_what_waits_is_judged_together(
     assert network.n_tiles == told == expected
 
 
-def test_a_fault_reaches_all_who_wait_and_no_other(
+def test_exception_reaches_all_calls_of_its_batch_and_no_other(
     make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     batcher = make_batcher(max_batch=2)
@@ -105,7 +105,7 @@ def test_a_fault_reaches_all_who_wait_and_no_other(
     assert futures[2].result(10).tolist() == sum_up(make_tiles(2))
 
 
-def test_what_is_cancelled_is_left_out(
+def test_cancelled_calls_are_skipped(
     make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     batcher = make_batcher()
@@ -120,23 +120,23 @@ def test_what_is_cancelled_is_left_out(
     assert network.n_tiles == [1, 2]
 
 
-def test_a_full_queue_refuses(make_batcher: Callable[..., Batcher], network: HeldSum) -> None:
+def test_full_queue_rejects_calls(make_batcher: Callable[..., Batcher], network: HeldSum) -> None:
     batcher = make_batcher(max_waiting=2)
     batcher.submit(make_tiles(1))
     assert network.has_begun.wait(10)
     waiting = [batcher.submit(make_tiles(1)) for _ in range(2)]
 
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as rejected:
         batcher.submit(make_tiles(1))
 
-    assert refused.value.status == 503
-    assert "Retry-After" in refused.value.headers
+    assert rejected.value.status == 503
+    assert "Retry-After" in rejected.value.headers
     network.may_answer.set()
     assert [future.result(10).shape for future in waiting] == [(1, 1)] * 2
     assert batcher.submit(make_tiles(1)).result(10).shape == (1, 1)
 
 
-def test_closing_finishes_what_waits(network: HeldSum) -> None:
+def test_close_runs_the_queued_calls(network: HeldSum) -> None:
     batcher = Batcher(network, max_batch=2, max_waiting=10)
     futures = [batcher.submit(make_tiles(1, seed)) for seed in range(5)]
     network.may_answer.set()
@@ -148,7 +148,7 @@ def test_closing_finishes_what_waits(network: HeldSum) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 4, 5, 19])
-def test_a_batched_network_gives_the_same(
+def test_batched_network_returns_the_same(
     n: int, make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     network.may_answer.set()
@@ -158,7 +158,7 @@ def test_a_batched_network_gives_the_same(
     assert max(network.n_tiles) <= 4
 
 
-def test_many_threads_get_each_their_own(
+def test_each_thread_gets_its_own_results(
     make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     network.may_answer.set()
@@ -171,17 +171,17 @@ def test_many_threads_get_each_their_own(
         assert sums.tolist() == sum_up(tiles)
 
 
-def test_work_that_nobody_waits_for_is_not_begun(
+def test_cancelled_request_runs_nothing(
     make_batcher: Callable[..., Batcher], network: HeldSum
 ) -> None:
     batched = BatchedNetwork(make_batcher(), max_tiles=4)
-    given_up = threading.Event()
-    given_up.set()
-    token = GIVEN_UP.set(given_up)
+    cancelled = threading.Event()
+    cancelled.set()
+    token = CANCELLED.set(cancelled)
     try:
         with pytest.raises(RequestError):
             batched(make_tiles(1))
     finally:
-        GIVEN_UP.reset(token)
+        CANCELLED.reset(token)
 
     assert network.n_tiles == []

@@ -1,4 +1,4 @@
-"""What a client may do with a connection; each test has a server of its own with short limits."""
+"""Timeouts and limits of connections; each test has its own server with low limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = b"x" * 30
 
 
 async def answer_all(scope: Any, receive: Any, send: Any) -> None:
-    """Takes the body and answers with as many bytes as the path says."""
+    """Reads the body and sends as many bytes as the path says."""
     if scope["type"] != "http":
         return
     more = True
@@ -70,7 +70,7 @@ def receive_until_closed(connection: socket.socket) -> bytes:
 
 
 def send_until_closed(connection: socket.socket, part: bytes, most: int) -> int:
-    """How many bytes were taken before the connection was closed."""
+    """Returns the number of bytes sent before the connection was closed."""
     n = 0
     with contextlib.suppress(OSError):
         while n < most:
@@ -99,13 +99,15 @@ def measure_wait(connection: socket.socket) -> float:
     ],
     ids=["request line", "one header", "many headers", "trailers", "chunk extension"],
 )
-def test_heads_and_trailers_have_an_end(connect: Connect, first: bytes, part: bytes) -> None:
+def test_endless_heads_and_trailers_are_cut_off(
+    connect: Connect, first: bytes, part: bytes
+) -> None:
     connection = connect()
     connection.sendall(first)
     assert send_until_closed(connection, part, 20_000_000) < 8_000_000
 
 
-def test_too_long_a_head_is_answered(connect: Connect) -> None:
+def test_too_large_a_head_is_status_431(connect: Connect) -> None:
     connection = connect()
     connection.sendall(HEAD + b"X: " + b"a" * 70_000 + b"\r\n\r\n")
     said = receive_until_closed(connection)
@@ -113,7 +115,7 @@ def test_too_long_a_head_is_answered(connect: Connect) -> None:
     assert b"65,536 bytes" in said
 
 
-def test_a_head_below_the_limit_and_a_body_in_small_chunks_are_taken(connect: Connect) -> None:
+def test_large_head_and_body_in_small_chunks_are_accepted(connect: Connect) -> None:
     connection = connect()
     connection.sendall(
         HEAD.replace(b"GET", b"POST")
@@ -127,14 +129,14 @@ def test_a_head_below_the_limit_and_a_body_in_small_chunks_are_taken(connect: Co
 
 
 @pytest.mark.parametrize("n", [90_000, 3_000_000])
-def test_a_body_may_be_larger_than_a_head(connect: Connect, n: int) -> None:
+def test_body_may_exceed_the_limit_of_the_head(connect: Connect, n: int) -> None:
     connection = connect()
     head = HEAD.replace(b"GET", b"POST") + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % n
     connection.sendall(head + b"x" * n)
     assert receive_until_closed(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_several_hosts_are_refused(connect: Connect) -> None:
+def test_several_host_headers_are_rejected(connect: Connect) -> None:
     connection = connect()
     connection.sendall(HEAD + b"Host: evil.example\r\n\r\n")
     said = receive_until_closed(connection)
@@ -142,7 +144,7 @@ def test_several_hosts_are_refused(connect: Connect) -> None:
     assert b"more than one Host" in said
 
 
-def test_nothing_follows_a_refusal(connect: Connect) -> None:
+def test_no_request_is_handled_after_a_rejected_one(connect: Connect) -> None:
     connection = connect()
     connection.sendall(HEAD + b"Host: b\r\n\r\n" + HEAD + b"\r\n")
     assert receive_until_closed(connection).count(b"HTTP/1.1") == 1
@@ -151,13 +153,13 @@ def test_nothing_follows_a_refusal(connect: Connect) -> None:
 @pytest.mark.parametrize(
     "sent", [b"", HEAD, HEAD + b"\r\n" + b"\r\n"], ids=["silence", "half a head", "empty line"]
 )
-def test_a_connection_that_asks_nothing_ends(connect: Connect, sent: bytes) -> None:
+def test_idle_connection_is_closed(connect: Connect, sent: bytes) -> None:
     connection = connect()
     connection.sendall(sent)
     assert measure_wait(connection) < 3
 
 
-def test_an_empty_line_does_not_stop_the_wait_for_a_request(connect: Connect) -> None:
+def test_empty_line_does_not_reset_the_timeout(connect: Connect) -> None:
     connection = connect()
     connection.sendall(HEAD + b"\r\n")
     assert connection.recv(65536)
@@ -165,14 +167,14 @@ def test_an_empty_line_does_not_stop_the_wait_for_a_request(connect: Connect) ->
     assert measure_wait(connection) < 3
 
 
-def test_an_answer_that_is_not_taken_ends(connect: Connect) -> None:
+def test_connection_that_reads_nothing_is_closed(connect: Connect) -> None:
     connection = connect()
     connection.sendall(b"GET /50000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     time.sleep(1.5)
     assert len(receive_until_closed(connection)) < 50_000_000
 
 
-def test_a_slow_reader_gets_its_answer(connect: Connect) -> None:
+def test_slow_reader_gets_the_whole_response(connect: Connect) -> None:
     connection = connect()
     connection.sendall(b"GET /8000000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     n = 0
@@ -182,10 +184,10 @@ def test_a_slow_reader_gets_its_answer(connect: Connect) -> None:
     assert n > 8_000_000
 
 
-def test_one_client_has_so_many_connections_and_no_more(connect: Connect) -> None:
+def test_connections_of_one_client_are_limited(connect: Connect) -> None:
     held = [connect() for _ in range(4)]
-    refused = connect()
-    assert receive_until_closed(refused).startswith(b"HTTP/1.1 503 ")
+    rejected = connect()
+    assert receive_until_closed(rejected).startswith(b"HTTP/1.1 503 ")
     held[0].close()
     time.sleep(0.1)
     again = connect()

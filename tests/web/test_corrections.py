@@ -1,197 +1,37 @@
+"""The store of corrections: what holds whatever the disk, the manifest or other processes do."""
+
 from __future__ import annotations
 
-import base64
-import csv
 import errno
-import fcntl
 import functools
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from starlette.testclient import TestClient
 
 from inkdigits.data import load_labelled_pictures
 from inkdigits.errors import OutputError
-from inkdigits.evaluation import evaluate_pictures
-from inkdigits.recognition import Recognizer
 from inkdigits.web.corrections import COLUMNS, MAX_MANIFEST_BYTES, CorrectionStore
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
-TILE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8)
+TILE = np.zeros((28, 28), np.uint8)
+HEADER = ",".join(COLUMNS)
 OpenClient = Callable[..., TestClient]
 
 
-def describe(**changes: Any) -> dict[str, Any]:
-    """A correction as the page sends it."""
-    whole: dict[str, Any] = {
-        "label": "7",
-        "read": "1",
-        "tile": TILE.tolist(),
-        "picture": base64.b64encode(PICTURE).decode(),
-    }
-    return {name: value for name, value in (whole | changes).items() if value is not None}
-
-
-def open_png(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return np.asarray(image)
-
-
-def list_files(folder: Path) -> set[str]:
-    return {
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def test_corrections_are_kept_listed_and_deleted(open_client: OpenClient, tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "kept"
-    client = open_client(corrections=folder)
-    assert client.get("/v1/status").json()["corrections"] is True
-    assert client.get("/v1/corrections").json() == {"folder": str(folder), "corrections": []}
-
-    saved = [
-        client.post("/v1/corrections", json=describe(label=label, read=read))
-        for label, read in (("7", "1"), ("", "4"), ("31", ""))
-    ]
-
-    assert [response.status_code for response in saved] == [201, 201, 201]
-    ids = [response.json()["id"] for response in saved]
-    kept = client.get("/v1/corrections").json()["corrections"]
-    assert [(one["id"], one["label"], one["read"]) for one in kept] == [
-        (ids[0], "7", "1"),
-        (ids[1], "", "4"),
-        (ids[2], "31", ""),
-    ]
-    for one in kept:
-        age = datetime.now(UTC) - datetime.fromisoformat(one["saved"])
-        assert timedelta(seconds=-1) < age < timedelta(minutes=1)
-
-    assert client.delete(f"/v1/corrections/{ids[1]}").status_code == 204
-    assert client.delete(f"/v1/corrections/{ids[1]}").status_code == 404
-    assert [one["id"] for one in client.get("/v1/corrections").json()["corrections"]] == [
-        ids[0],
-        ids[2],
-    ]
-    assert list_files(folder) == {
-        "manifest.csv",
-        *(f"{name}.png" for name in (ids[0], ids[2])),
-        *(f"tiles/{name}.png" for name in (ids[0], ids[2])),
-    }
-    assert client.delete("/v1/corrections").status_code == 204
-    assert client.get("/v1/corrections").json()["corrections"] == []
-    assert list_files(folder) == {"manifest.csv"}
-
-
-def test_the_folder_is_read_by_evaluate(
-    open_client: OpenClient, tmp_path: Path, default_recognizer: Recognizer
+def test_deletion_keeps_files_that_users_added(
+    tmp_path: Path, list_files: Callable[[Path], set[str]]
 ) -> None:
-    client = open_client(corrections=tmp_path)
-    blank = io.BytesIO()
-    Image.new("L", (50, 50), 255).save(blank, "PNG")
-    client.post("/v1/corrections", json=describe())
-    empty = base64.b64encode(blank.getvalue()).decode()
-    client.post("/v1/corrections", json=describe(label="", picture=empty))
-
-    pictures = load_labelled_pictures(tmp_path)
-    assert [picture.label for picture in pictures] == ["7", ""]
-    assert [picture.path.read_bytes() for picture in pictures] == [PICTURE, blank.getvalue()]
-    with (tmp_path / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS == ("file", "label", "tile", "read", "saved")
-    assert np.array_equal(open_png(tmp_path / rows[0]["tile"]), TILE)
-    evaluation = evaluate_pictures(tmp_path, default_recognizer, one_digit=True).to_json()
-    assert {row["name"]: row["n"] for row in evaluation["by_kind"]} == {"single": 1, "none": 1}
-
-
-@pytest.mark.parametrize(
-    ("changes", "status", "message"),
-    [
-        ({"label": "x"}, 422, "label"),
-        ({"label": "7\n"}, 422, "label"),
-        ({"label": "1" * 65}, 422, "label"),
-        ({"label": None}, 422, "label"),
-        ({"label": 7}, 422, "label"),
-        ({"read": "=1+1"}, 422, "read"),
-        ({"tile": [[0] * 28] * 27}, 422, "tile"),
-        ({"tile": [[0] * 27] * 28}, 422, "tile"),
-        ({"tile": [[256] * 28] * 28}, 422, "tile"),
-        ({"tile": [[-1] * 28] * 28}, 422, "tile"),
-        ({"picture": "no base64!"}, 422, "picture"),
-        ({"picture": base64.b64encode(b"GIF89a").decode()}, 422, "PNG"),
-        ({"picture": base64.b64encode(PICTURE[:100]).decode()}, 422, "damaged PNG"),
-        ({"id": "../../evil"}, 422, "id"),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_what_is_no_correction(
-    changes: dict[str, Any], status: int, message: str, open_client: OpenClient, tmp_path: Path
-) -> None:
-    client = open_client(corrections=tmp_path)
-
-    response = client.post("/v1/corrections", json=describe(**changes))
-
-    assert response.status_code == status, response.text
-    assert message in response.json()["error"]["message"]
-    assert list_files(tmp_path) == set()
-
-
-def test_a_large_picture_is_no_correction(open_client: OpenClient, tmp_path: Path) -> None:
-    client = open_client(corrections=tmp_path, max_pixels=1000)
-
-    assert client.post("/v1/corrections", json=describe()).status_code == 413
-    assert list_files(tmp_path) == set()
-
-
-@pytest.mark.parametrize(
-    ("headers", "content", "status"),
-    [
-        ({"Content-Type": "text/plain"}, b"{}", 415),
-        ({"Content-Type": "application/json"}, b"{", 422),
-        ({"Content-Type": "application/json"}, b"[]", 422),
-        ({"Content-Type": "application/json"}, b"\xff", 422),
-        ({"Content-Type": "application/json"}, b"[" * 100_000, 400),
-    ],
-    ids=["type", "half", "list", "bytes", "deep"],
-)
-def test_what_is_no_json(
-    headers: dict[str, str], content: bytes, status: int, open_client: OpenClient, tmp_path: Path
-) -> None:
-    client = open_client(corrections=tmp_path)
-
-    response = client.post("/v1/corrections", content=content, headers=headers)
-
-    assert response.status_code == response.json()["error"]["status"] == status
-
-
-@pytest.mark.parametrize("name", ["0" * 32, "manifest", "..%2f..%2fmanifest", "A" * 32, "0" * 31])
-def test_only_corrections_are_deleted(name: str, open_client: OpenClient, tmp_path: Path) -> None:
-    client = open_client(corrections=tmp_path)
-    client.post("/v1/corrections", json=describe())
-    before = list_files(tmp_path)
-
-    assert client.delete(f"/v1/corrections/{name}").status_code == 404
-    assert list_files(tmp_path) == before
-
-
-def test_rows_written_by_hand_keep_their_files(tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(PICTURE)
     rows = f"{','.join(COLUMNS)}\nmine.png,7,,none,2026-01-01T00:00:00+00:00\n"
     (tmp_path / "manifest.csv").write_text(rows)
@@ -203,15 +43,12 @@ def test_rows_written_by_hand_keep_their_files(tmp_path: Path) -> None:
     assert list_files(tmp_path) == {"manifest.csv", "mine.png"}
 
 
-def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_manifest_of_something_else_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("file,label\nmine.png,7\n")
 
     with pytest.raises(OutputError, match="other columns"):
         CorrectionStore(tmp_path)
     assert (tmp_path / "manifest.csv").read_text() == "file,label\nmine.png,7\n"
-
-
-HEADER = ",".join(COLUMNS)
 
 
 def damage_manifest(path: Path, kind: str) -> None:
@@ -252,8 +89,13 @@ def damage_manifest(path: Path, kind: str) -> None:
         ("field", "damaged in line 2"),
     ],
 )
-def test_what_is_wrong_with_a_manifest_is_said(
-    kind: str, expected: str, open_client: OpenClient, tmp_path: Path
+def test_damaged_manifest_is_reported(
+    kind: str,
+    expected: str,
+    open_client: OpenClient,
+    tmp_path: Path,
+    list_files: Callable[[Path], set[str]],
+    describe_correction: Callable[..., dict[str, Any]],
 ) -> None:
     client = open_client(corrections=tmp_path)
     damage_manifest(tmp_path / "manifest.csv", kind)
@@ -270,7 +112,7 @@ def test_what_is_wrong_with_a_manifest_is_said(
 
     for response in (
         client.get("/v1/corrections"),
-        client.post("/v1/corrections", json=describe()),
+        client.post("/v1/corrections", json=describe_correction()),
         client.delete("/v1/corrections"),
         client.delete(f"/v1/corrections/{'0' * 32}"),
     ):
@@ -281,8 +123,8 @@ def test_what_is_wrong_with_a_manifest_is_said(
     assert list_files(tmp_path) == before
 
 
-def test_the_list_grows_no_larger_than_what_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_manifest_never_grows_beyond_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, list_files: Callable[[Path], set[str]]
 ) -> None:
     monkeypatch.setattr("inkdigits.web.corrections.MAX_MANIFEST_BYTES", 300)
     store = CorrectionStore(tmp_path)
@@ -299,69 +141,8 @@ def test_the_list_grows_no_larger_than_what_is_read(
     save()
 
 
-def test_a_folder_locked_by_another_process(
-    open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("inkdigits.web.corrections.LOCK_S", 0.2)
-    client = open_client(corrections=tmp_path)
-    client.post("/v1/corrections", json=describe())
-    before = list_files(tmp_path)
-    start = time.monotonic()
-    with (tmp_path / ".lock").open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # as another process would
-
-        responses = [
-            client.post("/v1/corrections", json=describe()),
-            client.delete("/v1/corrections"),
-        ]
-        with pytest.raises(OutputError, match="locked by another process") as caught:
-            CorrectionStore(tmp_path)
-        assert client.get("/v1/corrections").status_code == 200
-
-    assert time.monotonic() - start < 5
-    assert str(tmp_path) in str(caught.value)
-    for response in responses:
-        assert response.status_code == 503
-        message = response.json()["error"]["message"]
-        assert "locked by another process; try again" in message
-        assert str(tmp_path) not in message
-    assert list_files(tmp_path) == before
-    assert client.delete("/v1/corrections").status_code == 204
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        (errno.ENOSPC, "the disk is full"),
-        (errno.EROFS, "the folder is read-only"),
-        (errno.EACCES, "the folder is read-only"),
-        (errno.EIO, "input/output error"),
-    ],
-)
-def test_a_folder_that_cannot_be_written(
-    number: int,
-    expected: str,
-    open_client: OpenClient,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    client = open_client(corrections=tmp_path)
-
-    def fail(path: Path, content: bytes) -> None:
-        raise OSError(number, os.strerror(number), str(path))
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    response = client.post("/v1/corrections", json=describe())
-
-    assert response.status_code == 503
-    message = response.json()["error"]["message"]
-    assert message.endswith(expected)
-    assert str(tmp_path) not in message
-    assert list_files(tmp_path) == set()
-
-
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/version/kept"])
-def test_a_folder_that_cannot_be(place: str, tmp_path: Path) -> None:
+def test_path_that_cannot_be_a_folder_is_reported(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(OutputError, match="it is not a folder") as caught:
@@ -370,7 +151,9 @@ def test_a_folder_that_cannot_be(place: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_deletion_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletion_needs_no_free_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, list_files: Callable[[Path], set[str]]
+) -> None:
     store = CorrectionStore(tmp_path)
     save = functools.partial(store.save, picture=PICTURE, tile=TILE, read="1")
     names = [save(label=str(i)) for i in range(4)]
@@ -399,7 +182,7 @@ def test_deletion_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "by\nhand.png").unlink()
     assert list_files(tmp_path) == {"manifest.csv"}
 
-    name = save(label="5")  # writes the manifest as a whole again
+    name = save(label="5")  # writes the whole manifest again
 
     assert [one.id for one in store.list_all()] == [name]
     assert len((tmp_path / "manifest.csv").read_bytes().splitlines()) == 2
@@ -434,11 +217,12 @@ assert [one.id for one in store.list_all()] == names[1:]
 assert store.delete_all() == len(names) - 1 > 2
 print(*sorted(path.name for path in folder.rglob("*.*")))
 """
+
 MOUNT = 'mount -t tmpfs -o size=96k tmpfs "$1" && shift && exec "$@"'
 
 
-def test_deletion_on_a_real_full_disk(tmp_path: Path) -> None:
-    """In a file system of 96 kB, which exists for one process alone."""
+def test_deletion_works_on_a_full_file_system(tmp_path: Path) -> None:
+    """Uses a file system of 96 kB, mounted for one process."""
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"]
     if (
         shutil.which("unshare") is None
@@ -446,7 +230,7 @@ def test_deletion_on_a_real_full_disk(tmp_path: Path) -> None:
             [*mount, str(tmp_path), "true"], capture_output=True, check=False
         ).returncode
     ):
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("this system does not allow mounting")
     script = [sys.executable, "-c", FILL_AND_DELETE, str(tmp_path), str(SAMPLES / "7-canvas.png")]
 
     ended = subprocess.run(
@@ -459,9 +243,11 @@ def test_deletion_on_a_real_full_disk(tmp_path: Path) -> None:
     assert left == ".lock manifest.csv"
 
 
-def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_save_leaves_no_files(
+    tmp_path: Path, list_files: Callable[[Path], set[str]]
+) -> None:
     store = CorrectionStore(tmp_path)
-    (tmp_path / "manifest.csv").mkdir()  # so that it cannot be written
+    (tmp_path / "manifest.csv").mkdir()  # makes writing fail
 
     with pytest.raises(OSError):
         store.save(picture=PICTURE, tile=TILE, label="7", read="1")
@@ -484,7 +270,9 @@ for number in range(30):
 """
 
 
-def test_two_processes_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_processes_lose_no_correction(
+    tmp_path: Path, list_files: Callable[[Path], set[str]]
+) -> None:
     folder = tmp_path / "kept"
     processes = [
         subprocess.Popen(

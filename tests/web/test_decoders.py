@@ -1,4 +1,4 @@
-"""Decoding in processes, which are ended beyond their limits."""
+"""Decoder processes with limits on CPU time and memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pool() -> Iterator[DecoderPool]:
     pool.close()
 
 
-def test_it_decodes_as_the_library_does(pool: DecoderPool) -> None:
+def test_pictures_are_decoded_as_in_the_library(pool: DecoderPool) -> None:
     picture = pool.decode(PICTURE, "a.png")
     assert (picture.pixels == decode_picture(PICTURE).pixels).all()
     frames = [Image.new("L", (20, 20), grey) for grey in (0, 255)]
@@ -46,16 +46,16 @@ def test_it_decodes_as_the_library_does(pool: DecoderPool) -> None:
     assert "only the first frame was read" in pool.decode(file.getvalue(), None).notes[0]
 
 
-def test_errors_come_back(pool: DecoderPool) -> None:
+def test_errors_of_the_decoder_are_raised(pool: DecoderPool) -> None:
     with pytest.raises(PictureFormatError, match="is not a picture"):
         pool.decode(b"hello", "b.png")
     small = DecoderPool(1, DecodingLimits(max_pixels=100))
-    with pytest.raises(PictureTooLargeError, match="at most 100"):
+    with pytest.raises(PictureTooLargeError, match="the limit is 100"):
         small.decode(PICTURE, None)
     small.close()
 
 
-def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_is_read(
+def test_slow_picture_is_rejected_and_the_next_one_is_decoded(
     pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_context", _Context(pool._context))
@@ -67,17 +67,15 @@ def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_is_read(
     assert pool.decode(PICTURE, None).pixels.shape == (40, 60)
 
 
-def test_a_picture_that_nobody_waits_for_is_no_longer_decoded(
-    pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decoding_can_be_cancelled(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_context", _Context(pool._context))
-    given_up = threading.Event()
-    threading.Timer(1, given_up.set).start()
-    with pytest.raises(RequestError, match="Nobody waits"):
-        pool.decode(b"sleep", None, given_up)
+    cancelled = threading.Event()
+    threading.Timer(1, cancelled.set).start()
+    with pytest.raises(RequestError, match="was cancelled"):
+        pool.decode(b"sleep", None, cancelled)
 
 
-def test_a_process_that_was_killed_is_replaced(pool: DecoderPool) -> None:
+def test_killed_process_is_replaced(pool: DecoderPool) -> None:
     pool.decode(PICTURE, None)
     (worker,) = pool._idle
     assert worker.process.pid is not None
@@ -86,13 +84,13 @@ def test_a_process_that_was_killed_is_replaced(pool: DecoderPool) -> None:
     assert pool.decode(PICTURE, None).pixels.shape == (40, 60)
 
 
-def test_memory_is_limited(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_a_picture_is_limited(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_context", _Context(pool._context))
     with pytest.raises(PictureTooLargeError, match="300 MB"):
         pool.decode(b"memory", None)
 
 
-def test_without_a_temporary_folder_it_decodes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_works_without_a_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     def find_none() -> str:
         raise FileNotFoundError("no usable temporary directory")
 
@@ -103,7 +101,7 @@ def test_without_a_temporary_folder_it_decodes_as_well(monkeypatch: pytest.Monke
     pool.close()
 
 
-def test_closing_ends_the_processes(pool: DecoderPool) -> None:
+def test_close_ends_the_processes(pool: DecoderPool) -> None:
     pool.decode(PICTURE, None)
     (worker,) = pool._idle
     pool.close()

@@ -37,7 +37,7 @@ def decode_tile(item: dict[str, Any]) -> NDArray[np.uint8]:
 def list_mistakes(
     recognizer: Recognizer, images: LabelledImages
 ) -> dict[int, tuple[int, int, float]]:
-    """Index, label, what was read and confidence, by reading each tile as a picture by itself."""
+    """Returns label, reading and confidence by index, reading each tile as a separate picture."""
     mistakes = {}
     for index, (tile, label) in enumerate(zip(images.images, images.labels, strict=True)):
         reading = recognizer.read(tile, one_digit=True)
@@ -47,14 +47,14 @@ def list_mistakes(
 
 
 @pytest.mark.parametrize(("n_samples", "n_mistakes"), [(4, 24), (1, 2), (2, 0), (3, 1000)])
-def test_shows_what_reading_one_by_one_gives(
+def test_mistakes_are_those_of_reading_each_tile_alone(
     n_samples: int, n_mistakes: int, recognizer: Recognizer, test_slice: LabelledImages
 ) -> None:
     images = test_slice.take(range(400))
     gallery = build_gallery(recognizer, images, n_samples=n_samples, n_mistakes=n_mistakes)
     mistakes = list_mistakes(recognizer, images)
 
-    assert mistakes, "a network that misreads nothing tells nothing of mistakes"
+    assert mistakes, "the test needs a network with mistakes"
     assert gallery["n_mistakes"] == len(mistakes)
     assert gallery["n_images"] == 400
     shown = {m["index"]: (m["label"], m["read"], m["confidence"]) for m in gallery["mistakes"]}
@@ -80,11 +80,11 @@ def test_samples_are_the_first_of_each_digit(
         assert np.array_equal(decode_tile(sample), test_slice.images[sample["index"]])
 
 
-def test_is_the_same_each_time(recognizer: Recognizer, test_slice: LabelledImages) -> None:
+def test_gallery_is_deterministic(recognizer: Recognizer, test_slice: LabelledImages) -> None:
     assert build_gallery(recognizer, test_slice) == build_gallery(recognizer, test_slice)
 
 
-def test_the_committed_gallery_is_whole_and_small(committed: dict[str, Any]) -> None:
+def test_gallery_of_the_package_is_complete_and_small(committed: dict[str, Any]) -> None:
     assert GALLERY.stat().st_size < 100_000
     assert Counter(item["label"] for item in committed["samples"]) == dict.fromkeys(
         range(10), N_SAMPLES
@@ -92,7 +92,7 @@ def test_the_committed_gallery_is_whole_and_small(committed: dict[str, Any]) -> 
     assert len(committed["mistakes"]) == min(N_MISTAKES, committed["n_mistakes"])
 
 
-def test_the_committed_gallery_is_of_the_default_model(
+def test_gallery_of_the_package_is_of_the_default_model(
     committed: dict[str, Any], mnist: Mnist
 ) -> None:
     recognizer = Recognizer.load()
@@ -112,7 +112,9 @@ def test_the_committed_gallery_is_of_the_default_model(
 
 
 @pytest.mark.slow
-def test_the_committed_gallery_shows_the_worst(committed: dict[str, Any], mnist: Mnist) -> None:
+def test_gallery_of_the_package_shows_the_most_confident_mistakes(
+    committed: dict[str, Any], mnist: Mnist
+) -> None:
     # The first thousand stand for all, whose reading takes minutes.
     few = mnist.test.take(np.arange(1_000))
     fresh = build_gallery(Recognizer.load(), few, n_mistakes=len(few))

@@ -1,4 +1,4 @@
-"""What the service refuses before it costs anything, and what it shares out among clients."""
+"""Hostile requests that are rejected early, and limits per client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from inkdigits.cli import main
-from inkdigits.web import application, service
+from inkdigits.web import service
+from inkdigits.web.routes import v1_corrections
 from inkdigits.web.settings import ANY_HOST
 
 OpenClient = Callable[..., TestClient]
@@ -46,7 +47,7 @@ def test_json_of_many_values_is_not_parsed(
     assert f"{character!r}: expected at most" in response.json()["error"]
 
 
-def test_a_tensor_may_be_as_large_as_its_tiles(open_client: OpenClient) -> None:
+def test_body_limit_of_tensors_follows_from_the_tiles(open_client: OpenClient) -> None:
     client = open_client(max_tiles=2)
     row = [255] * 784
     full = client.post(INFER, content=wrap(json.dumps([row, row]), "[2,28,28]"))
@@ -56,7 +57,7 @@ def test_a_tensor_may_be_as_large_as_its_tiles(open_client: OpenClient) -> None:
     assert "71,808 bytes" in beyond.json()["error"]
 
 
-def test_a_correction_of_many_keys_or_values_is_not_parsed(
+def test_correction_of_many_keys_or_values_is_not_parsed(
     open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = open_client(corrections=tmp_path)
@@ -68,7 +69,7 @@ def test_a_correction_of_many_keys_or_values_is_not_parsed(
     response = client.post("/v1/corrections", content='{"labels":"7"}', headers=headers)
     assert response.status_code == 422
     assert "labels: expected only label, read, tile" in response.json()["error"]["message"]
-    large = b" " * (application.MAX_CORRECTION_BYTES + 1)
+    large = b" " * (v1_corrections.MAX_BYTES + 1)
     response = client.post("/v1/corrections", content=large, headers=headers)
     assert response.status_code == 413
 
@@ -87,7 +88,7 @@ def test_a_correction_of_many_keys_or_values_is_not_parsed(
         (f"{socket.gethostname()}.local:80", 200),
     ],
 )
-def test_corrections_are_for_own_names_where_every_name_is_welcome(
+def test_corrections_need_an_own_name_if_every_host_name_is_allowed(
     host: str, status: int, open_client: OpenClient, tmp_path: Path
 ) -> None:
     client = open_client(corrections=tmp_path, allowed_hosts=(ANY_HOST,))
@@ -103,7 +104,7 @@ def test_corrections_are_for_own_names_where_every_name_is_welcome(
         ([], False),
     ],
 )
-def test_an_open_service_says_so(
+def test_service_open_to_everyone_warns(
     options: list[str],
     is_warned: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -116,52 +117,54 @@ def test_an_open_service_says_so(
 
     monkeypatch.setattr("inkdigits.web.serve", serve)
     assert main(["serve", "--no-browser", *options]) == 0
-    assert ("warning: everybody who reaches" in capsys.readouterr().err) == is_warned
+    assert ("warning: anyone who can reach" in capsys.readouterr().err) == is_warned
 
 
-def test_a_key_opens_corrections_under_any_name(open_client: OpenClient, tmp_path: Path) -> None:
+def test_api_key_allows_corrections_under_any_host_name(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
     client = open_client(corrections=tmp_path, allowed_hosts=(ANY_HOST,), api_key="0123456789")
     headers = {"Host": "digits.example.org", "X-API-Key": "0123456789"}
     assert client.get("/v1/corrections", headers=headers).status_code == 200
     assert client.get("/v1/corrections", headers={"Host": "a"}).status_code == 401
 
 
-def test_one_client_does_not_take_all_places(
+def test_concurrent_requests_of_one_client_are_limited(
     open_client: OpenClient, sample: Callable[[str], bytes]
 ) -> None:
     client = open_client(max_client_requests=1)
     app: Any = client.app
     picture = sample("7-canvas.png")
     assert client.post("/v1/read", content=picture).status_code == 200
-    app.state.service._of_client["testclient"] = 1
-    refused = client.post("/v1/read", content=picture)
-    assert refused.status_code == 503
-    assert "places of one client" in refused.json()["error"]["message"]
-    app.state.service._of_client["testclient"] = 0
+    app.state.service._n_active_of_client["testclient"] = 1
+    rejected = client.post("/v1/read", content=picture)
+    assert rejected.status_code == 503
+    assert "concurrent requests per client" in rejected.json()["error"]["message"]
+    app.state.service._n_active_of_client["testclient"] = 0
     assert client.post("/v1/read", content=picture).status_code == 200
 
 
-def test_what_mattered_is_told_of_some_digits(
+def test_number_and_resolution_of_heat_maps_are_limited(
     shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paper = np.full((60, 220), 255, np.uint8)
     cv2.putText(paper, "12345", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 0, 3)
     file = io.BytesIO()
     Image.fromarray(paper).save(file, "PNG")
-    monkeypatch.setattr(service, "MOST_EXPLAINED", 2)
-    monkeypatch.setattr(service, "MOST_FINE", 1)
+    monkeypatch.setattr(service, "MAX_HEAT_MAPS", 2)
+    monkeypatch.setattr(service, "MAX_FINE_HEAT_MAPS", 1)
     (row,) = shared_client.post("/v1/read?heat=true", content=file.getvalue()).json()
     assert len(row["digits"]) > 2
     heats = [digit.get("heat") for digit in row["digits"]]
     assert [heat is not None for heat in heats] == [True, True, *[False] * (len(heats) - 2)]
-    assert "the first 2 digits alone" in row["notes"][-1]
+    assert "only the first 2 digits" in row["notes"][-1]
     for heat in heats[:2]:
         coarse = np.array(heat)
         assert coarse.shape == (28, 28)
         assert len(np.unique(coarse)) <= 14 * 14 + 1
 
 
-def test_pictures_beyond_the_limit_are_refused(shared_client: TestClient) -> None:
+def test_pictures_beyond_the_default_limit_are_rejected(shared_client: TestClient) -> None:
     file = io.BytesIO()
     Image.new("1", (5000, 4100), 1).save(file, "PNG")
     response = shared_client.post("/v1/read", content=file.getvalue())

@@ -1,4 +1,4 @@
-"""The service as a process of its own, asked over sockets."""
+"""The service as a separate process, over sockets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -31,6 +32,9 @@ from schemathesis.specs.openapi.checks import (
 from inkdigits.data import LabelledImages
 from inkdigits.recognition import Recognizer
 
+if TYPE_CHECKING:
+    from tests.web.conftest import Server
+
 pytestmark = pytest.mark.slow
 
 CHECKS = [
@@ -43,72 +47,15 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
 
 
-class Server:
-    """A process of `inkdigits serve`."""
-
-    def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", "0"]
-        self.process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:(\d+)/ ", said)
-        assert address, (said, self.process.communicate(timeout=10))
-        self.port = int(address[1])
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and the JSON of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, dict(response.getheaders()), json.loads(response.read())
-
-    def wait_until_ready(self) -> None:
-        deadline_s = time.monotonic() + 60
-        while self.ask("GET", "/v2/health/ready")[0] != 200:
-            assert time.monotonic() < deadline_s
-            time.sleep(0.02)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-    def end(self, sig: signal.Signals) -> tuple[int, str]:
-        """Exit status and what was written to stderr."""
-        self.process.send_signal(sig)
-        complaints = self.process.communicate(timeout=40)[1]
-        return self.process.returncode, complaints
-
-
-OpenServer = Callable[..., Server]
-
-
-@pytest.fixture
-def open_server() -> Iterator[OpenServer]:
-    """Starts processes, of which none is left at the end."""
-    servers: list[Server] = []
-
-    def open_one(*options: str) -> Server:
-        servers.append(Server(*options))
-        servers[-1].wait_until_ready()
-        return servers[-1]
-
-    yield open_one
-    for server in servers:
-        server.process.kill()
-        server.process.communicate()
-
-
 @pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    """With short limits; for tests that leave it running."""
-    server = Server("--body-timeout-s", "1", "--max-bytes", "100000", "--max-held-bytes", "100000")
-    server.wait_until_ready()
-    yield server
-    assert server.end(signal.SIGTERM) == (0, "")
+def shared_server(
+    run_server: Callable[..., contextlib.AbstractContextManager[Server]],
+) -> Iterator[Server]:
+    """A server with low limits, for tests that leave it running."""
+    limits = ("--body-timeout-s", "1", "--max-bytes", "100000", "--max-held-bytes", "100000")
+    with run_server(*limits) as server:
+        yield server
+        assert server.end() == (0, "")
 
 
 def receive_all(connection: socket.socket) -> bytes:
@@ -123,7 +70,7 @@ def begin_request(connection: socket.socket, n_bytes: int, sent: bytes) -> None:
     connection.sendall("\r\n".join(lines).encode() + sent)
 
 
-def test_it_starts_reads_and_ends(open_server: OpenServer) -> None:
+def test_server_starts_reads_and_ends(open_server: Callable[..., Server]) -> None:
     server = open_server()
 
     status, headers, rows = server.ask("POST", "/v1/read", PICTURE)
@@ -136,12 +83,12 @@ def test_it_starts_reads_and_ends(open_server: OpenServer) -> None:
         server.connect()
 
 
-def test_ctrl_c(open_server: OpenServer) -> None:
+def test_ctrl_c_ends_with_status_130(open_server: Callable[..., Server]) -> None:
     assert open_server().end(signal.SIGINT) == (130, "inkdigits: stopped\n")
 
 
-def test_sigterm_finishes_what_has_begun(open_server: OpenServer) -> None:
-    """A page of many digits with heat takes seconds; meanwhile nothing new is taken."""
+def test_sigterm_finishes_the_requests_in_progress(open_server: Callable[..., Server]) -> None:
+    """Reads a form with heat maps, which takes seconds; meanwhile new requests are rejected."""
     server = open_server()
     form = b"".join(
         b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a.jpg"\r\n\r\n'
@@ -160,7 +107,7 @@ def test_sigterm_finishes_what_has_begun(open_server: OpenServer) -> None:
     waiting.request("GET", "/v2/health/ready")
     assert waiting.getresponse().read() == b'{"ready":true}'
     thread.start()
-    while "inkdigits_active_requests 1.0" not in read_metrics(server):
+    while "inkdigits_active_requests 1.0" not in server.read_metrics():
         time.sleep(0.01)
 
     server.process.send_signal(signal.SIGTERM)
@@ -170,12 +117,12 @@ def test_sigterm_finishes_what_has_begun(open_server: OpenServer) -> None:
         response.read()
         if response.status == 503:
             break
-    assert not answers, "it must still be working on it"
-    refused, headers, error = server.ask("POST", "/v1/read", PICTURE)
+    assert not answers, "the request must still be in progress"
+    rejected, headers, error = server.ask("POST", "/v1/read", PICTURE)
     thread.join(40)
     waiting.close()
 
-    assert (refused, error["error"]["message"]) == (503, "The service is stopping")
+    assert (rejected, error["error"]["message"]) == (503, "The service is stopping")
     assert headers["retry-after"]
     ((status, _, rows),) = answers
     assert status == 200
@@ -183,15 +130,8 @@ def test_sigterm_finishes_what_has_begun(open_server: OpenServer) -> None:
     assert server.process.wait(20) == 0
 
 
-def read_metrics(server: Server) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    with contextlib.closing(connection):
-        connection.request("GET", "/metrics")
-        return connection.getresponse().read().decode()
-
-
-def test_a_client_of_the_open_inference_protocol(
-    open_server: OpenServer, test_slice: LabelledImages
+def test_triton_client_is_supported(
+    open_server: Callable[..., Server], test_slice: LabelledImages
 ) -> None:
     from tritonclient.http import (
         InferenceServerClient,
@@ -222,14 +162,14 @@ def test_a_client_of_the_open_inference_protocol(
                 assert result.get_response()["id"] == "5"
                 assert found.shape == (n, 10)
                 assert np.asarray(found) == pytest.approx(recognizer.classify(tiles), abs=1e-5)
-        with pytest.raises(InferenceServerException, match="no such model"):
+        with pytest.raises(InferenceServerException, match="Unknown model"):
             client.infer("other", [tensor])
     finally:
         client.close()
 
 
 @pytest.mark.parametrize("sent", [b"", b"half"])
-def test_a_slow_body_times_out(sent: bytes, shared_server: Server) -> None:
+def test_slow_body_times_out(sent: bytes, shared_server: Server) -> None:
     with shared_server.connect() as connection:
         began_s = time.monotonic()
         begin_request(connection, 1000, sent)
@@ -241,8 +181,8 @@ def test_a_slow_body_times_out(sent: bytes, shared_server: Server) -> None:
     assert b"\r\nconnection: close\r\n" in answer
 
 
-def test_a_large_body_gets_its_answer(shared_server: Server) -> None:
-    """A client that sends all before it listens must not see its connection break."""
+def test_client_with_a_too_large_body_gets_a_response(shared_server: Server) -> None:
+    """The connection of a client that sends everything before it reads must not break."""
     for n_bytes in (100_001, 5_000_000):
         status, headers, answer = shared_server.ask("POST", "/v1/read", bytes(n_bytes))
 
@@ -250,7 +190,7 @@ def test_a_large_body_gets_its_answer(shared_server: Server) -> None:
         assert headers["connection"] == "close"
 
 
-def test_bytes_in_memory_are_limited(shared_server: Server) -> None:
+def test_bytes_of_all_bodies_are_limited(shared_server: Server) -> None:
     with shared_server.connect() as slow:
         begin_request(slow, 90_000, bytes(80_000))
         deadline_s = time.monotonic() + 0.8
@@ -274,7 +214,7 @@ def test_bytes_in_memory_are_limited(shared_server: Server) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_http(said: bytes, shared_server: Server) -> None:
+def test_input_that_is_not_http_is_status_400(said: bytes, shared_server: Server) -> None:
     with shared_server.connect() as connection:
         connection.sendall(said)
         head, _, body = receive_all(connection).partition(b"\r\n\r\n")
@@ -283,31 +223,33 @@ def test_what_is_no_http(said: bytes, shared_server: Server) -> None:
     assert json.loads(body)["error"]["status"] == 400
 
 
-def test_clients_that_leave_do_no_harm(shared_server: Server) -> None:
+def test_disconnected_clients_use_no_resources(shared_server: Server) -> None:
     for sent in (b"", PICTURE[:2000], PICTURE):
         with shared_server.connect() as connection:
             begin_request(connection, len(PICTURE), sent)
     deadline_s = time.monotonic() + 20
-    while "inkdigits_active_requests 0.0" not in read_metrics(shared_server):
+    while "inkdigits_active_requests 0.0" not in shared_server.read_metrics():
         assert time.monotonic() < deadline_s
 
     assert shared_server.ask("POST", "/v1/read", PICTURE)[0] == 200
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
-        (["--model", "nowhere.onnx"], "nowhere.onnx is not there"),
-        (["--port", "70000"], "'70000' is no port"),
-        (["--host", "256.1.1.1"], "cannot be listened on"),
-        (["--max-bytes", "0"], "max_bytes is 0"),
-        (["--max-pictures", "many"], "invalid int value"),
-        (["--api-key-file", "nowhere.txt"], "cannot be read as a key"),
+        (["--model", "nowhere.onnx"], "no model at nowhere.onnx"),
+        (["--port", "70000"], "invalid port '70000'"),
+        (["--host", "256.1.1.1"], "cannot listen on port"),
+        (["--max-bytes", "0"], "invalid number '0'"),
+        (["--max-pictures", "many"], "invalid number 'many'"),
+        (["--api-key-file", "nowhere.txt"], "cannot read the API key"),
         (["--keep-corrections", "/dev/null"], "cannot keep corrections"),
     ],
     ids=str,
 )
-def test_what_cannot_start(options: list[str], complaint: str, tmp_path: Path) -> None:
+def test_invalid_options_fail_with_one_line(
+    options: list[str], message: str, tmp_path: Path
+) -> None:
     options = ["--port", "0", *options] if "--port" not in options else options
     ended = subprocess.run(
         [sys.executable, "-m", "inkdigits", "serve", "--no-browser", *options],
@@ -319,11 +261,11 @@ def test_what_cannot_start(options: list[str], complaint: str, tmp_path: Path) -
     )
 
     assert ended.returncode == 2
-    assert complaint in ended.stderr
+    assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_port_that_is_taken(shared_server: Server, tmp_path: Path) -> None:
+def test_port_in_use_is_reported(shared_server: Server, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "inkdigits", "serve", "--port", str(shared_server.port)],
         capture_output=True,
@@ -333,11 +275,11 @@ def test_a_port_that_is_taken(shared_server: Server, tmp_path: Path) -> None:
     )
 
     assert ended.returncode == 2
-    assert f"port {shared_server.port} of 127.0.0.1 cannot be listened on" in ended.stderr
+    assert f"cannot listen on port {shared_server.port} of 127.0.0.1" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_key_from_a_file(open_server: OpenServer, tmp_path: Path) -> None:
+def test_api_key_can_come_from_a_file(open_server: Callable[..., Server], tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("correct horse battery\n")
     server = open_server("--api-key-file", str(tmp_path / "key.txt"))
 
@@ -346,17 +288,34 @@ def test_a_key_from_a_file(open_server: OpenServer, tmp_path: Path) -> None:
     assert server.ask("POST", "/v1/read", PICTURE, **key)[0] == 200
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-def test_uploads_touch_no_disk(
-    open_server: OpenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(not Path("/proc/self/limits").is_file(), reason="needs /proc")
+def test_limit_of_open_files_suffices_for_all_connections(
+    open_server: Callable[..., Server],
 ) -> None:
-    """Nothing is written, even of a form that is larger than most servers keep in memory."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+    try:
+        server = open_server("--max-connections", "500")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    found = re.search(r"Max open files +(\d+)", limits)
+    assert found is not None
+
+    assert int(found[1]) >= min(2 * 500, before[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_uploads_are_never_written_to_disk(
+    open_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sends a form that is larger than most servers keep in memory."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = open_server()
     part = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n'
     form = b"".join(part + PICTURE + bytes(3_000_000) + b"\r\n" for _ in range(3)) + b"--x--\r\n"
-    assert server.ask("POST", "/v1/read", PICTURE)[0] == 200  # processes that decode have started
-    before = {str(path) for path in tmp_path.rglob("*")}  # sockets of theirs
+    assert server.ask("POST", "/v1/read", PICTURE)[0] == 200  # starts the decoder processes
+    before = {str(path) for path in tmp_path.rglob("*")}  # their sockets
     seen: set[str] = set()
     done = threading.Event()
 
@@ -380,8 +339,8 @@ def test_uploads_touch_no_disk(
     assert {name for name in seen if name.startswith(str(tmp_path))} <= before
 
 
-def ask_at_random(operation: Any) -> set[int]:
-    """Asks for whatever the description of an operation allows; the statuses of the answers."""
+def send_random_requests(operation: Any) -> set[int]:
+    """Sends random requests of an operation, and returns the statuses of the responses."""
     statuses: set[int] = set()
 
     @hypothesis.settings(
@@ -402,10 +361,10 @@ def ask_at_random(operation: Any) -> set[int]:
     return statuses
 
 
-def test_nothing_that_the_description_allows_is_a_fault(
-    open_server: OpenServer, tmp_path: Path
+def test_service_answers_as_its_openapi_document_says(
+    open_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """Whatever comes is answered, in the form that the service's own description says."""
+    """Sends random requests that the document allows."""
     server = open_server("--keep-corrections", str(tmp_path / "kept"))
     api = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
 
@@ -413,7 +372,7 @@ def test_nothing_that_the_description_allows_is_a_fault(
     for found in api.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
-        statuses[f"{operation.method} {operation.path}"] = ask_at_random(operation)
+        statuses[f"{operation.method} {operation.path}"] = send_random_requests(operation)
 
     assert len(statuses) >= 13
     assert all(status < 500 for seen in statuses.values() for status in seen)

@@ -1,17 +1,21 @@
-"""Benchmarks: speed, size and growth, against peers that are run in turn with ours.
+"""Benchmarks of speed, size and growth, compared with Keras, TensorFlow and a typical script.
 
-Each is a function from a workplace to a result. `inkdigits benchmark` runs them by name; the peers
-need Keras, `inkdigits[train]`.
+Each benchmark is a function that takes a workplace and returns a result. Competitors run in turn.
+`inkdigits benchmark` runs benchmarks by name. Most need Keras, `inkdigits[train]`.
 """
 
 from collections.abc import Callable, Mapping
 
-from inkdigits.benchmark.fitting import measure_fit, measure_fit_process
 from inkdigits.benchmark.growth import measure_growth
+from inkdigits.benchmark.inference_speed import (
+    measure_cold_start,
+    measure_latency,
+    measure_throughput,
+)
 from inkdigits.benchmark.installation import measure_size
 from inkdigits.benchmark.machine import describe_machine, measure_machine
-from inkdigits.benchmark.reading import measure_cold_start, measure_latency, measure_throughput
 from inkdigits.benchmark.result import Figure, Result, Timing
+from inkdigits.benchmark.training_time import measure_fit, measure_fit_process
 from inkdigits.benchmark.workplace import FULL, SLICE, Sizes, Workplace
 
 BENCHMARKS: Mapping[str, Callable[[Workplace], Result]] = {

@@ -1,4 +1,4 @@
-"""Whether time grows in step with the work and memory not at all: long streams, large folders."""
+"""Measures how time and memory grow with long streams and large folders."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from inkdigits.benchmark.workplace import Workplace
 from inkdigits.errors import InkdigitsError
 
 REFERENCE = 10_000
-"""What the longest is compared with, else the shortest: by then the libraries have taken all the
-memory that they keep."""
+"""Length that the longest stream or folder is compared with, because by then the libraries have
+allocated all the memory that they keep. Without this length, the shortest is used."""
 
 MOST_GROWTH = 1.2
+"""Maximum factor by which the time per item and the peak memory may grow."""
 
 FOLDER_PICTURE = (100, 80)
 """Width and height of the pictures in the folders, in pixels."""
 
-# Reads so many tiles and keeps nothing of them.
+# Reads n tiles, and keeps none of the results.
 READ_STREAM = """
 import sys, numpy as np
 from inkdigits.recognition import Recognizer
@@ -34,9 +35,9 @@ for reading in Recognizer.load(sys.argv[3]).read_many(stream):
     pass
 """
 
-# A process counts as its own what its parent had in memory when it was started, so a small one
-# stands in between. Its first argument is the highest exit status that is success; it writes the
-# peak in bytes to stdout, where the command itself writes nothing.
+# The peak memory of a process includes what its parent had in memory when it was started, so the
+# command is started by this small process. Its first argument is the highest exit status that is
+# success. It prints the peak in bytes; the output of the command itself is discarded.
 MEASURE_PEAK = """
 import resource, subprocess, sys
 status = subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL).returncode
@@ -48,7 +49,7 @@ print(peak if sys.platform == "darwin" else 1024 * peak)
 
 
 def measure_growth(place: Workplace) -> Result:
-    """Reads streams of tiles and folders of pictures of several lengths, shortest first."""
+    """Measures time and peak memory for streams of tiles and for folders of pictures."""
     np.save(place.folder / "tiles.npy", place.test.images)
     timings, figures = [], []
     for kind, lengths in (("tiles", place.sizes.streams), ("pictures", place.sizes.folders)):
@@ -78,10 +79,17 @@ def measure_growth(place: Workplace) -> Result:
 
 
 def measure_process(command: Sequence[str | Path], *, highest_status: int = 0) -> tuple[float, int]:
-    """Seconds of a whole process, and the most memory it held, in bytes.
+    """Runs a command, and measures its time and memory.
+
+    Args:
+        command: The command.
+        highest_status: The highest exit status that counts as success.
+
+    Returns:
+        The time in seconds, and the peak memory in bytes.
 
     Raises:
-        InkdigitsError: It ended with a higher status than the highest that is success.
+        InkdigitsError: The exit status is negative, or higher than `highest_status`.
     """
     started = time.perf_counter()
     printed = run_process([sys.executable, "-c", MEASURE_PEAK, str(highest_status), *command])
@@ -96,19 +104,21 @@ def _time_stream(place: Workplace, n: int) -> tuple[float, int]:
 def _time_folder(place: Workplace, n: int) -> tuple[float, int]:
     rows, model = place.folder / f"rows-{n}.csv", place.run.folder
     command: list[str | Path] = [sys.executable, "-m", "inkdigits", "predict", _fill(place, n)]
-    # Status 1 says that a picture holds no digit, which one in some thousand may be taken for.
+    # Status 1 means that no digit was found in a picture, which may happen once in some thousand.
     measured = measure_process(
         [*command, "--model", model, "--json", "--csv", rows], highest_status=1
     )
     with rows.open(newline="", encoding="utf-8") as file:
         n_rows = sum(1 for _ in csv.DictReader(file))
     if n_rows != n:
-        raise InkdigitsError(f"{n_rows} of {n} pictures were read: run `inkdigits predict` by hand")
+        raise InkdigitsError(
+            f"{n_rows} of {n} pictures were read: run `inkdigits predict` by hand to see why"
+        )
     return measured
 
 
 def _fill(place: Workplace, n: int) -> Path:
-    """A folder of so many pictures."""
+    """Writes a folder of n pictures."""
     folder = place.folder / f"pictures-{n}"
     folder.mkdir()
     for index in range(n):

@@ -1,4 +1,4 @@
-"""How much room an installation takes: inkdigits against TensorFlow, each with all it needs."""
+"""Measures the installed size: inkdigits against TensorFlow, each with its dependencies."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 
 
 def measure_size(place: Workplace) -> Result:
-    """Adds up the files of everything that is installed for each; nothing is downloaded.
+    """Adds up the installed files of both, without downloading anything.
 
     Raises:
         MissingExtraError: TensorFlow is not installed.
     """
-    del place  # what is installed is the same everywhere
+    del place  # the installation does not depend on it
     ours = sum(measure_distribution(found) for found in find_closure("inkdigits"))
     theirs = sum(measure_distribution(found) for found in find_closure(_find_tensorflow()))
     return Result(
         "size",
-        "files of the default install with all it needs, compiled modules left out",
+        "installed files with all dependencies, without compiled modules",
         (),
         (
             Figure("inkdigits", ours / 1e6, "MB"),
@@ -38,10 +38,10 @@ def measure_size(place: Workplace) -> Result:
 
 
 def find_closure(name: str) -> list[Distribution]:
-    """A distribution and all that it needs without extras, directly or not, each once.
+    """Returns a distribution and all its direct and indirect dependencies without extras.
 
     Raises:
-        PackageNotFoundError: The first of them is not installed.
+        PackageNotFoundError: The distribution or a dependency is not installed.
     """
     found = {canonicalize_name(name): distribution(name)}
     waiting = list(found.values())
@@ -55,10 +55,10 @@ def find_closure(name: str) -> list[Distribution]:
 
 
 def measure_distribution(found: Distribution) -> int:
-    """Bytes of the files that came with a distribution, without compiled modules."""
+    """Returns the size in bytes of the files of a distribution, without compiled modules."""
     files = [Path(str(file.locate())) for file in found.files or ()]
     if canonicalize_name(found.name) == "inkdigits":
-        # Of an editable install, the list of files names only where the checkout is.
+        # For an editable install, the list of files contains only a link to the checkout.
         package = Path(__file__).parents[1]
         files = [file for file in files if package not in file.parents]
         files += [file for file in package.rglob("*") if file.is_file()]
@@ -80,6 +80,6 @@ def _find_tensorflow() -> str:
             continue
         return name
     raise MissingExtraError(
-        "TensorFlow is not installed, and is what the size is compared with: "
+        "TensorFlow is not installed, but the size is compared with it: "
         'pip install "inkdigits[train]"'
     )

@@ -1,4 +1,4 @@
-"""How close to the machine's limit each comes: operations done over those it can do."""
+"""Measures how much of the processor's arithmetic speed is used."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from inkdigits.benchmark.workplace import Workplace
 from inkdigits.training.runs import list_versions
 
 PASSES_OF_A_STEP = 3
-"""A step of training costs about three times the reading: forwards, and backwards for the values
-and for the weights."""
+"""A training step takes about three times the operations of inference: the forward pass, and the
+backward passes for the values and for the weights."""
 
 
 def measure_machine(place: Workplace) -> Result:
-    """Times reading beside a large float32 matrix product, which is taken for the limit.
+    """Compares inference and training with a large float32 matrix product, taken as the limit.
 
-    Integers and bfloat16 have higher limits where the processor has units for them, so that a
-    share above 100 % is possible.
+    Processors with units for int8 or bfloat16 have higher limits for these types, so more than
+    100 % is possible.
     """
     side, tiles = place.sizes.matrix_side, place.tiles.images
     random = np.random.default_rng(0)
@@ -50,16 +50,16 @@ def measure_machine(place: Workplace) -> Result:
     figures = [Figure(f"{name}: of the limit", 100 * r / peak, "%") for name, r in rates.items()]
     return Result(
         "machine",
-        f"{operations / 1e6:.2f} million operations a tile, network {place.network_name}",
+        f"{operations / 1e6:.2f} million operations per tile, network {place.network_name}",
         tuple(timings),
         tuple(figures),
     )
 
 
 def count_operations(network: Any) -> int:
-    """Multiplications and additions of convolutions and dense layers for one tile.
+    """Counts the multiplications and additions of convolutions and dense layers for one tile.
 
-    What the other layers do is a few per cent of it and left out.
+    The other layers, which add a few per cent, are not counted.
 
     Args:
         network: A Keras network that has been built.
@@ -68,7 +68,7 @@ def count_operations(network: Any) -> int:
     for layer in network.layers:
         kind = type(layer).__name__
         if kind == "Conv2D":
-            _, *places, _ = layer.output.shape  # each weight is used at every place
+            _, *places, _ = layer.output.shape  # each weight is used at every position
             operations += 2 * math.prod(places) * math.prod(layer.kernel.shape)
         elif kind == "Dense":
             operations += 2 * math.prod(layer.kernel.shape)
@@ -76,7 +76,7 @@ def count_operations(network: Any) -> int:
 
 
 def count_fit_operations(place: Workplace, operations: int) -> int:
-    """Operations of the whole fit of the workplace's run, its validation left out."""
+    """Returns the number of operations of the fit of the workplace's run, without validation."""
     recipe = place.run.load_settings().recipe
     n_images = 60_000 - recipe.validation_images
     if recipe.training_images is not None:
@@ -87,7 +87,7 @@ def count_fit_operations(place: Workplace, operations: int) -> int:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores and versions, as plain JSON."""
+    """Returns processor, number of cores and versions, as plain JSON."""
     return {
         "processor": _find_processor(),
         "cores": os.cpu_count() or 1,

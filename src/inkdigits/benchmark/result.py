@@ -1,4 +1,4 @@
-"""What a benchmark found: the times of everyone who took part, and the figures that follow."""
+"""The result of a benchmark: the timings of all competitors, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from inkdigits.text_tables import format_columns
+
+_MIN_WIDTHS = (40, 9)
+"""Minimum widths of names and values, so that all benchmarks have the same columns."""
+
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one of those that took part needed, each time.
+    """The measured times of one competitor.
 
     Attributes:
-        name: Who, or what.
-        seconds: One for each time, in order; at least one.
-        facts: What else is known of it, such as its accuracy, ready to print.
+        name: Name of the competitor.
+        seconds: The measured times in seconds, in order; at least one.
+        facts: Other properties, such as the accuracy, as printable text.
     """
 
     name: str
@@ -26,12 +31,12 @@ class Timing:
 
     @property
     def median_s(self) -> float:
-        """The median, in seconds."""
+        """The median in seconds."""
         return statistics.median(self.seconds)
 
     @property
     def p99_s(self) -> float | None:
-        """What 99 of 100 times stay below, in seconds; None of fewer than 100."""
+        """The 99th percentile in seconds; None with fewer than 100 times."""
         if len(self.seconds) < 100:
             return None
         return float(np.quantile(self.seconds, 0.99, method="higher"))
@@ -39,14 +44,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that a benchmark is run for.
+    """A number that a benchmark measures.
 
     Attributes:
-        name: What it is.
+        name: Name of the number.
         value: The number.
-        unit: Printed after it.
-        least: What it should be at least; None: nothing.
-        most: What it should be at most; None: nothing.
+        unit: Printed after the number.
+        least: Target, the minimum value; None: no minimum.
+        most: Target, the maximum value; None: no maximum.
     """
 
     name: str
@@ -57,7 +62,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether it is as it should be; None where nothing was asked."""
+        """True if the targets are met; None without targets."""
         if self.least is None and self.most is None:
             return None
         return (self.least is None or self.value >= self.least) and (
@@ -67,13 +72,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one benchmark.
+    """The result of one benchmark.
 
     Attributes:
-        name: What `inkdigits benchmark` calls it.
-        summary: What was done, in a line.
-        timings: Of everyone who took part, ours first.
-        figures: What follows from them.
+        name: The name that `inkdigits benchmark` takes.
+        summary: One line that says what was measured.
+        timings: The timings of all competitors, inkdigits first.
+        figures: The figures computed from them.
     """
 
     name: str
@@ -82,7 +87,7 @@ class Result:
     figures: tuple[Figure, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain numbers, strings and lists."""
+        """Returns the result as plain JSON."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -100,20 +105,27 @@ class Result:
         }
 
     def to_table(self) -> str:
-        """The same for people."""
-        lines = [f"{self.name}: {self.summary}"]
-        if self.timings:
-            lines.append(f"  {'':42}{'median':>11}{'p99':>11}{'n':>7}")
-        for timing in self.timings:
-            median = _show_seconds(timing.median_s)
-            p99 = "" if timing.p99_s is None else _show_seconds(timing.p99_s)
-            facts = ", ".join(f"{name} {value}" for name, value in timing.facts.items())
-            row = f"  {timing.name:42}{median:>11}{p99:>11}{len(timing.seconds):>7}  {facts}"
-            lines.append(row.rstrip())
-        for figure in self.figures:
-            value = f"{figure.value:,.4g} {figure.unit}".rstrip()
-            lines.append(f"  {figure.name:42}{value:>11}  {_show_bounds(figure)}".rstrip())
-        return "\n".join(lines)
+        """Returns the result as a table to print."""
+        timings = [["", "median", "p99", "n"]] if self.timings else []
+        timings += [
+            [
+                timing.name,
+                _show_seconds(timing.median_s),
+                "" if timing.p99_s is None else _show_seconds(timing.p99_s),
+                str(len(timing.seconds)),
+                ", ".join(f"{name} {value}" for name, value in timing.facts.items()),
+            ]
+            for timing in self.timings
+        ]
+        figures = [
+            [figure.name, f"{figure.value:,.4g} {figure.unit}".rstrip(), _show_bounds(figure)]
+            for figure in self.figures
+        ]
+        lines = [
+            *format_columns(timings, "<>>><", min_widths=_MIN_WIDTHS),
+            *format_columns(figures, "<><", min_widths=_MIN_WIDTHS),
+        ]
+        return "\n".join([f"{self.name}: {self.summary}", *(f"  {line}" for line in lines)])
 
 
 def _show_seconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Taking times in turn, so that whatever else the machine does slows everyone alike."""
+"""Measures competitors in turn, so that other load on the machine slows all of them equally."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from inkdigits.errors import InkdigitsError
 
-# Frameworks leave their threads spinning for a while after each call, on cores that the next one
-# needs.
+# Pause in seconds. The threads of some frameworks keep spinning for a while after a call, on cores
+# that the next competitor needs.
 REST_S = 0.05
 
 
@@ -23,18 +23,18 @@ def time_in_turn(
     n_warming: int = 1,
     rest_s: float = REST_S,
 ) -> dict[str, tuple[float, ...]]:
-    """Calls everyone in turn, A B A B …, and takes the time of each call.
+    """Calls all competitors in turn, A B A B …, and measures the time of each call.
 
     Args:
-        contenders: Name to what is called.
-        n_turns: How often each has its turn.
-        n_calls: Calls of each in one turn, each timed.
-        n_warming: Calls of each that are not timed, at the start of every turn of several calls,
-            otherwise before the first turn alone.
-        rest_s: Seconds of silence before each turn of each.
+        contenders: Names to the functions to call.
+        n_turns: Number of turns per competitor.
+        n_calls: Number of timed calls per turn.
+        n_warming: Number of calls without timing before the timed ones: in every turn if it has
+            several timed calls, otherwise in the first turn only.
+        rest_s: Pause in seconds before each turn of a competitor.
 
     Returns:
-        Name to the seconds of each timed call, in order.
+        Names to the seconds of the timed calls, in order.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(n_turns):
@@ -50,13 +50,13 @@ def time_in_turn(
 
 
 def run_process(command: Sequence[str | Path], *, cwd: Path | None = None) -> str:
-    """Runs a process to its end and gives what it printed.
+    """Runs a command, and returns what it printed on stdout.
 
     Raises:
-        InkdigitsError: It did not end well.
+        InkdigitsError: The exit status is not 0.
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # Programs start from compiled modules wherever that was not switched off.
+    # Users run Python with compiled modules, so they are used here even if switched off.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     ended = subprocess.run(
         [str(word) for word in command],
@@ -70,7 +70,7 @@ def run_process(command: Sequence[str | Path], *, cwd: Path | None = None) -> st
         reason = (ended.stderr.strip() or "no message").splitlines()[-1]
         words = " ".join(" ".join(map(str, command)).split())
         raise InkdigitsError(
-            f"a process ended with status {ended.returncode} ({reason[:200]}), expected 0: to see "
-            f"why, run it by hand: {words[:400]}"
+            f"a process ended with status {ended.returncode} ({reason[:200]}); expected 0: run it "
+            f"by hand to see why: {words[:400]}"
         )
     return ended.stdout

@@ -1,4 +1,4 @@
-"""What benchmarks share: how much is done, a trained network in its forms, a folder for files."""
+"""The data, models and sizes that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from inkdigits.benchmark.timing import run_process
 from inkdigits.data import LabelledImages, fetch_mnist
 from inkdigits.recognition.network import Network, OnnxNetwork
 from inkdigits.training import Run, export
-from inkdigits.training.loading import load_keras_model
+from inkdigits.training.model_files.loading import load_keras_model
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much a benchmark does.
+    """The sizes of the benchmarks.
 
     Attributes:
-        n_turns: Times that each has its turn.
-        n_calls: Calls in each turn where single tiles are read.
-        n_seeds: Trainings of each recipe.
-        overrides: Of the recipes that are trained, texts `field=value`.
-        n_tiles: Tiles that are read at once, at most 10,000.
-        keras_batches: Batch sizes that Keras is tried with.
-        streams: Lengths of the streams of tiles, in tiles.
-        folders: Numbers of pictures in the folders that are read.
-        matrix_side: Of the product that the machine's limit is taken from.
+        n_turns: Number of turns per competitor.
+        n_calls: Number of calls per turn for single tiles.
+        n_seeds: Number of trainings per recipe.
+        overrides: Overrides of the recipes that are trained, as strings `field=value`.
+        n_tiles: Number of tiles for the throughput, at most 10,000.
+        keras_batches: Batch sizes to try with Keras.
+        streams: Lengths of the streams, in tiles.
+        folders: Numbers of pictures in the folders.
+        matrix_side: Side of the matrices whose product measures the processor's limit.
     """
 
     n_turns: int
@@ -75,13 +75,13 @@ SLICE = Sizes(
 
 @dataclass(frozen=True)
 class Training:
-    """A training that was timed.
+    """A timed training.
 
     Attributes:
-        run: What it left.
-        fit_s: Seconds of the fit alone.
-        process_s: Seconds of the whole process, imports and data included.
-        test_accuracy: On MNIST's test images, 0 to 1.
+        run: The finished run.
+        fit_s: Time of the fit alone, in seconds.
+        process_s: Time of the whole process, including imports and data, in seconds.
+        test_accuracy: Accuracy on MNIST's test images, 0 to 1.
     """
 
     run: Run
@@ -92,12 +92,12 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Workplace:
-    """Where benchmarks find what they need; made when first asked for, then kept.
+    """The data and models of the benchmarks, prepared on first use and then kept.
 
     Attributes:
-        folder: Empty, for files.
-        sizes: How much is done.
-        model: The folder of the run whose network is read with; None: `quick` is trained for it.
+        folder: An empty folder for files.
+        sizes: The sizes of the benchmarks.
+        model: The folder of the run whose network is measured; None: `quick` is trained for it.
     """
 
     folder: Path
@@ -111,24 +111,24 @@ class Workplace:
 
     @cached_property
     def tiles(self) -> LabelledImages:
-        """The tiles that are read at once."""
+        """The tiles for measuring the throughput."""
         return self.test.take(np.arange(self.sizes.n_tiles))
 
     @cached_property
     def run(self) -> Run:
-        """The run whose network is read with."""
+        """The run whose network is measured."""
         if self.model is not None:
             return Run.open(self.model)
         return self.train("quick", 0).run
 
     @property
     def network_name(self) -> str:
-        """The recipe of that network."""
+        """The name of the recipe of that network."""
         return str(self.run.load_settings().recipe.name)
 
     @cached_property
     def networks(self) -> dict[str, Network]:
-        """The same network in the forms that ONNX Runtime reads, as `export` writes them."""
+        """The same network for ONNX Runtime, exported in float32 and in int8."""
         forms = {"onnx": "float32", "onnx-int8": "int8"}
         return {
             name: OnnxNetwork(export(self.run, form, output=self.folder / f"{name}{suffix}"))
@@ -156,7 +156,7 @@ class Workplace:
         ]
 
     def train(self, recipe: str, seed: int) -> Training:
-        """Trains a recipe in a process of its own, and measures what comes of it."""
+        """Trains a recipe in a separate process, and measures its time and accuracy."""
         folder = self.folder / f"{recipe}-{seed}-{time.monotonic_ns()}"
         command = [sys.executable, "-m", "inkdigits", "train", recipe, "--seed", str(seed)]
         command += ["--output", str(folder), "--quiet", "--json"]
@@ -169,12 +169,12 @@ class Workplace:
         return Training(run, json.loads(printed)["figures"]["fit_seconds"], process_s, accuracy)
 
     def draw(self, index: int, size: tuple[int, int], side: int) -> Image.Image:
-        """A test digit, dark on white, in the middle of a picture.
+        """Draws a test digit, dark on white, in the middle of a picture.
 
         Args:
-            index: Of the test image; beyond the last it begins anew.
+            index: Index of the test image; counted modulo the number of test images.
             size: Width and height of the picture in pixels.
-            side: Of the tile in the picture, in pixels.
+            side: Side of the tile in the picture, in pixels.
         """
         tile = Image.fromarray(255 - self.test.images[index % len(self.test)])
         picture = Image.new("L", size, 255)
@@ -184,10 +184,15 @@ class Workplace:
 
 
 def measure_accuracy(network: Network, labelled: LabelledImages) -> float:
-    """Share of the images whose most likely digit is the right one, 0 to 1."""
+    """Returns the fraction of images whose most probable digit is correct, 0 to 1."""
     return measure_agreement(network(labelled.images), labelled)
 
 
 def measure_agreement(probabilities: Any, labelled: LabelledImages) -> float:
-    """Share of the images whose most likely digit, of ten, is the right one, 0 to 1."""
+    """Returns the fraction of rows whose most probable digit is correct, 0 to 1.
+
+    Args:
+        probabilities: Shape (n, 10) or (n, 11); an eleventh column is ignored.
+        labelled: The images and their labels.
+    """
     return float(np.mean(np.asarray(probabilities)[:, :10].argmax(axis=1) == labelled.labels))

@@ -1,4 +1,4 @@
-"""MNIST, own data in its format, fonts and photographs: fetched, verified, loaded, split."""
+"""Downloading, verifying, loading and splitting MNIST, your own data, fonts and photographs."""
 
 from inkdigits.data.folder import cache_directory
 from inkdigits.data.fonts import Font, fetch_fonts, load_fonts

@@ -1,19 +1,19 @@
-"""Fonts of handwriting and of print, whose characters training pages are written with.
+"""Handwriting fonts and printed fonts for drawing training pages.
 
-They come from the packages `@fontsource/*` of npm, each at one version, and lie in the folder
-`fonts` of our cache. `fonts.json` beside this file lists every package with its version, its
-licence and the SHA-256 of the few files that are used of it: WOFF files with the Latin alphabet,
-upright, of normal weight, and the bold one where a thicker pen says something new.
+The fonts come from the npm packages `@fontsource/*`, each pinned to one version, and are stored in
+the folder `fonts` of the download cache. `fonts.json` beside this file lists every package with its
+version, its licence and the SHA-256 of the files that are used: WOFF files with the Latin alphabet,
+upright and of normal weight, and also the bold one where it adds a clearly thicker pen.
 
-Every package says in its `package.json` and `LICENSE` that its font is free: under the SIL Open
-Font License 1.1 ("OFL-1.1") or the Apache License 2.0 ("Apache-2.0"). Neither licence claims the
-pictures that are drawn with a font, nor a network that has seen them. The fonts are not part of
-this package.
+According to its `package.json` and `LICENSE`, every font is free: under the SIL Open Font License
+1.1 ("OFL-1.1") or the Apache License 2.0 ("Apache-2.0"). Neither licence applies to pictures drawn
+with a font, or to a network trained on them. The fonts are not part of this package.
 
-Who draws a font decides its part: no hand of "validation" or "held-out" is in another. Settings
-are chosen on "validation", and only what measures uses "held-out". Not every font of "training" is
-another hand: the school hands of many countries that the family Playwrite shows share their digits,
-upright or slanted, and differ in their letters, and some people drew several fonts.
+Fonts are split by their designer: no designer of a font in "validation" or "held-out" has a font
+in another part. "validation" is for choosing settings, and "held-out" only for measuring. The
+fonts of "training" are not all different hands: the fonts of the family Playwrite, which show the
+school handwriting of many countries, share their digits, upright or slanted, and differ in their
+letters; and some people designed several fonts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from inkdigits.data.folder import cache_directory, compute_sha256
 from inkdigits.data.sources import SourceFailedError, run_npm_pack
-from inkdigits.data.verified import list_unfetched, require_whole
+from inkdigits.data.verified import check_complete, list_files_to_download
 from inkdigits.errors import DataUnavailableError, InkdigitsError, UsageError
 from inkdigits.files import write_whole
 
@@ -43,26 +43,27 @@ Kind = Literal["handwriting", "printed"]
 Part = Literal["training", "validation", "held-out"]
 
 _BATCH: Final = 6
-"""Packages that one npm fetches: starting it takes longer than one small package, and a line that
-breaks off loses at most these. All of "training" took 19 s so, 12 s by fourteens."""
+"""Packages per call of npm. Starting npm takes longer than downloading a small package; after a
+lost connection, at most one batch is downloaded again. All of "training" took 19 s with batches of
+6 and 12 s with batches of 14."""
 
 _N_PROCESSES: Final = 4
-"""Instances of npm at once: two took 25 s for what four fetched in 19 s, on two cores."""
+"""Calls of npm that run in parallel. On two cores, four took 19 s and two took 25 s."""
 
 _MAX_BYTES: Final = 2**21
-"""Of one font file; the largest in the table has 0.1 MB."""
+"""Maximum size of a font file; the largest in the table has 0.1 MB."""
 
 
 @dataclass(frozen=True)
 class Font:
-    """A font that lies on this machine.
+    """A font in a local file.
 
     Attributes:
-        name: Such as "caveat", or "caveat bold".
-        path: A WOFF file, which `PIL.ImageFont.truetype` opens as it is. It has the digits, Latin
-            letters and common signs.
-        kind: Whether its digits look written by hand or printed.
-        part: "training", "validation" for choosing settings, or "held-out" for measuring alone.
+        name: Name such as "caveat" or "caveat bold".
+        path: A WOFF file, which `PIL.ImageFont.truetype` can open. It contains the digits, Latin
+            letters and common punctuation.
+        kind: Whether its digits look handwritten or printed.
+        part: "training", "validation" for choosing settings, or "held-out" for measuring only.
         licence: "OFL-1.1" or "Apache-2.0".
     """
 
@@ -75,15 +76,15 @@ class Font:
 
 @dataclass(frozen=True)
 class FontPackage:
-    """One line of the table: a package of npm and what is used of it.
+    """An npm package of the table, and the files that are used from it.
 
     Attributes:
-        name: Of the package, such as "@fontsource/caveat".
-        version: The one version that is fetched.
-        licence: What the package says: "OFL-1.1" or "Apache-2.0".
+        name: Name of the package, such as "@fontsource/caveat".
+        version: The pinned version.
+        licence: "OFL-1.1" or "Apache-2.0", as the package states.
         kind: As in `Font`.
         part: As in `Font`.
-        sha256: For each file used, by its name, its SHA-256 as 64 hexadecimal digits.
+        sha256: File name to its SHA-256 as 64 hexadecimal digits, for each file that is used.
     """
 
     name: str
@@ -95,35 +96,35 @@ class FontPackage:
 
     @property
     def archive(self) -> str:
-        """The name that `npm pack` gives to the package's archive."""
+        """File name of the archive that `npm pack` creates."""
         return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
 @lru_cache
 def list_font_packages() -> tuple[FontPackage, ...]:
-    """The whole table, by name."""
+    """Returns all packages of the table, sorted by name."""
     table = json.loads(resources.files("inkdigits.data").joinpath("fonts.json").read_text("utf-8"))
     return tuple(FontPackage(name=name, **entry) for name, entry in table.items())
 
 
 def load_fonts(part: Part = "training", *, directory: Path | str | None = None) -> tuple[Font, ...]:
-    """The fonts of one part, from files on this machine.
+    """Loads the fonts of one part from local files.
 
     Args:
         part: "training", "validation" or "held-out".
-        directory: The folder that holds the files; None is `fonts` in our cache.
+        directory: The folder of the files. None: `fonts` in the download cache.
 
     Returns:
-        All fonts of that part, of both kinds, by name.
+        All fonts of that part, of both kinds, sorted by name.
 
     Raises:
-        UsageError: An unknown part.
+        UsageError: The part is unknown.
         DataUnavailableError: A file is missing or cannot be read.
-        DataFormatError: A file is another than the one in the table.
+        DataFormatError: A file does not match its SHA-256 in the table.
     """
     packages, folder = _choose(part), _font_folder(directory)
     sha256 = {file: digest for package in packages for file, digest in package.sha256.items()}
-    require_whole(folder, sha256, f"inkdigits.data.fetch_fonts({part!r})")
+    check_complete(folder, sha256, f"inkdigits.data.fetch_fonts({part!r})")
     return tuple(
         Font(_name_font(file), folder / file, package.kind, package.part, package.licence)
         for package in packages
@@ -134,33 +135,34 @@ def load_fonts(part: Part = "training", *, directory: Path | str | None = None) 
 def fetch_fonts(
     part: Part = "training", *, directory: Path | str | None = None, progress: bool = False
 ) -> tuple[Font, ...]:
-    """The fonts of one part, of which those that are missing are fetched first, with npm.
+    """Loads the fonts of one part; downloads missing ones first, with npm.
 
-    Each file is taken only with its SHA-256. What was fetched before an error stays.
+    A file is accepted only if it matches its SHA-256. Files that were downloaded before an error
+    are kept.
 
     Args:
-        part: "training" (some 120 MB to download, of which 4 MB are kept), "validation" or
+        part: "training" (downloads about 120 MB and keeps 4 MB of them), "validation" or
             "held-out".
-        directory: The folder to keep the files in. None is `fonts` in our cache, where a damaged
-            file is fetched again.
-        progress: Whether to show on stderr how many packages have come.
+        directory: The folder to store the files in. None: `fonts` in the download cache, where
+            damaged files are replaced.
+        progress: Whether to show on stderr how many packages have been downloaded.
 
     Returns:
-        All fonts of that part, of both kinds, by name.
+        All fonts of that part, of both kinds, sorted by name.
 
     Raises:
-        UsageError: An unknown part.
-        DataUnavailableError: A package cannot be fetched, or is another than the one in the
-            table; or the folder cannot be read.
-        DataFormatError: `directory` holds another file under the name of a font, which is left
-            alone.
+        UsageError: The part is unknown.
+        DataUnavailableError: A package cannot be downloaded or does not match the table, or the
+            folder cannot be read.
+        DataFormatError: `directory` contains another file under the name of a font, which is not
+            overwritten.
         OutputError: The folder cannot be written.
     """
     packages, folder = _choose(part), _font_folder(directory)
     wanted = [
         package
         for package in packages
-        if list_unfetched(folder, package.sha256, replace=directory is None)
+        if list_files_to_download(folder, package.sha256, replace=directory is None)
     ]
     if wanted:
         _fetch_packages(wanted, folder, shown=progress)
@@ -170,7 +172,7 @@ def fetch_fonts(
 def _choose(part: str) -> list[FontPackage]:
     if part not in get_args(Part):
         raise UsageError(
-            f"unknown part {part!r} of the fonts: choose {' or '.join(get_args(Part))}"
+            f"unknown part of the fonts {part!r}: choose {' or '.join(get_args(Part))}"
         )
     return [package for package in list_font_packages() if package.part == part]
 
@@ -185,7 +187,7 @@ def _name_font(file: str) -> str:
 
 
 def _fetch_packages(packages: Sequence[FontPackage], folder: Path, *, shown: bool) -> None:
-    """Fetch in several batches at once; the first that fails ends all that have not begun."""
+    """Downloads batches of packages in parallel; after a failure, no further batch is started."""
     batches = [packages[start : start + _BATCH] for start in range(0, len(packages), _BATCH)]
     columns = (
         TextColumn("{task.description}"),
@@ -205,15 +207,15 @@ def _fetch_packages(packages: Sequence[FontPackage], folder: Path, *, shown: boo
                 progress.advance(task, len(futures[future]))
         except SourceFailedError as error:
             raise DataUnavailableError(
-                f"the fonts cannot be fetched with npm: {error}; check the network and try again, "
-                "what has come is kept"
+                f"the fonts cannot be downloaded with npm ({error}): check the network and try "
+                "again; files that were downloaded are kept"
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
 
 
 def _fetch_batch(packages: Sequence[FontPackage], folder: Path) -> None:
-    """Fetch packages with one npm and write the files that are used of them."""
+    """Downloads packages with one call of npm and writes the files that are used."""
     try:
         with tempfile.TemporaryDirectory(prefix="inkdigits-") as temporary:
             run_npm_pack(
@@ -225,13 +227,13 @@ def _fetch_batch(packages: Sequence[FontPackage], folder: Path) -> None:
                     with write_whole(folder / file) as path:
                         path.write_bytes(content)
     except InkdigitsError:
-        raise  # from write_whole, which says more than an OSError
+        raise  # from write_whole: its message is more helpful than that of an OSError
     except OSError as error:
         raise SourceFailedError(str(error)) from error
 
 
 def _read_archive(path: Path, package: FontPackage) -> dict[str, bytes]:
-    """The files that are used of a package; nothing else is unpacked."""
+    """Reads the files that are used from the archive of a package."""
     contents = {}
     try:
         with tarfile.open(path) as archive:
@@ -240,12 +242,12 @@ def _read_archive(path: Path, package: FontPackage) -> dict[str, bytes]:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is None or member.size > _MAX_BYTES:
                     raise SourceFailedError(
-                        f"{file} of {package.name} is no file of a sensible size"
+                        f"{file} of {package.name} is not a file of at most {_MAX_BYTES:,} bytes"
                     )
                 contents[file] = content.read()
                 if compute_sha256(contents[file]) != digest:
                     raise SourceFailedError(
-                        f"{file} of {package.name} has another SHA-256 than our table says"
+                        f"{file} of {package.name} does not match its SHA-256 in the font table"
                     )
     except (tarfile.TarError, OSError, EOFError, zlib.error, KeyError) as error:
         raise SourceFailedError(

@@ -1,6 +1,6 @@
-"""The IDX format of MNIST (LeCun et al., 1998), parsed strictly.
+"""A strict parser for MNIST's IDX format (LeCun et al., 1998).
 
-A file is a big-endian header and then one unsigned byte per value:
+A file has a big-endian header, followed by one unsigned byte per value:
 
     images   uint32 magic 2051, count, rows, columns; count × rows × columns bytes
     labels   uint32 magic 2049, count; count bytes
@@ -17,20 +17,20 @@ from inkdigits.errors import DataFormatError
 
 IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049
-SIDE = 28  # pixels, both ways
+SIDE = 28  # width and height of an image in pixels
 
 _CONTENT = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
 
 
 def parse_idx_images(raw: bytes, name: str) -> NDArray[np.uint8]:
-    """Parse the images of one IDX file.
+    """Parses an IDX file of images.
 
     Args:
-        raw: The whole file, not compressed.
-        name: What messages call the file.
+        raw: The uncompressed content of the file.
+        name: Name of the file in error messages.
 
     Returns:
-        uint8, shape (n, 28, 28), n ≥ 1, 0 background, 255 full ink; its own memory.
+        uint8, shape (n, 28, 28), n ≥ 1, 0 background, 255 full ink. A copy, not a view of `raw`.
 
     Raises:
         DataFormatError: `raw` is not exactly one IDX file of 28 × 28 images.
@@ -38,21 +38,21 @@ def parse_idx_images(raw: bytes, name: str) -> NDArray[np.uint8]:
     count, rows, columns = _parse_header(raw, name, IMAGES_MAGIC, ">IIII")
     if (rows, columns) != (SIDE, SIDE):
         raise DataFormatError(
-            f"{name} holds images of {rows} × {columns} pixels, expected {SIDE} × {SIDE}: "
-            "scale them to that size before writing the file"
+            f"{name} contains images of {rows} × {columns} pixels, expected {SIDE} × {SIDE}: "
+            "resize them before writing the file"
         )
     return _parse_body(raw, name, 16, count * SIDE * SIDE).reshape(count, SIDE, SIDE)
 
 
 def parse_idx_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
-    """Parse the labels of one IDX file.
+    """Parses an IDX file of labels.
 
     Args:
-        raw: The whole file, not compressed.
-        name: What messages call the file.
+        raw: The uncompressed content of the file.
+        name: Name of the file in error messages.
 
     Returns:
-        uint8, shape (n,), n ≥ 1, 0 to 9, where 0 is the digit zero; its own memory.
+        uint8, shape (n,), n ≥ 1, 0 to 9, where 0 is the digit zero. A copy, not a view of `raw`.
 
     Raises:
         DataFormatError: `raw` is not exactly one IDX file of labels 0 to 9.
@@ -62,52 +62,52 @@ def parse_idx_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
     if labels.max() > 9:
         position = int(np.argmax(labels > 9))
         raise DataFormatError(
-            f"{name} holds the label {labels[position]} at position {position}, expected 0 to 9: "
-            "leave out what is no digit"
+            f"{name} contains the label {labels[position]} at position {position}, expected "
+            "0 to 9: remove the images that are not digits"
         )
     return labels
 
 
 def _parse_header(raw: bytes, name: str, magic: int, layout: str) -> tuple[int, ...]:
-    """The fields after the magic number."""
+    """Returns the header fields after the magic number."""
     if not raw:
         raise DataFormatError(
-            f"{name} is empty, expected an IDX file of {_CONTENT[magic]}: copy it again"
+            f"{name} is empty, expected an IDX file of {_CONTENT[magic]}: download it again"
         )
     found = int.from_bytes(raw[:4], "big")
     if found in _CONTENT and found != magic:
         raise DataFormatError(
-            f"{name} holds {_CONTENT[found]}, expected {_CONTENT[magic]}: "
+            f"{name} contains {_CONTENT[found]}, expected {_CONTENT[magic]}: "
             "the files of images and labels are swapped, rename them"
         )
     if found != magic:
         raise DataFormatError(
-            f"{name} starts with the magic number {found}, expected {magic}: "
-            f"it is no IDX file of {_CONTENT[magic]}, bring the right one"
+            f"{name} is not an IDX file of {_CONTENT[magic]}: it starts with the magic number "
+            f"{found}, expected {magic}"
         )
     size = struct.calcsize(layout)
     if len(raw) < size:
         raise DataFormatError(
-            f"{name} ends after {len(raw)} bytes, expected a header of {size}: copy it again"
+            f"{name} has {len(raw)} bytes, expected a header of {size}: download it again"
         )
     _, count, *rest = struct.unpack_from(layout, raw)
     if count == 0:
         raise DataFormatError(
-            f"{name} holds no {_CONTENT[magic]}, expected at least one: bring a file that does"
+            f"{name} contains no {_CONTENT[magic]}, expected at least one: use another file"
         )
     return count, *rest
 
 
 def _parse_body(raw: bytes, name: str, start: int, size: int) -> NDArray[np.uint8]:
-    """The values after the header, exactly `size` of them."""
+    """Returns the values after the header. There must be exactly `size` of them."""
     if len(raw) - start < size:
         raise DataFormatError(
-            f"{name} is cut short: {len(raw)} bytes, its header promises {start + size}: "
-            "copy it again"
+            f"{name} is truncated: it has {len(raw)} bytes, expected {start + size}: "
+            "download it again"
         )
     if len(raw) - start > size:
         raise DataFormatError(
-            f"{name} has {len(raw) - start - size} bytes after its end, "
-            f"expected {start + size} in all: copy it again"
+            f"{name} has {len(raw) - start - size} bytes too many, "
+            f"expected {start + size} in total: download it again"
         )
     return np.frombuffer(raw, np.uint8, offset=start).copy()

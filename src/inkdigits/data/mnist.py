@@ -1,4 +1,4 @@
-"""MNIST, and own data in its format, as arrays."""
+"""Loads MNIST, or your own data in the same format, as arrays."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from inkdigits.files import write_whole
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images of digits and which digit each one is.
+    """Images of digits and their labels.
 
     Attributes:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
@@ -53,29 +53,29 @@ class LabelledImages:
         if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
             raise DataFormatError(
                 f"images are {self.images.dtype} of shape {self.images.shape}, "
-                f"expected uint8 of shape (n, {SIDE}, {SIDE}): convert them"
+                f"expected uint8 of shape (n, {SIDE}, {SIDE}): convert the array"
             )
         if self.labels.dtype != np.uint8 or self.labels.ndim != 1:
             raise DataFormatError(
                 f"labels are {self.labels.dtype} of shape {self.labels.shape}, "
-                "expected uint8 of shape (n,): convert them"
+                "expected uint8 of shape (n,): convert the array"
             )
         if len(self.images) != len(self.labels):
             raise DataFormatError(
-                f"there are {len(self.images)} images and {len(self.labels)} labels, "
-                "expected one label for each image: bring the two that belong together"
+                f"{len(self.images)} images and {len(self.labels)} labels, expected one label "
+                "for each image: use arrays that belong together"
             )
         if self.labels.size and self.labels.max() > 9:
             raise DataFormatError(
                 f"the highest label is {self.labels.max()}, expected 0 to 9: "
-                "leave out what is no digit"
+                "remove the images that are not digits"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> LabelledImages:
-        """The images and labels at `indices`, in that order, copied.
+        """Returns a copy of the images and labels at `indices`, in that order.
 
         Raises:
             IndexError: An index is out of range.
@@ -89,9 +89,9 @@ class Mnist:
     """A training set and a test set.
 
     Attributes:
-        train: MNIST's 60,000 images for training, or one's own.
-        test: MNIST's 10,000 images for the last test, or one's own.
-        sha256: For each of the four files, the SHA-256 of its raw IDX bytes.
+        train: MNIST's 60,000 training images, or your own.
+        test: MNIST's 10,000 test images, or your own.
+        sha256: File name to the SHA-256 of the uncompressed IDX bytes, for the four files.
     """
 
     train: LabelledImages
@@ -100,21 +100,22 @@ class Mnist:
 
     @property
     def is_mnist(self) -> bool:
-        """Whether all four files are the published ones, byte for byte."""
+        """Whether all four files are identical to the published ones."""
         return self.sha256 == PUBLISHED_SHA256
 
 
 @dataclass(frozen=True)
 class FileStatus:
-    """What is known of one of the four files.
+    """State of one of the four files.
 
     Attributes:
-        name: The file's usual name.
-        path: Where it lies; where it would lie, if it is missing.
-        state: "whole" if its raw bytes are the published ones, else "missing" or "damaged".
-            Own data in the same format counts as damaged: it is not MNIST.
-        size_bytes: Its size on disk; 0 if it is missing.
-        sha256: Of its raw bytes; None if it is missing or cannot be decompressed.
+        name: Usual name of the file.
+        path: Path of the file; its expected path if it is missing.
+        state: "whole" if its uncompressed bytes are the published ones, else "missing" or
+            "damaged". Your own data in the same format counts as damaged, because it is not MNIST.
+        size_bytes: Size on disk; 0 if the file is missing.
+        sha256: SHA-256 of the uncompressed bytes; None if the file is missing or cannot be
+            decompressed.
     """
 
     name: str
@@ -125,34 +126,35 @@ class FileStatus:
 
 
 def load_mnist(directory: Path | str | None = None) -> Mnist:
-    """Load MNIST, or own data in its format, from files on this machine.
+    """Loads MNIST, or your own data in its format, from local files.
 
     Args:
-        directory: A folder with the four IDX files under their usual names, raw or compressed
-            with gzip; they may be other data than MNIST. None is our cache, which may not.
+        directory: A folder with the four IDX files under their usual names, uncompressed or
+            compressed with gzip. They may contain your own data. None: the download cache, which
+            must contain MNIST.
 
     Returns:
-        Both sets.
+        The training set and the test set.
 
     Raises:
         DataUnavailableError: A file is missing or cannot be read.
-        DataFormatError: A file is not whole, or the files do not belong together.
+        DataFormatError: A file is damaged, or the files do not belong together.
     """
     folder = data_folder(directory)
     paths = {name: find_file(folder, name) for name in PUBLISHED_SHA256}
     missing = [name for name, path in paths.items() if path is None]
     if missing:
         raise DataUnavailableError(
-            f"{folder} lacks {', '.join(missing)}: fetch MNIST with `inkdigits data`, "
-            "or name the folder that holds the four files with `--data DIR`"
+            f"{', '.join(missing)} missing in {folder}: download MNIST with `inkdigits data`, "
+            "or give the folder of the four files with `--data DIR`"
         )
     raw_files = {name: read_raw(path) for name, path in paths.items() if path is not None}
     sha256 = {name: compute_sha256(raw) for name, raw in raw_files.items()}
     if directory is None and sha256 != PUBLISHED_SHA256:
         damaged = [name for name, digest in sha256.items() if digest != PUBLISHED_SHA256[name]]
         raise DataFormatError(
-            f"{folder} holds another {', '.join(damaged)} than MNIST's: "
-            "fetch it again with `inkdigits data`"
+            f"{', '.join(damaged)} in {folder} does not match the published MNIST file: "
+            "download it again with `inkdigits data`"
         )
     sets = []
     for images_name, labels_name in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)):
@@ -160,39 +162,40 @@ def load_mnist(directory: Path | str | None = None) -> Mnist:
         labels = parse_idx_labels(raw_files[labels_name], str(paths[labels_name]))
         if len(images) != len(labels):
             raise DataFormatError(
-                f"{paths[images_name]} holds {len(images)} images and {paths[labels_name]} "
-                f"{len(labels)} labels, expected as many: bring the two that belong together"
+                f"{paths[images_name]} contains {len(images)} images but {paths[labels_name]} "
+                f"contains {len(labels)} labels: use two files that belong together"
             )
         sets.append(LabelledImages(images, labels))
     return Mnist(train=sets[0], test=sets[1], sha256=sha256)
 
 
 def fetch_mnist(*, directory: Path | str | None = None, progress: bool = False) -> Mnist:
-    """Load MNIST, and first fetch what is missing of it.
+    """Loads MNIST; downloads missing files first.
 
-    Each file is taken only with its published SHA-256. Fetching is safe when several processes
-    do it at once.
+    A downloaded file is accepted only if it has the published SHA-256. Several processes may call
+    this at the same time.
 
     Args:
-        directory: The folder to keep the four files in. None is our cache, where a damaged file
-            is fetched again.
-        progress: Whether to show on stderr how a download gets on.
+        directory: The folder to store the four files in. None: the download cache, where damaged
+            files are replaced.
+        progress: Whether to show progress bars on stderr.
 
     Returns:
-        Both sets of MNIST itself.
+        The training set and the test set.
 
     Raises:
-        DataUnavailableError: No way leads to MNIST, and the message lists each; or the folder
-            cannot be written.
-        DataFormatError: `directory` holds other data under these names, which is left alone.
+        DataUnavailableError: All sources failed; the message lists each of them.
+        DataFormatError: `directory` contains other data under these names, which is not
+            overwritten.
+        OutputError: The folder cannot be written.
     """
     folder = data_folder(directory)
     statuses = check_mnist(directory)
     damaged = [status for status in statuses if status.state == "damaged"]
     if damaged and directory is not None:
         raise DataFormatError(
-            f"{damaged[0].path} is not MNIST's and is not overwritten: move it away to fetch "
-            "MNIST, or load your own data with load_mnist"
+            f"{damaged[0].path} does not match the published MNIST file and is not overwritten: "
+            "move it away to download MNIST, or load your own data with load_mnist"
         )
     missing = [status.name for status in statuses if status.state != "whole"]
     if missing:
@@ -201,16 +204,16 @@ def fetch_mnist(*, directory: Path | str | None = None, progress: bool = False) 
 
 
 def check_mnist(directory: Path | str | None = None) -> list[FileStatus]:
-    """Compare the four files in a folder with the published ones.
+    """Compares the four files in a folder with the published ones.
 
     Args:
-        directory: The folder; None is our cache.
+        directory: The folder. None: the download cache.
 
     Returns:
         The state of each file: training images and labels, then test images and labels.
 
     Raises:
-        DataUnavailableError: A file is there but cannot be read.
+        DataUnavailableError: A file exists but cannot be read.
     """
     folder = data_folder(directory)
     return [_check_file(folder, name) for name in PUBLISHED_SHA256]
@@ -219,29 +222,29 @@ def check_mnist(directory: Path | str | None = None) -> list[FileStatus]:
 def split_validation(
     labelled: LabelledImages, n_validation: int, seed: int
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Set images aside at random for validation.
+    """Splits images randomly into a training part and a validation part.
 
     Args:
-        labelled: What to split; it is left as it is.
-        n_validation: How many to set aside, at least 1 and fewer than there are.
-        seed: The same seed gives the same split; at least 0.
+        labelled: The images to split. They are not modified.
+        n_validation: Number of validation images, at least 1 and less than `len(labelled)`.
+        seed: Seed of the random split, at least 0. The same seed gives the same split.
 
     Returns:
-        What is left to train on, and what was set aside, both in their old order.
+        The training part and the validation part, each in the original order.
 
     Raises:
         UsageError: `n_validation` or `seed` is out of range.
     """
     if not 0 < n_validation < len(labelled):
         raise UsageError(
-            f"{n_validation} of {len(labelled)} images for validation is out of range: "
+            f"cannot use {n_validation} of {len(labelled)} images for validation: "
             f"choose 1 to {len(labelled) - 1}"
         )
     if seed < 0:
-        raise UsageError(f"the seed {seed} is negative: choose 0 or more")
+        raise UsageError(f"invalid seed {seed}: choose 0 or more")
     order = np.random.default_rng(seed).permutation(len(labelled))
-    set_aside, left = np.sort(order[:n_validation]), np.sort(order[n_validation:])
-    return labelled.take(left), labelled.take(set_aside)
+    validation, training = np.sort(order[:n_validation]), np.sort(order[n_validation:])
+    return labelled.take(training), labelled.take(validation)
 
 
 def _check_file(folder: Path, name: str) -> FileStatus:
@@ -260,9 +263,9 @@ def _check_file(folder: Path, name: str) -> FileStatus:
 def _fetch_files(
     folder: Path, names: Sequence[str], sources: Sequence[Source], shown: bool
 ) -> None:
-    """Write the named files into `folder`, from the first sources that have them."""
+    """Writes the named files into `folder`, each from the first source that provides it."""
     missing = list(names)
-    tried = []
+    failures = []
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -274,7 +277,7 @@ def _fetch_files(
         for source in sources:
             rejected = []
             try:
-                with closing(source.obtain(tuple(missing), progress)) as raw_files:
+                with closing(source.fetch(tuple(missing), progress)) as raw_files:
                     for name, raw in raw_files:
                         if compute_sha256(raw) != PUBLISHED_SHA256[name]:
                             rejected.append(name)
@@ -283,18 +286,18 @@ def _fetch_files(
                                 temporary.write_bytes(raw)
                             missing.remove(name)
                 reason = (
-                    f"its {', '.join(rejected)} has another SHA-256 than the published file"
+                    f"its {', '.join(rejected)} does not match the published SHA-256"
                     if rejected
-                    else f"has no {', '.join(missing)}"
+                    else f"does not have {', '.join(missing)}"
                 )
             except SourceFailedError as error:
                 reason = str(error)
             if not missing:
                 return
-            tried.append(f"  {source.name}: {reason}\n")
+            failures.append(f"  {source.name}: {reason}\n")
     raise DataUnavailableError(
-        "MNIST is not here and cannot be fetched. What was tried:\n"
-        + "".join(tried)
-        + f"To bring it by hand, put {', '.join(PUBLISHED_SHA256)} (raw or .gz) into a folder DIR "
-        "and name it with `--data DIR`."
+        "MNIST cannot be downloaded. All sources failed:\n"
+        + "".join(failures)
+        + f"To add it manually, put {', '.join(PUBLISHED_SHA256)} (uncompressed or .gz) into a "
+        "folder DIR and use `--data DIR`."
     )

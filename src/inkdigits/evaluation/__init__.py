@@ -1,6 +1,6 @@
-"""How good a network is: metrics and plots.
+"""Evaluation of models: metrics, plots, labelled pictures and test suites.
 
-matplotlib is loaded by the first plot, not by this import.
+Importing this package does not import matplotlib; the first plot does.
 """
 
 from inkdigits.evaluation.drawn_suites import evaluate_marks, evaluate_pages
@@ -22,7 +22,7 @@ from inkdigits.evaluation.plots import (
     plot_sample_predictions,
     save_figure,
 )
-from inkdigits.evaluation.rejection import RejectionCurve, plot_rejection
+from inkdigits.evaluation.rejection_curve import RejectionCurve, plot_rejection
 from inkdigits.evaluation.report import evaluate, write_picture_report
 from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.evaluation.suite_result import SuiteResult

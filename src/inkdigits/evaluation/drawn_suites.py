@@ -1,4 +1,4 @@
-"""Suites of drawn pictures: pages of numbers, and marks that are not digits."""
+"""Test suites of drawn pictures: pages of numbers, and marks that are not digits."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from inkdigits.synthesis.suite_pages import Page, draw_page
 
 _SEED: Final = 0
 _PAGES_PER_KIND: Final = 24
-"""Of 21 kinds: 504 pages."""
-_PLACE: Final = re.compile(r"[0-9?]")
-"""What stands for a digit in a text, whichever it is."""
+"""There are 21 kinds, so a whole suite has 504 pages."""
+_DIGIT: Final = re.compile(r"[0-9?]")
+"""A digit in the text of a reading; "?" stands for an uncertain one."""
 
 
 def evaluate_pages(
@@ -39,23 +39,26 @@ def evaluate_pages(
     limit: int | None = None,
     report_progress: ReportProgress | None = None,
 ) -> SuiteResult:
-    """Measures a model on drawn pages of numbers in MNIST's test digits.
+    """Measures a model on drawn pages of numbers, written with MNIST's test digits.
 
-    A page is right where every digit is read, nothing else is, and lines are told apart. The same
-    digits give the same pages every time, whatever their number.
+    A page counts as correct if every digit is read, nothing else is read, and the digits are on
+    the right lines. The pages depend only on the digits; `limit` takes the first pages of each
+    kind.
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        limit: Number of pages of each kind of `inkdigits.synthesis.suite_pages.KINDS`; None: 24.
-        report_progress: Told how far the work is.
+        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+            if it is missing.
+        limit: Number of pages of each kind in `inkdigits.synthesis.suite_pages.KINDS`; None
+            takes 24.
+        report_progress: Called after each page.
 
     Returns:
-        A row for each kind.
+        One row for each kind.
 
     Raises:
         UsageError: The limit is less than 1.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     check_limit(limit)
     n = _PAGES_PER_KIND if limit is None else limit
@@ -77,29 +80,32 @@ def evaluate_marks(
     limit: int | None = None,
     report_progress: ReportProgress | None = None,
 ) -> SuiteResult:
-    """Measures whether marks are told from digits, by hands and fonts kept from training.
+    """Measures how well a model tells other marks from digits.
 
-    A number of the row "separators" is right where every separator is read at its place among the
-    digits, and none is read where none is, whichever the digits are; the column "digits" says how
-    often they are right. A picture of the other rows, without any digit, is right where no digit
-    is read. The same digits give the same pictures every time, whatever their number.
+    Training uses none of these writers and fonts. In the row "separators", a number counts as
+    correct if every separator is read at its position among the digits and no other separator is
+    read. Which digits are read does not matter there; the column "digits" counts the numbers
+    whose digits are right. In the other rows the pictures show no digit, and a picture counts as
+    correct if no digit is read. The pictures depend only on the digits; `limit` takes the first
+    pictures of each kind.
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        limit: Takes only the first so many pictures of each kind of
+        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+            if it is missing.
+        limit: Takes only the first `limit` pictures of each kind in
             `inkdigits.synthesis.suite_marks.KINDS`; None takes all.
-        report_progress: Told how far the work is.
+        report_progress: Called after each picture.
 
     Returns:
-        A row for each kind.
+        One row for each kind.
 
     Raises:
         UsageError: The limit is less than 1.
-        DataFormatError, DataUnavailableError: No whole MNIST, or not the fonts kept from training,
-            which are fetched where missing.
-        MissingExtraError: matplotlib or scikit-learn is not installed, which bring letters, signs
-            and photographs.
+        DataFormatError, DataUnavailableError: MNIST or the held-out fonts are missing or damaged.
+            Missing fonts are downloaded.
+        MissingExtraError: matplotlib, which provides letters and signs, or scikit-learn, which
+            provides photographs, is not installed.
     """
     check_limit(limit)
     scribes = gather_scribes(
@@ -121,16 +127,19 @@ def evaluate_marks(
 
 
 def find_separators(text: str) -> str:
-    """A text with every digit, uncertain ones too, written as 0: only separators tell it apart."""
-    return _PLACE.sub("0", text)
+    """Returns a text with every digit, also an uncertain one, replaced by 0.
+
+    Two results are equal if the separators and their positions are equal.
+    """
+    return _DIGIT.sub("0", text)
 
 
 def _draw_row(
     draw: Callable[[np.random.Generator], Page | MarkPicture], row: int, n: int, texts: list[str]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Draws the pictures of a row as they are asked for, and appends what each says to `texts`."""
+    """Draws the pictures of a row one at a time and appends the text of each to `texts`."""
     for place in range(n):
-        # Each picture has its own draws, whichever came before it.
+        # Each picture has its own seed, so it does not depend on the pictures before it.
         drawn = draw(np.random.default_rng((_SEED, row, place)))
         texts.append(drawn.text)
         yield drawn.picture

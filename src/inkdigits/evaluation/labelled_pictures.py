@@ -1,4 +1,4 @@
-"""Evaluation on folders of labelled pictures, through the reader that users call."""
+"""Evaluation on folders of labelled pictures, with the same `Recognizer` that users call."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from inkdigits.evaluation.mistakes import (
     list_confusions,
     sort_mistakes,
 )
-from inkdigits.evaluation.rejection import DEFAULT_TARGET, RejectionCurve, trace_rejection
+from inkdigits.evaluation.rejection_curve import DEFAULT_TARGET, RejectionCurve, trace_rejection
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
 from inkdigits.recognition.reading import UNCERTAIN
+from inkdigits.text_tables import format_columns
 
 _SHOWN_CONFUSIONS: Final = 10
-"""Rows of the table; further ones are rare, and all of them are in the JSON."""
+"""Number of confusions in the table. The JSON has all of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class PictureResult:
-    """One picture as it was read.
+    """One picture and its reading.
 
     Attributes:
-        picture: With its true label.
-        reading: What was read; None where the file could not be decoded.
-        error: Why it could not be.
+        picture: The picture with its true label.
+        reading: The reading; None if the file could not be decoded.
+        error: Why the file could not be decoded; None if it was decoded.
     """
 
     picture: LabelledPicture
@@ -45,7 +46,7 @@ class PictureResult:
 
     @property
     def text(self) -> str:
-        """The digits read, lines joined; "" where none was."""
+        """The digits read, lines joined; "" if no digit was read."""
         return "" if self.reading is None else self.reading.text.replace("\n", "")
 
     @property
@@ -55,9 +56,9 @@ class PictureResult:
 
     @property
     def lowest_confidence(self) -> float | None:
-        """Confidence of the least confident digit of the text, 0 to 1.
+        """Lowest confidence among the digits of the text, 0 to 1.
 
-        None where nothing was read, or where a digit is uncertain already.
+        None if nothing was read or if the text already has an uncertain digit.
         """
         if self.reading is None or not self.text or UNCERTAIN in self.text:
             return None
@@ -65,7 +66,7 @@ class PictureResult:
 
     @cached_property
     def mistakes(self) -> Mapping[str, int]:
-        """Number of digits by kind of mistake, as `sort_mistakes` gives them."""
+        """Number of digits for each kind of mistake, as returned by `sort_mistakes`."""
         if self.error is not None:
             return {"undecodable": len(self.picture.label)}
         return sort_mistakes(self.text, self.picture.label)
@@ -73,12 +74,12 @@ class PictureResult:
 
 @dataclass(frozen=True)
 class MistakeCount:
-    """How often one kind of mistake was made.
+    """How often one kind of mistake occurs.
 
     Attributes:
         kind: A key of `MISTAKE_KINDS`.
-        pictures: Number of pictures with at least one.
-        digits: Number of digits; over all kinds they add up to the digit errors.
+        pictures: Number of pictures with at least one mistake of this kind.
+        digits: Number of digits. The sum over all kinds is the number of digit errors.
     """
 
     kind: str
@@ -91,13 +92,13 @@ class PictureScore:
     """How well a group of pictures was read.
 
     Attributes:
-        name: Of the group.
+        name: Name of the group.
         n: Number of pictures.
-        exact: Number read exactly.
-        refused: Number in which no digit was read.
-        digits: Number of digits that are written on them.
+        exact: Number of pictures read exactly.
+        refused: Number of pictures in which no digit was read.
+        digits: Number of digits written on the pictures.
         digit_errors: Digits missed, added or misread: the edit distance (Levenshtein, 1966).
-        mistakes: Every kind of mistake that was made.
+        mistakes: Every kind of mistake that occurs.
     """
 
     name: str
@@ -109,17 +110,18 @@ class PictureScore:
     mistakes: tuple[MistakeCount, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The score as plain numbers, strings and lists."""
+        """Returns the score as numbers, strings and lists."""
         return {**vars(self), "mistakes": [vars(mistake) for mistake in self.mistakes]}
 
 
 @dataclass(frozen=True, eq=False)
 class PictureEvaluation:
-    """What `evaluate_pictures` measured.
+    """The result of `evaluate_pictures`.
 
     Attributes:
-        results: One for each picture, in their order.
-        target: Share of the kept pictures that shall be exact at the recommended threshold.
+        results: One result for each picture, in the order of the pictures.
+        target: Share of exact readings among the kept pictures that the recommended threshold
+            must reach.
     """
 
     results: tuple[PictureResult, ...]
@@ -137,26 +139,27 @@ class PictureEvaluation:
 
     @property
     def by_mistake(self) -> tuple[MistakeCount, ...]:
-        """Every kind of mistake that was made, over all pictures."""
+        """Every kind of mistake that occurs, over all pictures."""
         return _count_mistakes(self.results)
 
     @property
     def confusions(self) -> tuple[Confusion, ...]:
-        """Which digit was taken for which, most frequent first."""
+        """Which digit was read as which other digit, most frequent first."""
         return list_confusions((result.text, result.picture.label) for result in self.results)
 
     @cached_property
     def rejection(self) -> RejectionCurve:
-        """Accuracy against rejection over the threshold, with the one recommended here."""
+        """Accuracy and rejection rate at every threshold, and the recommended threshold."""
         return trace_rejection(
             [(result.lowest_confidence, result.is_exact) for result in self.results], self.target
         )
 
     @property
     def expected_calibration_error(self) -> float | None:
-        """How far confidence is from accuracy, 0 to 1, where one digit was written and read.
+        """Mean distance between confidence and accuracy, 0 to 1, over pictures of one digit.
 
-        In 15 bins (Guo et al., 2017), as for tiles; None where there is no such picture.
+        Only pictures on which one digit is written and one digit is read count. There are 15 bins
+        (Guo et al., 2017), as for tiles. None if there is no such picture.
         """
         read = [
             result
@@ -177,7 +180,7 @@ class PictureEvaluation:
         return tuple(result for result in self.results if not result.is_exact)
 
     def to_json(self) -> dict[str, Any]:
-        """The evaluation as plain numbers, strings and lists."""
+        """Returns the evaluation as numbers, strings and lists."""
         return {
             "by_kind": [score.to_json() for score in self.by_kind],
             "by_source": [score.to_json() for score in self.by_source],
@@ -198,29 +201,26 @@ class PictureEvaluation:
         }
 
     def to_table(self) -> str:
-        """The evaluation as text for a terminal."""
-        names = [score.name for score in (*self.by_kind, *self.by_source)]
-        width = max(len(name) for name in [*names, *MISTAKE_KINDS, "source"])
-        header = f"{'':{width}}{'pictures':>10}{'exact':>17}{'digit errors':>19}{'refused':>15}"
-        lines = []
+        """Returns the evaluation as text for a terminal."""
+        rows: list[list[str] | None] = []
         for title, scores in (("kind", self.by_kind), ("source", self.by_source)):
-            lines += [f"{title:{width}}{header[width:]}", "─" * len(header)]
-            lines += [_format_row(score, width) for score in scores]
-            lines.append("")
+            rows += [[title, "pictures", "exact", "digit errors", "no digit"], None]
+            rows += map(_list_cells, scores)
+            rows.append([])
+        lines = format_columns(rows, "<>>>>")
         if self.by_mistake:
-            lines += [f"{'mistake':{width}}{'pictures':>10}{'digits':>17}", "─" * len(header)]
-            lines += [
-                f"{count.kind:{width}}{count.pictures:>10}{count.digits:>17}   "
-                f"{MISTAKE_KINDS[count.kind]}"
+            rows = [["mistake", "pictures", "digits", "meaning"], None]
+            rows += [
+                [count.kind, str(count.pictures), str(count.digits), MISTAKE_KINDS[count.kind]]
                 for count in self.by_mistake
             ]
-            lines.append("")
+            lines += [*format_columns(rows, "<>><"), ""]
         if self.confusions:
             pairs = [
                 f"{pair.true} as {pair.read}: {pair.count}"
                 for pair in self.confusions[:_SHOWN_CONFUSIONS]
             ]
-            lines += [f"Digits taken for others  {', '.join(pairs)}", ""]
+            lines += [f"Digits read as others  {', '.join(pairs)}", ""]
         error = self.expected_calibration_error
         if error is not None:
             lines += [f"Calibration error of single digits  {error:.2%}   0 is best", ""]
@@ -235,25 +235,27 @@ def evaluate_pictures(
     target: float = DEFAULT_TARGET,
     report_progress: Callable[[int, int], None] = lambda done, n: None,
 ) -> PictureEvaluation:
-    """Reads every picture of a folder and compares with its labels.
+    """Reads every picture of a folder and compares the readings with the labels.
 
-    However many there are, only a few of them lie in memory.
+    Only a few pictures are in memory at a time.
 
     Args:
-        directory: As `inkdigits.data.load_labelled_pictures` takes it.
-        model: A recognizer, a run folder, or an ONNX file; left out, the default model. The
-            rejection curve begins at its threshold: adapt a lower one to see more of it.
-        one_digit: Expect exactly one digit in each picture.
-        target: Share of the kept pictures that shall be exact at the threshold that is
-            recommended, above 0, up to 1.
-        report_progress: Called after each picture with the number read so far and that of all.
+        directory: A folder of labelled pictures; see `inkdigits.data.load_labelled_pictures`.
+        model: A recognizer, a run folder, or an ONNX file. The default is the packaged model. The
+            rejection curve begins at the recognizer's threshold; a lower threshold shows more of
+            the curve.
+        one_digit: Whether each picture shows exactly one digit.
+        target: Share of exact readings among the kept pictures that the recommended threshold
+            must reach, above 0, up to 1.
+        report_progress: Called after each picture with the number of pictures read so far and the
+            number of all pictures.
 
     Raises:
-        DataUnavailableError, DataFormatError: No labelled pictures.
-        ModelError: No usable model.
-        UsageError: A target that is no such share.
+        DataUnavailableError, DataFormatError: The folder has no labelled pictures.
+        ModelError: The model cannot be loaded.
+        UsageError: The target is not above 0 and at most 1.
     """
-    trace_rejection([], target)  # refuses a wrong target before hours of reading
+    trace_rejection([], target)  # rejects an invalid target before hours of reading
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
     pictures = load_labelled_pictures(directory)
     readings = recognizer.read_many((picture.path for picture in pictures), one_digit=one_digit)
@@ -297,9 +299,12 @@ def _count_mistakes(results: Sequence[PictureResult]) -> tuple[MistakeCount, ...
     )
 
 
-def _format_row(score: PictureScore, width: int) -> str:
-    exact = f"{score.exact} ({score.exact / score.n:.1%})"
+def _list_cells(score: PictureScore) -> list[str]:
     rate = f" ({score.digit_errors / score.digits:.1%})" if score.digits else ""
-    refused = f"{score.refused} ({score.refused / score.n:.1%})"
-    errors = f"{score.digit_errors}{rate}"
-    return f"{score.name:{width}}{score.n:>10}{exact:>17}{errors:>19}{refused:>15}"
+    return [
+        score.name,
+        str(score.n),
+        f"{score.exact} ({score.exact / score.n:.1%})",
+        f"{score.digit_errors}{rate}",
+        f"{score.refused} ({score.refused / score.n:.1%})",
+    ]

@@ -1,8 +1,7 @@
-"""How good a network is: accuracy with its interval, loss, calibration, and each digit's share.
+"""Metrics of a classifier: accuracy with its interval, loss, calibration, scores of each digit.
 
-Every function takes the probabilities that a network gave and the labels that are true:
-`probabilities` of shape (n, 10), 0 to 1, each row summing to 1, and `labels` of shape (n,),
-integers 0 to 9.
+Every function takes the predicted probabilities and the true labels: `probabilities` of shape
+(n, 10), 0 to 1, each row summing to 1, and `labels` of shape (n,), integers 0 to 9.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ from inkdigits.recognition.calibration import (
     calibrate,
     log_probabilities,
 )
+from inkdigits.text_tables import format_columns
 
-# Keras clips at the same value, so that losses can be compared with those of a training log.
+# Keras clips at the same value, so losses can be compared with those of a training log.
 _CLIP: Final = 1e-7
 _BINS: Final = 15
 _Z: Final = statistics.NormalDist().inv_cdf(0.975)
@@ -32,14 +32,14 @@ _Z: Final = statistics.NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True)
 class DigitScore:
-    """How well one digit is read; a share of nothing (of no tile at all) counts as 0.
+    """Precision, recall and F1 of one digit. A share of zero tiles counts as 0.
 
     Attributes:
         digit: 0 to 9.
-        precision: Of the tiles read as this digit, the share that are it.
-        recall: Of the tiles that are this digit, the share read as it.
+        precision: Share of correct tiles among those predicted as this digit.
+        recall: Share of the tiles of this digit that are predicted as it.
         f1: Harmonic mean of precision and recall.
-        support: Number of tiles that are this digit.
+        support: Number of tiles of this digit.
     """
 
     digit: int
@@ -51,14 +51,14 @@ class DigitScore:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """The tiles whose confidence lies above `lower` and not above `upper`.
+    """The tiles whose confidence is above `lower` and at most `upper`.
 
     Attributes:
-        lower: Confidence at which the bin begins.
-        upper: Confidence at which it ends.
-        count: Number of tiles in it, at least 1.
-        mistakes: Number of those that were misread.
-        confidence: Their mean confidence.
+        lower: Lower edge of the bin, a confidence.
+        upper: Upper edge of the bin, a confidence.
+        count: Number of tiles in the bin, at least 1.
+        mistakes: Number of misread tiles in the bin.
+        confidence: Mean confidence of the tiles in the bin.
     """
 
     lower: float
@@ -75,21 +75,22 @@ class CalibrationBin:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `score` measured.
+    """The result of `score`.
 
     Attributes:
         n: Number of tiles.
         accuracy: Share of tiles read correctly.
-        accuracy_interval: 95 % interval of the accuracy (Wilson 1927): lower end, upper end.
+        accuracy_interval: 95 % confidence interval of the accuracy (Wilson 1927): lower end,
+            upper end.
         loss: Mean negative log-likelihood of the true digit, in nats.
         expected_calibration_error: Mean distance between confidence and accuracy over 15 bins of
             equal width, weighted by the tiles in each (Guo et al. 2017); 0 is best.
         macro_f1: Mean F1 of the digits that occur among labels or predictions.
-        per_digit: The digits 0 to 9, in this order.
+        per_digit: Scores of the digits 0 to 9, in this order.
         confusion_matrix: int64, shape (10, 10): number of tiles by true digit (row) and predicted
             digit (column).
-        reviewed_accuracy: On the labels as people reviewed them
-            (`inkdigits.evaluation.reviewed`); None for other images than MNIST's test images.
+        reviewed_accuracy: Accuracy on the labels as people reviewed them
+            (`inkdigits.evaluation.reviewed`); None for images other than MNIST's test images.
     """
 
     n: int
@@ -108,7 +109,7 @@ class Evaluation:
         return self.n - int(np.trace(self.confusion_matrix))
 
     def to_json(self) -> dict[str, Any]:
-        """The evaluation as plain numbers and lists."""
+        """Returns the evaluation as numbers and lists."""
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -122,9 +123,8 @@ class Evaluation:
         }
 
     def to_table(self) -> str:
-        """The evaluation as text for a terminal, at most 70 columns wide."""
+        """Returns the evaluation as text for a terminal, at most 70 columns wide."""
         lower, upper = self.accuracy_interval
-        rule = "─" * 60
         lines = [
             f"Accuracy           {100 * self.accuracy:8.2f} %   "
             f"95 % interval {100 * lower:.2f} to {100 * upper:.2f} %",
@@ -140,17 +140,23 @@ class Evaluation:
             f"Loss               {self.loss:8.4f} nats",
             f"Calibration error  {100 * self.expected_calibration_error:8.2f} %   0 is best",
             "",
-            "Digit    Precision       Recall           F1       Tiles",
-            rule,
+        ]
+        rows: list[list[str] | None] = [
+            ["Digit", "Precision", "Recall", "F1", "Tiles"],
+            None,
             *(
-                f"{row.digit:5}{100 * row.precision:11.2f} %{100 * row.recall:11.2f} %"
-                f"{100 * row.f1:11.2f} %{row.support:12,}"
+                [
+                    str(row.digit),
+                    *(f"{100 * share:.2f} %" for share in (row.precision, row.recall, row.f1)),
+                    f"{row.support:,}",
+                ]
                 for row in self.per_digit
             ),
-            rule,
-            f"{'mean':>5}{100 * self.macro_f1:37.2f} %{self.n:12,}",
+            None,
+            ["mean", "", "", f"{100 * self.macro_f1:.2f} %", f"{self.n:,}"],
         ]
-        return "\n".join(lines)
+        columns = format_columns(rows, ">>>>>", min_widths=(5, 11, 11, 11, 10))
+        return "\n".join([*lines, *columns])
 
 
 @dataclass(frozen=True)
@@ -177,18 +183,18 @@ class Summary:
 
 
 def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Evaluation:
-    """Measure predictions against the truth.
+    """Compares predictions with the true labels.
 
     Args:
         probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
         labels: Shape (n,), 0 to 9.
 
     Returns:
-        Accuracy, loss, calibration and the rest.
+        All metrics of this module.
 
     Raises:
-        DataFormatError: There is no label, or the labels are no vector of digits.
-        ModelError: The probabilities are none, or not one row for each label.
+        DataFormatError: The labels are not a non-empty vector of digits.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
     """
     check_predictions(probabilities, labels)
     n = len(labels)
@@ -215,11 +221,13 @@ def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[A
 
 
 def compute_interval(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); it holds near 100 % too, where others fail.
+    """Returns the 95 % confidence interval of a share (Wilson 1927).
+
+    Unlike the normal approximation, it is also valid near 100 %.
 
     Args:
-        right: How many were right, 0 to n.
-        n: How many there were, at least 1.
+        right: Number of correct cases, 0 to n.
+        n: Number of cases, at least 1.
 
     Returns:
         Lower and upper end, 0 to 1.
@@ -228,15 +236,15 @@ def compute_interval(right: int, n: int) -> tuple[float, float]:
     shrink = 1 + _Z**2 / n
     centre = (share + _Z**2 / (2 * n)) / shrink
     half = _Z / shrink * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    # With none or all right, one end is exactly 0 or 1, which rounding would miss.
+    # If none or all are right, one end is exactly 0 or 1; rounding would miss it.
     return centre - half if right else 0.0, centre + half if right < n else 1.0
 
 
 def compute_calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    """Expected calibration error: the mean distance of accuracy from confidence, 0 to 1.
+    """Returns the expected calibration error: mean distance of accuracy from confidence, 0 to 1.
 
     Args:
-        bins: As `bin_confidences` gives them; at least one.
+        bins: The bins of `bin_confidences`; at least one.
     """
     n = sum(bin_.count for bin_ in bins)
     return sum(bin_.count / n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
@@ -245,18 +253,18 @@ def compute_calibration_error(bins: Sequence[CalibrationBin]) -> float:
 def bin_confidences(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> tuple[CalibrationBin, ...]:
-    """Sort tiles by their confidence into 15 bins of equal width (Guo et al. 2017).
+    """Sorts tiles by their confidence into 15 bins of equal width (Guo et al. 2017).
 
     Args:
         probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
         labels: Shape (n,), 0 to 9.
 
     Returns:
-        The bins that hold a tile, least confident first.
+        The non-empty bins, lowest confidence first.
 
     Raises:
-        DataFormatError: There is no label, or the labels are no vector of digits.
-        ModelError: The probabilities are none, or not one row for each label.
+        DataFormatError: The labels are not a non-empty vector of digits.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
     """
     check_predictions(probabilities, labels)
     return bin_outcomes(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
@@ -265,18 +273,18 @@ def bin_confidences(
 def bin_outcomes(
     confidences: NDArray[np.floating[Any]], is_right: NDArray[np.bool_]
 ) -> tuple[CalibrationBin, ...]:
-    """Sort answers by their confidence into 15 bins of equal width (Guo et al. 2017).
+    """Sorts predictions by their confidence into 15 bins of equal width (Guo et al. 2017).
 
     Args:
         confidences: Shape (n,), 0 to 1.
         is_right: Shape (n,).
 
     Returns:
-        The bins that hold an answer, least confident first.
+        The non-empty bins, lowest confidence first.
     """
     confidences, wrong = confidences.astype(np.float64), ~is_right
     edges = np.linspace(0, 1, _BINS + 1)
-    # A row may sum to a little more than 1, and its confidence then lies above the last edge.
+    # A row may sum to slightly more than 1; its confidence is then above the last edge.
     numbers = np.minimum(np.searchsorted(edges, confidences) - 1, _BINS - 1)
     counts = np.bincount(numbers, minlength=_BINS)
     mistakes = np.bincount(numbers[wrong], minlength=_BINS)
@@ -296,38 +304,37 @@ def bin_outcomes(
 def fit_temperature(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> float:
-    """Find the temperature at which the probabilities explain the labels best (Guo et al. 2017).
+    """Finds the temperature with the lowest negative log-likelihood (Guo et al. 2017).
 
-    The negative log-likelihood is convex in 1 / temperature, so bisecting its slope cannot miss
-    the minimum. Fit on tiles that the network was not trained on, and that no figure is quoted
-    for.
+    The negative log-likelihood is convex in 1 / temperature, so bisecting its slope always finds
+    the minimum. Use tiles that are in neither the training set nor the test set.
 
     Args:
         probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
         labels: Shape (n,), 0 to 9.
 
     Returns:
-        The temperature for `calibrate`, 0.05 to 20; 1 where every temperature is as good.
+        The temperature for `calibrate`, 0.05 to 20; 1 if all temperatures are equally good.
 
     Raises:
-        DataFormatError: There is no label, or the labels are no vector of digits.
-        ModelError: The probabilities are none, or not one row for each label.
+        DataFormatError: The labels are not a non-empty vector of digits.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
     """
     check_predictions(probabilities, labels)
     logs = log_probabilities(probabilities)
-    # How much more likely each digit is than the true one.
+    # Log-likelihood ratio of each digit to the true one.
     margins = logs - logs[np.arange(len(labels)), labels][:, np.newaxis]
 
-    def too_sure(temperature: float) -> float:
-        """Slope of the negative log-likelihood over 1 / temperature."""
+    def compute_slope(temperature: float) -> float:
+        """Returns the slope of the negative log-likelihood over 1 / temperature."""
         return float((calibrate(probabilities, temperature) * margins).sum(axis=1).mean())
 
-    if abs(too_sure(1.0)) < 1e-9:
+    if abs(compute_slope(1.0)) < 1e-9:
         return 1.0
     low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
     while high - low > 1e-7:
         middle = (low + high) / 2
-        if too_sure(math.exp(middle)) > 0:
+        if compute_slope(math.exp(middle)) > 0:
             low = middle
         else:
             high = middle
@@ -335,21 +342,23 @@ def fit_temperature(
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean and spread of several measurements.
+    """Returns the mean and spread of several measurements.
 
     Args:
         values: Shares, 0 to 1, such as the accuracies over several seeds.
 
     Returns:
-        The summary; as a string it reads "99.21 % ± 0.04 (n = 3)".
+        The summary. Its string has the form "99.21 % ± 0.04 (n = 3)".
 
     Raises:
-        UsageError: There is no value, or one that is no finite number.
+        UsageError: There are no values, or a value is not finite.
     """
     if not values:
-        raise UsageError("there is no value to summarise; give at least one")
+        raise UsageError("no values to summarise: expected at least one")
     if not all(math.isfinite(value) for value in values):
-        raise UsageError(f"the values {list(values)} are not all finite numbers; leave those out")
+        raise UsageError(
+            f"cannot summarise {list(values)}: expected finite numbers; leave out the others"
+        )
     return Summary(
         mean=statistics.fmean(values),
         sd=statistics.stdev(values) if len(values) > 1 else None,
@@ -362,44 +371,45 @@ def summarise(values: Sequence[float]) -> Summary:
 def check_predictions(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> None:
-    """Check that probabilities and labels are what they should be and belong together.
+    """Checks shape, type and range of probabilities and labels.
 
     Args:
-        probabilities: Shape (n, 10), 0 to 1; each row sums to 1, give or take 0.001.
+        probabilities: Shape (n, 10), 0 to 1; each row sums to 1 within 0.001.
         labels: Shape (n,), 0 to 9.
 
     Raises:
-        DataFormatError: There is no label, or the labels are no vector of digits.
-        ModelError: The probabilities are none, or not one row for each label.
+        DataFormatError: The labels are not a non-empty vector of digits.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
     """
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataFormatError(
-            f"labels are {labels.dtype} of shape {labels.shape}, not integers of shape (n,)"
+            f"labels are {labels.dtype} of shape {labels.shape}: expected integers of shape (n,)"
         )
     if not len(labels):
-        raise DataFormatError("there is no labelled tile to evaluate; give at least one")
+        raise DataFormatError("no labelled tiles to evaluate: expected at least one")
     if labels.min() < 0 or labels.max() > 9:
         raise DataFormatError(
-            f"labels run from {labels.min()} to {labels.max()}, not within 0 to 9"
+            f"labels range from {labels.min()} to {labels.max()}: expected 0 to 9"
         )
     expected = (len(labels), 10)
     if probabilities.shape != expected or not np.issubdtype(probabilities.dtype, np.floating):
         raise ModelError(
-            f"the network gave {probabilities.dtype} of shape {probabilities.shape}, not "
-            f"floating-point probabilities of shape {expected}; use one that ends in softmax"
+            f"the network returned {probabilities.dtype} of shape {probabilities.shape}: expected "
+            f"floating-point probabilities of shape {expected}; use a network that ends in softmax"
         )
-    # Written so that NaN fails too.
+    # This form of the condition also rejects NaN.
     if not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-3):
         raise ModelError(
-            f"the network gave values from {probabilities.min():g} to {probabilities.max():g}, "
-            "not probabilities within 0 to 1; use one that ends in softmax"
+            f"the network returned values from {probabilities.min():g} to "
+            f"{probabilities.max():g}: expected probabilities from 0 to 1; "
+            "use a network that ends in softmax"
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
     worst = float(sums[np.abs(sums - 1).argmax()])
     if abs(worst - 1) > 1e-3:
         raise ModelError(
-            f"the network gave ten probabilities that sum to {worst:.4g}, not 1; "
-            "use one that ends in softmax"
+            f"the network returned ten probabilities with the sum {worst:.4g}: expected 1; "
+            "use a network that ends in softmax"
         )
 
 

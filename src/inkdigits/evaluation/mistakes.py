@@ -1,8 +1,8 @@
-"""What kinds of mistakes a reading holds, from an alignment of what was read with what is written.
+"""Kinds of mistakes in a reading, found by aligning the digits read with the label.
 
-A reading is aligned with its label at the fewest edits (Levenshtein, 1966); each edit is a mistake
-of one kind. Three kinds belong to the picture as a whole and then take all of its edits: nothing
-was read, something was read where nothing is written, or the digits stand in another order.
+The alignment uses the fewest edits (Levenshtein, 1966). Each edit is one mistake of one kind. Three
+kinds describe the whole picture, and all its edits then count as this kind: no digit was read,
+digits were read but none are written, or the right digits were read in another order.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from inkdigits.recognition.reading import UNCERTAIN
 
 MISTAKE_KINDS: Final[Mapping[str, str]] = {
     "missed": "a digit that was not read",
-    "invented": "a digit that is not written",
-    "wrong": "a digit taken for another one",
+    "invented": "a digit that was read but is not written",
+    "wrong": "a digit that was read as another digit",
     "order": "the right digits in another order",
-    "unsure": "a digit too uncertain to say which: ?",
-    "refused": "nothing read where digits are written",
-    "spurious": "digits read where none is written",
-    "undecodable": "a file that could not be opened",
+    "unsure": "a digit that was uncertain and read as ?",
+    "refused": "no digit was read, but digits are written",
+    "spurious": "digits were read, but none are written",
+    "undecodable": "a file that could not be decoded",
 }
-"""Every kind of mistake, with what it means."""
+"""Every kind of mistake and its meaning."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Step:
     """One step of an alignment.
 
     Attributes:
-        true: The digit that is written; "" where one was invented.
-        read: The digit that was read, or `UNCERTAIN`; "" where one was missed.
+        true: The digit that is written; "" if the digit read is not written.
+        read: The digit that was read, or `UNCERTAIN`; "" if the digit was missed.
     """
 
     true: str
@@ -41,7 +41,7 @@ class Step:
 
     @property
     def kind(self) -> str | None:
-        """A key of `MISTAKE_KINDS`; None where the digit was read rightly."""
+        """A key of `MISTAKE_KINDS`; None if the digit was read correctly."""
         if self.true == self.read:
             return None
         if self.read == UNCERTAIN:
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A digit that was taken for another one.
+    """A digit that was read as another digit.
 
     Attributes:
         true: The digit that is written, 0 to 9.
@@ -67,15 +67,15 @@ class Confusion:
 
 
 def align(text: str, label: str) -> tuple[Step, ...]:
-    """Aligns what was read with what is written at the fewest edits (Levenshtein, 1966).
+    """Aligns the digits read with the label with the fewest edits (Levenshtein, 1966).
 
     Args:
-        text: The digits read, lines joined; `UNCERTAIN` where one is uncertain.
+        text: The digits read, lines joined; `UNCERTAIN` for an uncertain digit.
         label: The digits written, lines joined.
 
     Returns:
-        The steps in reading order. Of several alignments with as few edits, one that replaces
-        digits rather than adding and missing them, from the end on.
+        The steps in reading order. If several alignments have equally few edits, replacements are
+        preferred to insertions and deletions, beginning at the end of the text.
     """
     costs = [list(range(len(text) + 1))]
     for row, true in enumerate(label, start=1):
@@ -102,21 +102,20 @@ def align(text: str, label: str) -> tuple[Step, ...]:
 
 
 def count_edits(text: str, label: str) -> int:
-    """Least number of digits to insert, delete or replace (Levenshtein, 1966)."""
+    """Returns the edit distance: fewest insertions, deletions and replacements of digits."""
     return sum(step.kind is not None for step in align(text, label))
 
 
 def sort_mistakes(text: str, label: str) -> dict[str, int]:
-    """Counts the mistakes of one picture by their kind.
+    """Counts the mistakes of one picture by kind.
 
     Args:
-        text: The digits read, lines joined; `UNCERTAIN` where one is uncertain.
-        label: The digits written, lines joined; "" where none is.
+        text: The digits read, lines joined; `UNCERTAIN` for an uncertain digit.
+        label: The digits written, lines joined; "" if there are none.
 
     Returns:
-        For each kind that occurs the number of digits; over all kinds they add up to
-        `count_edits`. Of the kinds for a whole picture (order, refused, spurious), none stands
-        beside another kind.
+        The number of digits for each kind that occurs. Their sum is `count_edits`. If a kind for
+        the whole picture occurs (order, refused, spurious), it is the only one.
     """
     steps = [step for step in align(text, label) if step.kind is not None]
     if not steps:
@@ -132,14 +131,15 @@ def sort_mistakes(text: str, label: str) -> dict[str, int]:
 
 
 def list_confusions(pairs: Iterable[tuple[str, str]]) -> tuple[Confusion, ...]:
-    """Counts which digit was taken for which.
+    """Counts which digit was read as which other digit.
 
     Args:
-        pairs: The text and the label of each picture, as `sort_mistakes` takes them. Those whose
-            digits are right but in another order confuse none.
+        pairs: The text and the label of each picture, in the form that `sort_mistakes` takes.
+            Pictures with the right digits in another order add no confusions.
 
     Returns:
-        Most frequent first; those as frequent by the true digit and the one read.
+        The confusions, most frequent first; equally frequent ones in the order of the true digit
+        and then of the digit read.
     """
     counts = Counter(
         (int(step.true), int(step.read))

@@ -1,8 +1,8 @@
-"""Figures: the curves of a training, the mistakes of a network, and how sure it should be.
+"""Figures: training curves, confusion matrix, mistakes and calibration of a network.
 
-Each function returns a matplotlib `Figure` that belongs to nobody else: nothing here goes through
-pyplot, so figures can be drawn in a server or a thread, and no window opens. The colours are those
-of Okabe and Ito (2008), which people with colour-blindness can tell apart.
+Each function returns a new matplotlib `Figure`. The functions do not use pyplot, so they work in a
+server or a thread, and no window opens. The colours are those of Okabe and Ito (2008), which
+colour-blind people can distinguish.
 """
 
 from __future__ import annotations
@@ -34,34 +34,36 @@ _DPI: Final = 150
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | None = None) -> Figure:
-    """Draw accuracy and loss over the epochs of a run, for training and validation.
+    """Draws accuracy and loss over the epochs of a run, for training and validation.
 
     Args:
-        history: One row an epoch, with the keys `epoch`, `loss`, `accuracy`, `val_loss` and
+        history: One row for each epoch, with the keys `epoch`, `loss`, `accuracy`, `val_loss` and
             `val_accuracy`; accuracies 0 to 1, losses in nats.
-        best_epoch: The epoch whose weights were kept, marked in both panels.
+        best_epoch: The epoch whose weights were kept. Both panels mark it.
 
     Returns:
-        A figure of two panels.
+        A figure with two panels.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UsageError: There is no row, a row lacks a key, or `best_epoch` is in no row.
+        UsageError: The history is empty, a row lacks a key, or no row has the epoch
+            `best_epoch`.
     """
     if not history:
-        raise UsageError("the history holds no epoch; train for at least one")
+        raise UsageError("the history is empty: expected at least one epoch")
     for row in history:
         missing = [key for key in _HISTORY_KEYS if key not in row]
         if missing:
             raise UsageError(
-                f"a row of the history lacks {', '.join(missing)}; "
-                f"each needs {', '.join(_HISTORY_KEYS)}"
+                f"a row of the history lacks {', '.join(missing)}: "
+                f"expected {', '.join(_HISTORY_KEYS)}"
             )
     columns = {key: np.array([float(row[key]) for row in history]) for key in _HISTORY_KEYS}
     epochs = columns["epoch"]
     if best_epoch is not None and best_epoch not in epochs:
         raise UsageError(
-            f"best_epoch is {best_epoch}, not one of the epochs {epochs[0]:g} to {epochs[-1]:g}"
+            f"best_epoch is {best_epoch}: expected one of the epochs "
+            f"{epochs[0]:g} to {epochs[-1]:g}"
         )
     shown = len(history) - 1 if best_epoch is None else int(np.argmax(epochs == best_epoch))
     when = f"epoch {epochs[shown]:g}"
@@ -91,36 +93,38 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
 
 
 def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
-    """Draw which digits are taken for which; the more often, the darker the orange.
+    """Draws a confusion matrix. More frequent errors are darker.
 
-    The diagonal would drown the errors on a common scale, so it has a hue of its own, and an
-    error's colour shows its share of the tiles of the true digit.
+    The colour of an error shows its share of the tiles of the true digit. The diagonal has its own
+    colour, because its counts would make all errors look pale on a common scale.
 
     Args:
         confusion_matrix: Shape (10, 10), counts by true digit (row) and predicted digit (column).
 
     Returns:
-        A figure of one panel.
+        A figure with one panel.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UsageError: The array is no such matrix, or holds no count.
+        UsageError: The array does not have shape (10, 10), is not of integers, has a negative
+            count, or is all 0.
     """
     if confusion_matrix.shape != (10, 10) or not np.issubdtype(confusion_matrix.dtype, np.integer):
         raise UsageError(
-            f"the confusion matrix is {confusion_matrix.dtype} of shape {confusion_matrix.shape}, "
-            "not integers of shape (10, 10)"
+            f"the confusion matrix is {confusion_matrix.dtype} of shape {confusion_matrix.shape}: "
+            "expected integers of shape (10, 10)"
         )
     if confusion_matrix.min() < 0 or not confusion_matrix.any():
         raise UsageError(
-            "the confusion matrix holds a negative count or none at all; count at least one tile"
+            "the confusion matrix has a negative count or only zeros: "
+            "expected counts of at least one tile"
         )
     n = int(confusion_matrix.sum())
     mistakes = n - int(np.trace(confusion_matrix))
     support = confusion_matrix.sum(axis=1, keepdims=True)
     off_diagonal = ~np.eye(10, dtype=bool)
     shares = 100 * confusion_matrix / np.maximum(support, 1)
-    # A matrix without mistakes still needs a scale that runs upwards.
+    # Without mistakes the largest share is 0, and the colour scale would be empty.
     worst = float(shares[off_diagonal].max()) or 1.0
 
     figure = build_figure(9.5, 8)
@@ -162,22 +166,22 @@ def plot_sample_predictions(
     n: int = 25,
     seed: int = 0,
 ) -> Figure:
-    """Draw tiles chosen at random, each with what was predicted and what is true.
+    """Draws random tiles, each with the predicted and the true digit.
 
     Args:
         images: Tiles, uint8, shape (m, 28, 28), 0 background, 255 full ink.
         labels: Shape (m,), 0 to 9.
         probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
-        n: How many tiles to draw; all where there are fewer.
-        seed: The same seed chooses the same tiles.
+        n: Maximum number of tiles to draw.
+        seed: Seed for choosing the tiles; the same seed chooses the same tiles.
 
     Returns:
-        A figure with a grid of tiles; misread ones have a frame and a cross.
+        A figure with a grid of tiles. Misread tiles have a red frame and a cross.
 
     Raises:
-        DataFormatError: Images and labels are none, or do not belong together.
+        DataFormatError: The images or labels are invalid or differ in number.
         MissingExtraError: matplotlib is not installed.
-        ModelError: The probabilities are none, or not one row for each label.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
         UsageError: `n` is less than 1.
     """
     _check_images(images, labels, probabilities, n)
@@ -198,21 +202,21 @@ def plot_mistakes(
     *,
     n: int = 25,
 ) -> Figure:
-    """Draw the misread tiles of which the network was surest, surest first.
+    """Draws the misread tiles with the highest confidence, highest first.
 
     Args:
         images: Tiles, uint8, shape (m, 28, 28), 0 background, 255 full ink.
         labels: Shape (m,), 0 to 9.
         probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
-        n: How many tiles to draw; all mistakes where there are fewer.
+        n: Maximum number of tiles to draw.
 
     Returns:
-        A figure with a grid of tiles, or one that says that there is no mistake.
+        A figure with a grid of tiles. If there are no mistakes, the figure says so.
 
     Raises:
-        DataFormatError: Images and labels are none, or do not belong together.
+        DataFormatError: The images or labels are invalid or differ in number.
         MissingExtraError: matplotlib is not installed.
-        ModelError: The probabilities are none, or not one row for each label.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
         UsageError: `n` is less than 1.
     """
     _check_images(images, labels, probabilities, n)
@@ -243,19 +247,19 @@ def plot_mistakes(
 def plot_reliability(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> Figure:
-    """Draw how often the network is right when it says how sure it is (Guo et al. 2017).
+    """Draws the reliability diagram: accuracy as a function of confidence (Guo et al. 2017).
 
     Args:
         probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
         labels: Shape (n,), 0 to 9.
 
     Returns:
-        A figure of two panels: accuracy by confidence, and the number of tiles by confidence.
+        A figure with two panels: accuracy by confidence, and the number of tiles by confidence.
 
     Raises:
-        DataFormatError: There is no label, or the labels are no vector of digits.
+        DataFormatError: The labels are not a non-empty vector of digits.
         MissingExtraError: matplotlib is not installed.
-        ModelError: The probabilities are none, or not one row for each label.
+        ModelError: The probabilities are invalid or have another number of rows than labels.
     """
     bins = bin_confidences(probabilities, labels)
     n = len(labels)
@@ -306,7 +310,7 @@ def plot_reliability(
         lefts, [bin_.count for bin_ in bins], width, align="edge", color=BLUE, edgecolor="white"
     )
     count_axes.set_yscale("log")
-    # A bar of one tile begins below 1, or it could not be seen.
+    # The axis begins below 1, so that a bar of one tile is visible.
     count_axes.set_ylim(bottom=0.5)
     count_axes.yaxis.set_major_formatter("{x:,.0f}")
     count_axes.set_ylabel("Tiles", fontsize=14)
@@ -319,25 +323,33 @@ def plot_reliability(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as a PNG of 150 dots per inch; a file of that name is replaced.
+    """Writes a figure as a PNG of 150 dots per inch. An existing file is replaced.
 
     Args:
-        figure: What to write.
-        path: Where to, a name that ends in `.png`; its folder is made where it is missing.
+        figure: The figure.
+        path: A file name that ends in `.png`. Missing folders are created.
 
     Raises:
         OutputError: The file cannot be written.
-        UsageError: The name does not end in `.png`.
+        UsageError: The file name does not end in `.png`.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise UsageError(f"{path} is no name of a PNG; let it end in .png")
+        raise UsageError(f"cannot save a figure as {path}: expected a file name that ends in .png")
     with write_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
 
 
 def build_figure(width_in: float, height_in: float) -> Figure:
-    """An empty white figure of so many inches; MissingExtraError where matplotlib is missing."""
+    """Returns an empty white figure.
+
+    Args:
+        width_in: Width in inches.
+        height_in: Height in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -350,12 +362,12 @@ def build_figure(width_in: float, height_in: float) -> Figure:
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """Writes a title over a panel, as every figure has it."""
+    """Sets the title of a panel in the style that all figures share."""
     axes.set_title(title, fontsize=15, fontweight="bold", pad=12)
 
 
 def _add_legend(figure: Figure, handles: list[Artist], names: list[Any]) -> None:
-    # Below the panels, where it hides no data.
+    # Below the panels the legend hides no data.
     figure.legend(
         handles, names, loc="outside lower center", ncols=len(names), fontsize=13, frameon=False
     )
@@ -367,7 +379,7 @@ def _draw_curves(
     training: NDArray[np.float64],
     validation: NDArray[np.float64],
 ) -> None:
-    # Markers, so that a single epoch can be seen; small ones where they would touch.
+    # Markers make a single epoch visible. Many epochs get small ones, which do not touch.
     size = 6 if len(epochs) <= 20 else 3
     axes.plot(epochs, training, "o--", color=RED, linewidth=2, markersize=size, label="training")
     axes.plot(
@@ -384,7 +396,7 @@ def _zoom_accuracy(
     training: NDArray[np.float64],
     validation: NDArray[np.float64],
 ) -> None:
-    """Let the axis begin where most epochs lie, and note the points that fall below it."""
+    """Begins the axis where most epochs lie and labels the lowest point below it."""
     values = np.concatenate([training, validation])
     values = values[np.isfinite(values)]
     if not len(values):
@@ -396,7 +408,7 @@ def _zoom_accuracy(
     bottom, top = bottom - margin, top + margin
     axes.set_ylim(bottom, top)
     for line, (accuracies, colour) in enumerate(((training, RED), (validation, BLUE))):
-        # Only the lowest of each curve, so that the notes of a long run do not overlap.
+        # Only the lowest point of each curve, so that the labels of a long run do not overlap.
         lowest = int(np.where(np.isfinite(accuracies), accuracies, np.inf).argmin())
         if accuracies[lowest] < bottom:
             axes.annotate(
@@ -452,15 +464,15 @@ def _check_images(
     check_predictions(probabilities, labels)
     if images.dtype != np.uint8 or images.shape != (len(labels), 28, 28):
         raise DataFormatError(
-            f"images are {images.dtype} of shape {images.shape}, "
-            f"not uint8 of shape {(len(labels), 28, 28)}"
+            f"images are {images.dtype} of shape {images.shape}: "
+            f"expected uint8 of shape {(len(labels), 28, 28)}"
         )
     if n < 1:
-        raise UsageError(f"n is {n}; draw at least 1 tile")
+        raise UsageError(f"n is {n}: expected 1 or more tiles to draw")
 
 
 def _format_share(share: float) -> str:
-    # Rounding up to 100.0 % would claim a certainty that is not there.
+    # Rounding up to 100.0 % would overstate the confidence.
     return f"{100 * share:.1f} %" if share < 0.9995 else ">99.9 %"
 
 

@@ -1,4 +1,4 @@
-"""Evaluation on MNIST's 10,000 test images, and the reports that evaluations write."""
+"""Evaluation on MNIST's 10,000 test images, and the report files of evaluations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from inkdigits.evaluation.plots import (
     plot_sample_predictions,
     save_figure,
 )
-from inkdigits.evaluation.rejection import plot_rejection
+from inkdigits.evaluation.rejection_curve import plot_rejection
 from inkdigits.evaluation.reviewed import score_reviewed
 from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.files import write_text_whole
@@ -34,22 +34,24 @@ def evaluate(
     data: Path | str | None = None,
     output: Path | str | None = None,
 ) -> Evaluation:
-    """Measures a model on the test images, through the same recognizer that reads pictures.
+    """Measures a model on the test images, with the same recognizer that reads pictures.
 
     Args:
-        model: A recognizer, a run folder, or an ONNX file; left out, the default model.
-        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        output: A folder for the report, `evaluation.json` and four plots, which replaces one that
-            is there; None writes nothing.
+        model: A recognizer, a run folder, or an ONNX file. The default is the packaged model.
+        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+            if it is missing.
+        output: A folder for the report: `evaluation.json` and four plots. An existing report is
+            replaced. None writes nothing.
 
     Returns:
-        Accuracy, on MNIST also that on reviewed labels; loss, calibration, each digit's share.
+        Accuracy, loss, calibration error and the scores of each digit; on MNIST also the
+        accuracy on the reviewed labels.
 
     Raises:
-        ModelError: No usable model.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        ModelError: The model cannot be loaded.
+        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
         OutputError: The report cannot be written.
-        MissingExtraError: A report is asked for and matplotlib is not installed.
+        MissingExtraError: `output` is given and matplotlib is not installed.
     """
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
     mnist = fetch_mnist() if data is None else load_mnist(data)
@@ -70,22 +72,22 @@ def write_picture_report(
     *,
     limits: DecodingLimits | None = None,
 ) -> None:
-    """Writes what was measured on labelled pictures, which replaces a report that is there.
+    """Writes the report of an evaluation on labelled pictures. An existing report is replaced.
 
     Args:
-        evaluation: As `evaluate_pictures` gives it; its files must still be there.
-        output: A folder for `pictures.json`, `rejection.png`, and a `mistakes-KIND.png` for each
-            kind of mistake, also for those that were not made.
-        limits: What the pictures may cost to decode; None: as for `Recognizer.load`.
+        evaluation: The result of `evaluate_pictures`. The picture files must still exist.
+        output: A folder for `pictures.json`, `rejection.png`, and one `mistakes-KIND.png` for
+            each kind of mistake, including kinds that do not occur.
+        limits: Limits for decoding the pictures; None takes those of `Recognizer.load`.
 
     Raises:
         OutputError: The report cannot be written.
         MissingExtraError: matplotlib is not installed.
-        PictureError: A file that was read before cannot be decoded any more.
+        PictureError: A file that was decoded before can no longer be decoded.
     """
     folder = Path(output)
     save_figure(plot_rejection(evaluation.rejection), folder / "rejection.png")
-    for kind in MISTAKE_KINDS:  # one after the other: a sheet may hold a hundred megabytes
+    for kind in MISTAKE_KINDS:  # one at a time: a sheet can take a hundred megabytes
         figure = plot_mistake_sheet(evaluation, kind, limits=limits)
         save_figure(figure, folder / f"mistakes-{kind}.png")
     write_text_whole(folder / "pictures.json", json.dumps(evaluation.to_json(), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Sheets of mistakes: for each kind, the labelled pictures in which it was made."""
+"""Contact sheets of mistakes: for each kind, the labelled pictures in which it occurs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = 4
 _CELL_PX: Final = 480
-"""Pictures are shrunk to this: at 150 dots per inch a panel is as wide, and memory stays small."""
+"""Longest side of a drawn picture. A panel is this wide at 150 dots per inch, so more pixels would
+only cost memory."""
 _LONGEST_TEXT: Final = 22
-"""Characters of a label or a reading that fit over a panel at its font size."""
+"""Number of characters that fit above a panel at the font size of its title."""
 
 
 def plot_mistake_sheet(
@@ -33,29 +34,32 @@ def plot_mistake_sheet(
     n: int = 40,
     limits: DecodingLimits | None = None,
 ) -> Figure:
-    """Draws the pictures in which one kind of mistake was made, surest first.
+    """Draws the pictures in which one kind of mistake occurs, highest confidence first.
 
     Args:
-        evaluation: What was measured; its files must still be there.
+        evaluation: The evaluation. Its picture files must still exist.
         kind: A key of `MISTAKE_KINDS`.
-        n: How many pictures to draw; all where there are fewer.
-        limits: What the pictures may cost to decode; None: as for `Recognizer.load`.
+        n: Maximum number of pictures to draw.
+        limits: Limits for decoding the pictures; None takes those of `Recognizer.load`.
 
     Returns:
-        A figure with a grid of pictures, boxes around what was read; over each its label, what was
-        read instead, and its file. Or one that says that there is no such mistake.
+        A figure with a grid of pictures, with bounding boxes around the digits read. Each panel
+        shows the label, the reading and the file name. If the mistake does not occur, the figure
+        says so.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        PictureError: A file that was read before cannot be decoded any more.
-        UsageError: No such kind, or `n` is less than 1.
+        PictureError: A file that was decoded before can no longer be decoded.
+        UsageError: The kind is unknown, or `n` is less than 1.
     """
     if kind not in MISTAKE_KINDS:
-        raise UsageError(f"{kind!r} is no kind of mistake: expected {', '.join(MISTAKE_KINDS)}")
+        raise UsageError(
+            f"unknown kind of mistake {kind!r}: expected one of {', '.join(MISTAKE_KINDS)}"
+        )
     if n < 1:
-        raise UsageError(f"n is {n}; draw at least 1 picture")
+        raise UsageError(f"n is {n}: expected 1 or more pictures to draw")
     made = [result for result in evaluation.results if kind in result.mistakes]
-    # Those that the reader was surest of are the worst; what it has no confidence for comes last.
+    # Mistakes with high confidence are the worst. Pictures without a confidence come last.
     made.sort(key=lambda result: -(result.lowest_confidence or 0))
     title = f"{kind}: {MISTAKE_KINDS[kind]}"
     count = f"{len(made):,} of {len(evaluation.results):,} pictures"

@@ -1,4 +1,4 @@
-"""What a suite measures: for each kind of picture, how many were read correctly."""
+"""Results of test suites: for each kind of picture, how many were read correctly."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from inkdigits.errors import PictureError, UsageError
 from inkdigits.evaluation.metrics import compute_interval
 from inkdigits.recognition import Reading, Recognizer
+from inkdigits.text_tables import format_columns
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with the name of a row, the number of its pictures read so far, and of all."""
+"""Called with the name of a row, the number of its pictures read so far, and their total number."""
 
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """How well one kind of digits, marks or pages was read.
+    """The score on one kind of digits, marks or pages.
 
     Attributes:
         name: The kind, such as a corruption.
         n: Number of pictures, at least 1.
-        right: Number of those that `Recognizer.read` read correctly.
-        second_right: Number of those that were right in the suite's second column; None: not
+        right: Number of pictures that `Recognizer.read` read correctly.
+        second_right: Number of correct pictures in the suite's second column; None if it was not
             measured.
     """
 
@@ -38,7 +39,10 @@ class SuiteRow:
     def __post_init__(self) -> None:
         for right in (self.right, self.second_right):
             if self.n < 1 or (right is not None and not 0 <= right <= self.n):
-                raise ValueError(f"{right} of {self.n} cannot have been read correctly")
+                raise ValueError(
+                    f"{right} of {self.n} pictures cannot have been read correctly: expected at "
+                    "least 1 picture, and no more correct ones than pictures"
+                )
 
     @property
     def accuracy(self) -> float:
@@ -47,22 +51,22 @@ class SuiteRow:
 
     @property
     def second_accuracy(self) -> float | None:
-        """Share of the pictures that were right in the second column; None: not measured."""
+        """Share of correct pictures in the second column; None if it was not measured."""
         return None if self.second_right is None else self.second_right / self.n
 
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """What a suite measured.
+    """The result of a suite.
 
     Attributes:
-        suite: Its name.
-        rows: At least one.
-        clean: The same digits as they were before, which do not count in the mean; None for a
-            suite that changes nothing.
+        suite: Name of the suite.
+        rows: At least one row.
+        clean: The score on the same digits without corruption, which does not count in the mean;
+            None for a suite that corrupts nothing.
         second: Name of the second column: "classify" for the classification of tiles instead of
-            the reading of pictures, "digits" for the digits without separators; None: there is
-            none.
+            the reading of pictures, "digits" for the digits without separators; None if there is
+            no second column.
     """
 
     suite: str
@@ -72,25 +76,31 @@ class SuiteResult:
 
     def __post_init__(self) -> None:
         if not self.rows:
-            raise ValueError("a suite has at least one row")
+            raise ValueError("the suite has no rows: expected at least one")
         named = any(row.second_right is not None for row in self.rows)
         if named != (self.second is not None):
-            raise ValueError("a second column needs a name, and a name a column")
+            raise ValueError(
+                f"the second column is called {self.second!r}, but rows "
+                f"{'have' if named else 'lack'} values for it: give both or neither"
+            )
 
     @property
     def mean(self) -> float:
-        """Mean of the rows' accuracies, each counting alike."""
+        """Unweighted mean of the rows' accuracies."""
         return statistics.fmean(row.accuracy for row in self.rows)
 
     @property
     def second_mean(self) -> float | None:
-        """Mean of the second column over the rows that have it; None without such a column."""
+        """Unweighted mean of the second column over the rows that have it; None without one."""
         shares = [row.second_accuracy for row in self.rows]
         known = [share for share in shares if share is not None]
         return statistics.fmean(known) if known else None
 
     def to_json(self) -> dict[str, Any]:
-        """The result as plain numbers, strings and lists; a second column under its name."""
+        """Returns the result as numbers, strings and lists.
+
+        The key of the second column is its name.
+        """
         return {
             "suite": self.suite,
             "mean": self.mean,
@@ -100,20 +110,22 @@ class SuiteResult:
         }
 
     def to_table(self) -> str:
-        """The result as text for a terminal, at most 60 columns wide, or 70 with a second one."""
-        rule = "─" * (60 if self.second is None else 70)
-        heads = f"{'Accuracy':>10}{'95 % interval':>20}{'Mistakes':>9}{'of':>7}"
-        second = "" if self.second is None else f"{self.second:>10}"
-        lines = [f"{self.suite:<14}{heads}{second}", rule]
+        """Returns the result as text for a terminal.
+
+        It is at most 60 characters wide, or 70 with a second column.
+        """
+        second = [] if self.second is None else [self.second]
+        rows: list[list[str] | None] = [
+            [self.suite, "Accuracy", "95 % interval", "Mistakes", "of", *second],
+            None,
+        ]
         if self.clean is not None:
-            lines += [_to_line(self.clean), rule]
-        lines += map(_to_line, self.rows)
+            rows += [_list_cells(self.clean), None]
+        rows += map(_list_cells, self.rows)
         if len(self.rows) > 1:
-            mean = f"{'mean':<14}{100 * self.mean:8.2f} %"
-            if self.second_mean is not None:
-                mean += f"{'':36}{_to_percent(self.second_mean)}"
-            lines += [rule, mean]
-        return "\n".join(lines)
+            mean = ["mean", _to_percent(self.mean), "", "", "", _to_percent(self.second_mean)]
+            rows += [None, mean[: len(rows[0] or ())]]
+        return "\n".join(format_columns(rows, "<>>>>>"[: 5 + len(second)]))
 
     def _row_to_json(self, row: SuiteRow) -> dict[str, Any]:
         values = {"name": row.name, "n": row.n, "accuracy": row.accuracy}
@@ -129,21 +141,22 @@ def read_pictures(
     *,
     separators: bool = False,
 ) -> Iterator[Reading]:
-    """Reads the pictures of a row as a user's, on all cores.
+    """Reads the pictures of a row in the same way as a user's pictures, on all cores.
 
     Args:
-        recognizer: Reads, with its default options.
-        name: Of the row.
-        pictures: uint8, shape (height, width) or (height, width, 3); drawn as they are asked for.
-        n: How many there are.
-        report_progress: Told after each.
-        separators: As in `Recognizer.read`.
+        recognizer: Reads the pictures, with its default options.
+        name: Name of the row.
+        pictures: uint8, shape (height, width) or (height, width, 3). The iterable may draw them
+            lazily.
+        n: Number of pictures.
+        report_progress: Called after each picture.
+        separators: Whether separators are read; see `Recognizer.read`.
 
     Yields:
         The readings, in the order of the pictures.
 
     Raises:
-        PictureError: The recognizer's limits are too low for a picture.
+        PictureError: A picture exceeds the recognizer's limits.
     """
     for done, reading in enumerate(recognizer.read_many(pictures, separators=separators), start=1):
         if isinstance(reading, PictureError):
@@ -154,7 +167,7 @@ def read_pictures(
 
 
 def check_limit(limit: int | None) -> None:
-    """Refuses a limit that leaves nothing to measure.
+    """Checks that a limit leaves at least one picture of each row.
 
     Raises:
         UsageError: The limit is less than 1.
@@ -163,14 +176,17 @@ def check_limit(limit: int | None) -> None:
         raise UsageError(f"the limit is {limit}: expected 1 or more pictures of each row")
 
 
-def _to_line(row: SuiteRow) -> str:
+def _list_cells(row: SuiteRow) -> list[str]:
     lower, upper = compute_interval(row.right, row.n)
-    line = (
-        f"{row.name:<14}{100 * row.accuracy:8.2f} %  {100 * lower:6.2f} to {100 * upper:6.2f} %"
-        f"{row.n - row.right:9,}{row.n:7,}"
-    )
-    return line if row.second_accuracy is None else line + _to_percent(row.second_accuracy)
+    cells = [
+        row.name,
+        _to_percent(row.accuracy),
+        f"{100 * lower:.2f} to {100 * upper:6.2f} %",
+        f"{row.n - row.right:,}",
+        f"{row.n:,}",
+    ]
+    return cells if row.second_accuracy is None else [*cells, _to_percent(row.second_accuracy)]
 
 
-def _to_percent(share: float) -> str:
-    return f"{100 * share:8.2f} %"
+def _to_percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"

@@ -1,7 +1,7 @@
-"""Suites: how well a model reads digits that differ from MNIST's test images in a known way.
+"""Test suites: digits that differ from MNIST's test images in a known way.
 
-A suite has a row for each kind of what it reads. Every picture goes through `Recognizer.read` with
-its default options, as a user's does.
+A suite has one row for each kind of picture. `Recognizer.read` reads every picture with its default
+options, in the same way as a user's picture.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from inkdigits.recognition import Recognizer
 from inkdigits.synthesis.corruptions import CORRUPTIONS
 
 _SEED: Final = 0
-_PEN: Final = 20  # picture pixels for one pixel of an 8 × 8 digit
-_MARGIN: Final = 40  # of bare paper, in picture pixels: those digits reach to their edge
+_SCALE: Final = 20  # picture pixels for one pixel of an 8 × 8 digit
+_MARGIN_PX: Final = 40  # background around a digit, because the digits touch the edges
 _CLASSIFY: Final = "classify"
-"""The column for `Recognizer.classify` on the images as tiles, as is usual for MNIST."""
+"""Column for `Recognizer.classify` on the images as tiles, the usual way to evaluate MNIST."""
 
 
 def evaluate_mnist(
@@ -45,16 +45,17 @@ def evaluate_mnist(
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        limit: Takes only the first so many test images; None takes all.
-        report_progress: Told how far the work is.
+        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+            if it is missing.
+        limit: Takes only the first `limit` test images; None takes all.
+        report_progress: Called after each picture.
 
     Returns:
-        One row, beside it the classification of the images as tiles.
+        One row. Its second column is the classification of the images as tiles.
 
     Raises:
         UsageError: The limit is less than 1.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     digits = _take_digits(data, limit)
     row = _measure(recognizer, "mnist", digits.images, digits.labels, report_progress)
@@ -70,29 +71,30 @@ def evaluate_corruptions(
 ) -> SuiteResult:
     """Measures a model on the test images under the fifteen corruptions of MNIST-C.
 
-    The same images and the same limit give the same corrupted images every time. All are 160,000
-    pictures (half an hour on two cores).
+    The same images and the same limit give the same corrupted images every time. The whole suite
+    has 160,000 pictures and takes half an hour on two cores.
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files; None: MNIST from the cache, fetched where missing.
-        limit: Takes only the first so many test images; None takes all.
-        report_progress: Told how far the work is.
+        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+            if it is missing.
+        limit: Takes only the first `limit` test images; None takes all.
+        report_progress: Called after each picture.
 
     Returns:
-        A row for each corruption, and the uncorrupted images; beside them the classification of
-        the images as tiles.
+        One row for each corruption, and one for the uncorrupted images. The second column is the
+        classification of the images as tiles.
 
     Raises:
         UsageError: The limit is less than 1.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     digits = _take_digits(data, limit)
     images, labels = digits.images, digits.labels
     clean = _measure(recognizer, "clean", images, labels, report_progress)
     rows = []
     for number, (name, corrupt) in enumerate(CORRUPTIONS.items()):
-        # Each corruption has its own draws, whichever came before it.
+        # Each corruption has its own seed, so it does not depend on those before it.
         corrupted = corrupt(images, np.random.default_rng((_SEED, number)))
         rows.append(_measure(recognizer, name, corrupted, labels, report_progress))
     return SuiteResult("corruptions", tuple(rows), clean, second=_CLASSIFY)
@@ -104,15 +106,16 @@ def evaluate_digits8x8(
     limit: int | None = None,
     report_progress: ReportProgress | None = None,
 ) -> SuiteResult:
-    """Measures a model on the 1,797 digits that scikit-learn brings (Alpaydin & Kaynak 1998).
+    """Measures a model on the 1,797 digits included in scikit-learn (Alpaydin & Kaynak 1998).
 
-    They come from other hands, 13 people's, and another scanner than MNIST's, and were counted
-    down to 8 × 8 pixels. Each is enlarged to a picture, dark on white, and read as a user's is.
+    The digits come from 13 writers and a scanner other than MNIST's. They were reduced to 8 × 8
+    pixels by counting ink. Each digit is enlarged to a picture, dark on white, and read in the
+    same way as a user's picture.
 
     Args:
         recognizer: The model.
-        limit: Takes only the first so many digits; None takes all.
-        report_progress: Told how far the work is.
+        limit: Takes only the first `limit` digits; None takes all.
+        report_progress: Called after each picture.
 
     Returns:
         One row.
@@ -126,7 +129,7 @@ def evaluate_digits8x8(
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise MissingExtraError(
-            f"the suite digits8x8 needs scikit-learn ({error}): pip install scikit-learn"
+            f"the suite digits8x8 needs scikit-learn ({error}); run: pip install scikit-learn"
         ) from error
     digits = load_digits()
     labels = digits.target[:limit].tolist()
@@ -143,25 +146,25 @@ SUITES: Final[Mapping[str, Callable[..., SuiteResult]]] = {
     "mnist": evaluate_mnist,
     "pages": evaluate_pages,
 }
-"""What `inkdigits evaluate --suite` calls them; each takes a recognizer, `limit` and
+"""Suites by their name in `inkdigits evaluate --suite`. Each takes a recognizer, `limit` and
 `report_progress`."""
 
 
 def enlarge_digit(digit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Draw a coarse digit as a picture.
+    """Enlarges a digit of 8 × 8 pixels to a smooth picture.
 
     Args:
         digit: Shape (8, 8), 0 background to 16 full ink.
 
     Returns:
-        uint8, shape (240, 240), 255 paper to 0 ink, smooth, with bare paper all around.
+        uint8, shape (240, 240), 255 background to 0 full ink, with background on all sides.
     """
     ink = cv2.resize(
-        digit.astype(np.float32), None, fx=_PEN, fy=_PEN, interpolation=cv2.INTER_CUBIC
+        digit.astype(np.float32), None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC
     )
-    # Cubic interpolation overshoots.
+    # Cubic interpolation can leave the range 0 to 16.
     levels = np.rint(np.clip(ink, 0, 16) * (255 / 16)).astype(np.uint8)
-    return 255 - np.pad(levels, _MARGIN)
+    return 255 - np.pad(levels, _MARGIN_PX)
 
 
 def _measure(
@@ -171,7 +174,7 @@ def _measure(
     labels: NDArray[np.uint8],
     report_progress: ReportProgress | None,
 ) -> SuiteRow:
-    """Reads each tile as a picture, and classifies all as tiles; a refused one is not right."""
+    """Reads each tile as a picture and also classifies it; a rejected tile counts as wrong."""
     predictions = recognizer.classify(tiles).argmax(axis=1)
     readings = read_pictures(recognizer, name, tiles, len(tiles), report_progress)
     right = sum(
@@ -181,11 +184,11 @@ def _measure(
 
 
 def _take_digits(data: Path | str | None, limit: int | None) -> LabelledImages:
-    """The first test images.
+    """Returns the first `limit` test images, or all.
 
     Raises:
         UsageError: The limit is less than 1.
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     check_limit(limit)
     test = (fetch_mnist() if data is None else load_mnist(data)).test

@@ -1,6 +1,7 @@
-"""Reading pictures: decode, detect marks, judge them, put them in reading order.
+"""Reading digits in pictures: decoding, detection, classification and reading order.
 
-The reader, `reader.onnx`, and the network for tiles, `default.onnx`, lie here with their cards.
+This folder contains the default models with their cards: the reader, `reader.onnx`, and the network
+for tiles, `default.onnx`.
 """
 
 from inkdigits.recognition.card import Card, ReaderCard

@@ -1,4 +1,4 @@
-"""What a mark on a page can be: the classes that the reader tells apart."""
+"""The classes of marks that the reader distinguishes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Final
 
 DIGITS: Final = tuple("0123456789")
 MARK_KINDS: Final = ("point", "comma", "dash", "slash", "plus", "other")
-"""Kinds of marks that are not digits, in the order of their classes; "other" is any other sign."""
+"""Kinds of marks that are not digits, in class order; "other" is any other sign."""
 
 CLASS_NAMES: Final = (*DIGITS, *MARK_KINDS)
-"""The name of each class of the reader; its index is the class."""
+"""Class names of the reader; the index of a name is its class."""
 
 POINT, COMMA, DASH, SLASH, PLUS, OTHER = range(len(DIGITS), len(CLASS_NAMES))
 N_CLASSES: Final = len(CLASS_NAMES)
 NO_MARK: Final = N_CLASSES
-"""Index of the probability that a box holds no mark, part of one, or several."""
+"""Index of the probability that a box contains no mark, part of a mark, or several marks."""
 
 CHARACTERS: Final = {POINT: ".", COMMA: ",", DASH: "-", SLASH: "/", PLUS: "+"}
-"""How marks other than digits are written in a text."""
+"""Characters for the marks that are not digits, in a text."""

@@ -1,4 +1,4 @@
-"""Temperature scaling: making a network as sure as it is right (Guo et al. 2017)."""
+"""Calibration of probabilities by temperature scaling (Guo et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MAX_TEMPERATURE: Final = 20.0
 
 
 def log_probabilities(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """The natural logarithm of probabilities, finite also where one has underflowed to 0.
+    """Returns the natural logarithm of probabilities, finite also for 0.
 
     Args:
         probabilities: Any shape, 0 to 1.
 
     Returns:
-        Logarithms of the same shape; that of 0 is about -87, where float32 begins.
+        float64, same shape; about -87 for 0, the logarithm of the smallest float32.
     """
     smallest = float(np.finfo(np.float32).tiny)
     logs: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), smallest))
@@ -28,42 +28,42 @@ def log_probabilities(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.fl
 
 
 def calibrate(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float32]:
-    """Soften or sharpen probabilities: softmax(log p / temperature).
+    """Applies a temperature to probabilities: softmax(log p / temperature).
 
-    The order of the digits stays as it was, so no prediction and no accuracy changes.
+    The order of the classes does not change, so predictions and accuracy stay the same.
 
     Args:
-        probabilities: Shape (n, 10), 0 to 1; each row sums to 1.
-        temperature: 1 changes nothing, more makes the network less sure, less makes it surer.
+        probabilities: Shape (n, classes), 0 to 1; each row sums to 1.
+        temperature: 1 changes nothing; larger values lower the confidence, smaller ones raise it.
 
     Returns:
-        Probabilities of shape (n, 10); each row sums to 1.
+        float32, same shape; each row sums to 1.
 
     Raises:
-        ModelError: The temperature lies outside 0.05 to 20.
+        ModelError: The temperature is outside 0.05 to 20.
     """
     if not MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE:
         raise ModelError(
-            f"the temperature is {temperature}, not between {MIN_TEMPERATURE:g} and "
-            f"{MAX_TEMPERATURE:g}; evaluate the model again to fit one"
+            f"invalid temperature {temperature}: expected {MIN_TEMPERATURE:g} to "
+            f"{MAX_TEMPERATURE:g}; evaluate the model again to fit it"
         )
     logits = log_probabilities(probabilities) / temperature
-    # The largest exponent becomes 0, so that nothing overflows.
+    # The largest exponent is 0, which prevents overflow.
     weights: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     return weights.astype(np.float32)
 
 
 def keep_digits(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Probabilities of the ten digits, given that it is a digit.
+    """Returns the probabilities of the ten digits, given that each image shows a digit.
 
     Args:
-        probabilities: Shape (n, 10), or (n, 11) with that of none in the last column.
+        probabilities: Shape (n, 10), or (n, 11) with the not-a-digit class in the last column.
 
     Returns:
-        Probabilities of shape (n, 10); each row sums to 1.
+        float32, shape (n, 10); each row sums to 1.
     """
-    # Where none is certain beyond float32, the digits share nothing, and equally.
+    # If all digits have underflowed to 0, they become equally likely.
     smallest = float(np.finfo(np.float32).tiny)
     digits: NDArray[np.float64] = probabilities[:, :10].astype(np.float64) + smallest
     shares: NDArray[np.float32] = (digits / digits.sum(axis=1, keepdims=True)).astype(np.float32)

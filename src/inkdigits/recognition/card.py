@@ -1,4 +1,4 @@
-"""The card beside a model: what its weights need to be used and judged rightly.
+"""Model cards: JSON files beside the models, with what is needed to use and assess them.
 
 `Card` belongs to a network for tiles, `ReaderCard` to a reader of whole pictures.
 """
@@ -23,29 +23,32 @@ READER_FORMAT = "inkdigits-reader-1"
 TILE_SHAPE = (28, 28)
 LABELS = tuple(range(10))
 N_OUTPUTS = (10, 11)
-MAX_CARD_BYTES = 1_000_000  # thirty times a reader's, which names every font and photograph
+MAX_CARD_BYTES = (
+    1_000_000  # thirty times the card of a reader, which lists every font and photograph
+)
 MAX_SEED = 2**32 - 1
-_MAX_DEPTH = 20  # of values within values; a recipe has five
-NONE = 10  # label of the eleventh output, of networks that know what is no digit
+_MAX_DEPTH = 20  # of nested values; a recipe has five levels
+NONE = 10  # label of the eleventh output of networks with a not-a-digit class
 
 
 @dataclass(frozen=True)
 class Card:
-    """What travels with a model file.
+    """Card of a network for tiles.
 
     Attributes:
         recipe: The effective recipe, as plain JSON.
-        seed: Of the weights, the order of the images and dropout.
-        data_sha256: File name to hash of the raw IDX bytes that were trained on.
-        versions: Package name to version at training.
-        figures: Measured figures; accuracies are shares from 0 to 1, times in seconds.
-        temperature: Divides the logits before softmax (Guo et al. 2017), fitted on validation data.
-        framing_version: Version of the framing that the network was trained for.
+        seed: Seed of the weights, the order of the images and dropout.
+        data_sha256: Name of each training file to the SHA-256 of its uncompressed IDX bytes.
+        versions: Package name to its version during training.
+        figures: Measured figures; accuracies are fractions from 0 to 1, times are in seconds.
+        temperature: Divisor of the logits before softmax (Guo et al. 2017), fitted on validation
+            data.
+        framing_version: Version of the framing that the network was trained with.
         input_shape: Height and width of a tile in pixels.
-        labels: What each output of the network stands for: the digits 0 to 9, and 10 for none.
-        refusal_threshold: A digit whose calibrated probability is less is refused, 0 to 1; fixed
-            on validation data.
-        format: Of this card.
+        labels: Label of each network output: the digits 0 to 9, and 10 for the not-a-digit class.
+        refusal_threshold: Minimum calibrated probability of a digit, 0 to 1; less probable digits
+            are rejected. Chosen on validation data.
+        format: Format of this card.
     """
 
     recipe: dict[str, Any]
@@ -66,11 +69,11 @@ class Card:
 
     @classmethod
     def load(cls, path: Path) -> Card:
-        """Reads a card and refuses one that this version cannot honour.
+        """Loads a card and checks that this version supports it.
 
         Raises:
-            ModelError: No card, no JSON, a field that is missing, unknown or of another type, or a
-                framing, input or labels other than this version's.
+            ModelError: The card is missing, not valid JSON, has a missing, unknown or invalid
+                field, or needs another framing, input or labels than this version has.
         """
         values = _load_values(path, CARD_FORMAT, {f.name for f in fields(cls)})
         for name, known_values in (
@@ -86,17 +89,18 @@ class Card:
 
 @dataclass(frozen=True)
 class ReaderCard:
-    """What travels with a reader, which finds and judges the marks of whole pictures.
+    """Card of a reader, which detects and classifies the marks of whole pictures.
 
     Attributes:
         recipe: The effective recipe, as plain JSON.
-        seed: Of the weights and of the pages.
-        data_sha256: Name of each source to the hash of what was trained on.
-        versions: Package name to version at training.
-        figures: Measured figures; accuracies are shares from 0 to 1, times in seconds.
-        threshold: A digit whose probability is less is not read, 0 to 1; fixed on validation data.
-        classes: What each class of the reader stands for, in their order.
-        format: Of this card.
+        seed: Seed of the weights and of the drawn pages.
+        data_sha256: Name of each training data source to its SHA-256.
+        versions: Package name to its version during training.
+        figures: Measured figures; accuracies are fractions from 0 to 1, times are in seconds.
+        threshold: Minimum probability of a digit, 0 to 1; less probable digits are not read. Chosen
+            on validation data.
+        classes: Name of each class of the reader, in class order.
+        format: Format of this card.
     """
 
     recipe: dict[str, Any]
@@ -114,11 +118,11 @@ class ReaderCard:
 
     @classmethod
     def load(cls, path: Path) -> ReaderCard:
-        """Reads a card and refuses one that this version cannot honour.
+        """Loads a card and checks that this version supports it.
 
         Raises:
-            ModelError: No card of a reader, a field that is missing, unknown or of another type,
-                or classes other than this version's.
+            ModelError: The card is missing or not a reader's, has a missing, unknown or invalid
+                field, or needs other classes than this version has.
         """
         values = _load_values(path, READER_FORMAT, {f.name for f in fields(cls)})
         _check_known(path, "classes", values["classes"], (list(CLASS_NAMES),))
@@ -127,7 +131,7 @@ class ReaderCard:
 
 
 def is_reader_card(path: Path) -> bool:
-    """Whether a file is the card of a reader; one that is missing or damaged is none."""
+    """Whether a file is the card of a reader; False if it is missing or damaged."""
     try:
         values = json.loads(read_limited(path, MAX_CARD_BYTES))
     except (OSError, ValueError, RecursionError):
@@ -136,55 +140,59 @@ def is_reader_card(path: Path) -> bool:
 
 
 def locate_card(model: Path) -> Path:
-    """Where the card of a model file lies: beside it, same stem, `.json`."""
+    """Returns the path of a model's card: same folder and stem, with the suffix `.json`."""
     return model.with_suffix(".json")
 
 
 def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
-    """The fields of a card in JSON, none missing or unknown; what both cards hold is checked."""
+    """Loads the fields of a card; checks their names, and the values that both cards have."""
     try:
         values = json.loads(read_limited(path, MAX_CARD_BYTES))
     except FileNotFoundError:
         raise ModelError(
-            f"{path} is missing: a model needs its card beside it, as 'inkdigits train' and "
-            "'inkdigits export' write it"
+            f"{path} is missing: a model needs its card in the same folder; 'inkdigits train' and "
+            "'inkdigits export' write it there"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not a readable card ({error}): export it again") from error
+        raise ModelError(
+            f"{path} is not a readable card ({error}): export the model again"
+        ) from error
     if not isinstance(values, dict) or values.get("format") != expected:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
-        raise ModelError(f"{path} is a card of format {_cut(found)}, not {expected!r}")
+        raise ModelError(f"{path} is a card of format {_shorten(found)}: expected {expected!r}")
     if set(values) != known:
         differing = ", ".join(sorted(set(values) ^ known))[:200]
-        raise ModelError(f"{path} lacks or does not know these fields: {differing!r}")
+        raise ModelError(f"{path} has missing or unknown fields: {differing!r}")
     _check_common_fields(path, values)
     return values
 
 
 def _check_common_fields(path: Path, values: Mapping[str, Any]) -> None:
-    """Raises ModelError where a field that both cards have is not of its type."""
+    """Raises ModelError if a field that both kinds of card have has an invalid value."""
     recipe, seed, figures = values["recipe"], values["seed"], values["figures"]
     is_named = isinstance(recipe, dict) and isinstance(recipe.get("name", ""), str)
     if not (is_named and _is_plain(recipe)):
         raise ModelError(
-            f"{path} has a damaged recipe: expected an object of plain values with a name in text"
+            f"{path} has an invalid recipe: expected an object of plain values with a text as name"
         )
     if type(seed) is not int or not 0 <= seed <= MAX_SEED:
-        raise ModelError(f"{path} has seed {_cut(seed)}, not an integer from 0 to {MAX_SEED}")
+        raise ModelError(
+            f"{path} has the seed {_shorten(seed)}: expected an integer from 0 to {MAX_SEED}"
+        )
     for name in ("data_sha256", "versions"):
         texts = values[name]
         if not (isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values())):
-            raise ModelError(f"{path} has damaged {name}: expected an object of texts")
+            raise ModelError(f"{path} has invalid {name}: expected an object of texts")
     if not (isinstance(figures, dict) and all(_is_number(value) for value in figures.values())):
-        raise ModelError(f"{path} has damaged figures: expected an object of finite numbers")
+        raise ModelError(f"{path} has invalid figures: expected an object of finite numbers")
     if not _is_plain([values["data_sha256"], values["versions"], figures]):
-        raise ModelError(f"{path} holds text that is not valid Unicode: export it again")
+        raise ModelError(f"{path} contains text that is not valid Unicode: export the model again")
 
 
 def _is_plain(value: object, depth: int = 0) -> bool:
-    """Whether any encoder can write a value as JSON: finite, 64 bits, Unicode, not deeply nested.
+    """Whether every JSON encoder can write a value: finite, 64 bits, Unicode, not deeply nested.
 
-    `json.loads` accepts more than that: NaN, integers of any length, halves of surrogate pairs.
+    `json.loads` accepts more: NaN, integers of any length, and unpaired surrogates.
     """
     if isinstance(value, dict):
         return depth < _MAX_DEPTH and all(
@@ -207,18 +215,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def _cut(value: object) -> str:
-    """A value as a message shows it: in one line, not too long."""
+def _shorten(value: object) -> str:
+    """Returns a value as one short line for a message."""
     return repr(value)[:60]
 
 
 def _check_known(path: Path, name: str, value: object, known_values: tuple[object, ...]) -> None:
-    # As JSON, since in Python `True == 1 == 1.0`.
+    # Compared as JSON, because in Python `True == 1 == 1.0`.
     if json.dumps(value) not in map(json.dumps, known_values):
         raise ModelError(
-            f"{path} asks for {name} {_cut(value)}, this version has "
+            f"{path} needs {name} {_shorten(value)}, this version supports "
             f"{' or '.join(map(str, known_values))}: use the inkdigits version that made the "
-            "model, or train it again"
+            "model, or train the model again"
         )
 
 
@@ -226,5 +234,6 @@ def _check_number(path: Path, name: str, value: object, lowest: float, highest: 
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not lowest <= value <= highest:  # type: ignore[operator]
         raise ModelError(
-            f"{path} has {name} {_cut(value)}, not a number from {lowest:g} to {highest:g}"
+            f"{path} has the {name} {_shorten(value)}: expected a number from {lowest:g} to "
+            f"{highest:g}"
         )

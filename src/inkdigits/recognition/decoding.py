@@ -1,7 +1,8 @@
-"""Pictures as users have them: any file, size, mode and orientation becomes one grey array.
+"""Decodes pictures of any format, size, colour mode and orientation into one grey array.
 
-The files are not trusted. Bytes are counted before they are read, parts and pixels before they are
-decoded; the format is taken from the first bytes, and only the plugin of that format runs.
+Files are untrusted input. Their size is checked before they are read, and their structure and pixel
+count before they are decoded. The format is detected from the first bytes, and only Pillow's plugin
+for that format runs.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFilter
 
 from inkdigits.errors import PictureError, PictureFormatError, PictureTooLargeError
-from inkdigits.recognition.file_structure import CountedFile, check_structure, read_webp_size
-from inkdigits.recognition.quantiles import quantile
+from inkdigits.recognition.file_structure import (
+    ReadLimitedFile,
+    check_structure,
+    read_webp_size,
+)
 
 PictureSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 
 ACCEPTED = "PNG, JPEG, GIF, BMP, WebP, TIFF or PPM"
 
 # The first bytes of each accepted format, and the Pillow class that reads it. The classes are
-# called directly: `Image.open` would warn of large pictures before their size could be refused,
-# and would read the later pictures of an MPO file, which is a JPEG followed by others.
+# called directly, because `Image.open` warns about large pictures before their size can be
+# rejected, and parses the further pictures of an MPO file, which is a JPEG followed by others.
 _READERS = (
     ("PNG", rb"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
     ("JPEG", rb"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
@@ -44,7 +48,7 @@ _READERS = (
     ("TIFF", rb"II[*+]\0|MM\0[*+]", "TiffImagePlugin", "TiffImageFile"),
     ("PPM", rb"P[1-6]\s", "PpmImagePlugin", "PpmImageFile"),
 )
-_REFUSED = (
+_UNSUPPORTED = (
     ("HEIC", rb".{4}ftyp(hei|hev|mif1|msf1)"),
     ("AVIF", rb".{4}ftypavi"),
     ("JPEG 2000", rb".{4}jP  |\xff\x4f\xff\x51"),
@@ -52,15 +56,15 @@ _REFUSED = (
     ("SVG", rb"\s*(<\?xml|<svg)"),
 )
 
-# Pillow decodes these in Python. A million pixels take 0.7 s of BMP, 0.9 s of grey and 2 s of
-# coloured PPM with 16 bits.
+# Pillow decodes these in Python. A million pixels take 0.7 s in BMP, 0.9 s in grey PPM and 2 s in
+# colour PPM with 16 bits.
 _SLOW_CODECS = frozenset({"ppm", "ppm_plain", "bmp_rle"})
 _MAX_SLOW_PIXELS = 1_000_000
 
 _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
 
-# What brings a picture upright, by the EXIF orientation that says how it was stored.
-_TURNS = {
+# EXIF orientation to the operation that makes the picture upright.
+_EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -72,22 +76,22 @@ _TURNS = {
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow
 
-# Grey levels between the colour extremes below which they are taken for noise, as of JPEG.
+# Grey levels: a smaller range between the extremes of colour is noise, such as that of JPEG.
 _MIN_COLOUR_CONTRAST = 24
 
-# Holds Python's filters of warnings, which belong to the whole process, while Pillow runs. It also
-# keeps the memory that decoding takes to one picture at a time.
-_DECODER = threading.Lock()
+# Held while Pillow runs, because Python's warning filters are global to the process. It also limits
+# the memory for decoding to one picture at a time.
+_DECODER_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """What is refused before it costs memory or time.
+    """Limits on the size of pictures. Larger pictures are rejected before they are decoded.
 
     Attributes:
-        max_bytes: Length of a file.
-        max_pixels: Width times height.
-        max_side: Width or height, in pixels.
+        max_bytes: Maximum file size in bytes.
+        max_pixels: Maximum of width times height.
+        max_side: Maximum width and maximum height in pixels.
     """
 
     max_bytes: int = 64 * 2**20
@@ -101,7 +105,7 @@ class Picture:
 
     Attributes:
         pixels: uint8, shape (height, width), upright, 0 black to 255 white, as displayed.
-        notes: Remarks that a user should know of, such as "only the first frame was read".
+        notes: Notes for the user, such as "only the first frame was read".
     """
 
     pixels: NDArray[np.uint8]
@@ -110,34 +114,35 @@ class Picture:
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8 or not self.pixels.size:
             raise ValueError(
-                "pixels are uint8 of shape (height, width), "
-                f"not {self.pixels.dtype} of {self.pixels.shape}"
+                f"pixels are {self.pixels.dtype} of shape {self.pixels.shape}; "
+                "expected uint8 of shape (height, width)"
             )
 
 
 def decode_picture(source: PictureSource, limits: DecodingLimits = DecodingLimits()) -> Picture:
-    """Decode a picture of any kind into grey pixels.
+    """Decodes a picture of any kind into grey pixels.
 
     Args:
-        source: A path, the bytes of a file, a file object opened in binary mode (read from its
-            start), a Pillow image, or an array: (height, width), (height, width, 1), or RGB or
-            RGBA as (height, width, 3 or 4); bool, integers from 0 to 65535, or floats from 0 to 1
-            or 0 to 255, where 0 is black.
-        limits: What is refused as too large.
+        source: A path, the bytes of a file, a binary file object (read from its start), a Pillow
+            image, or an array. Arrays have the shape (height, width), (height, width, 1), or
+            (height, width, 3 or 4) for RGB or RGBA. Their values are bool, integers from 0 to
+            65535, or floats from 0 to 1 or 0 to 255; 0 is black.
+        limits: Maximum size of the picture.
 
     Returns:
-        The picture as it is displayed: orientation applied, transparency laid on a background
-        from which the ink stands out, the first frame or page of several.
+        The picture as it is displayed: rotated upright according to EXIF, transparent pixels
+        replaced by a background that contrasts with the ink, and only the first of several frames
+        or pages.
 
     Raises:
-        PictureFormatError: The source is no picture, is damaged or missing, or is of a format
-            that is not accepted.
-        PictureTooLargeError: It has more bytes or pixels than the limits allow.
+        PictureFormatError: The source is not a picture, is damaged or missing, or has an
+            unsupported format.
+        PictureTooLargeError: The picture has more bytes or pixels than the limits allow.
     """
     if isinstance(source, np.ndarray):
         return _decode_array(source, limits)
     if isinstance(source, Image.Image):
-        with _clean_errors("picture", "cannot be read"):
+        with _convert_errors("picture", "cannot be read"):
             return _decode_image(source, "picture", limits)
     name, content = _read_content(source, limits)
     return _decode_content(name, content, limits)
@@ -146,7 +151,7 @@ def decode_picture(source: PictureSource, limits: DecodingLimits = DecodingLimit
 def _read_content(
     source: str | os.PathLike[str] | bytes | BinaryIO, limits: DecodingLimits
 ) -> tuple[str, bytes]:
-    """The name to use in messages, and the bytes, which are not longer than the limit."""
+    """Returns a name for error messages, and the bytes, whose number is within the limit."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, content = "picture", bytes(source[: limits.max_bytes + 1])
     elif isinstance(source, (str, os.PathLike)):
@@ -154,12 +159,12 @@ def _read_content(
         name = path.name or str(path)
         try:
             _check_file(name, path.stat(), limits)
-            # A pipe that took the file's place meanwhile would block: `_open_at_once` does not.
-            with open(path, "rb", opener=_open_at_once) as file:
+            # The file may have been replaced by a pipe since, so it is opened without blocking.
+            with open(path, "rb", opener=_open_nonblocking) as file:
                 _check_file(name, os.fstat(file.fileno()), limits)
                 content = _read_at_most(name, file, limits.max_bytes + 1)
         except FileNotFoundError as error:
-            raise PictureFormatError(f"{name}: no such file{_nearest(path)}") from error
+            raise PictureFormatError(f"{name}: no such file{_suggest_names(path)}") from error
         except PictureError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
@@ -178,7 +183,7 @@ def _read_content(
             raise PictureFormatError(f"{name}: cannot be read ({error})") from error
     else:
         raise PictureFormatError(
-            f"picture: {type(source).__name__} is no picture; expected a path, bytes, a binary "
+            f"picture: {type(source).__name__} is not a picture; expected a path, bytes, a binary "
             "file object, a Pillow image or a NumPy array"
         )
     _check_bytes(name, len(content), limits)
@@ -186,24 +191,24 @@ def _read_content(
 
 
 def _check_file(name: str, status: os.stat_result, limits: DecodingLimits) -> None:
-    """Refuse what is no regular file: reading a device or a pipe may block or never end."""
+    """Rejects everything but regular files: reading a device or a pipe may block or never end."""
     if stat.S_ISDIR(status.st_mode):
-        raise PictureFormatError(f"{name}: is a folder; expected one picture of it")
+        raise PictureFormatError(f"{name}: is a folder; expected a picture file")
     if not stat.S_ISREG(status.st_mode):
         raise PictureFormatError(
-            f"{name}: is a device, pipe or socket; expected a picture file: copy it to one"
+            f"{name}: is a device, pipe or socket; expected a picture file: copy it to a file"
         )
     _check_bytes(name, status.st_size, limits)
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no such flag
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # not on Windows
 
 
 def _read_at_most(name: str, file: BinaryIO, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     left = max_bytes
-    while left and (part := file.read(left)):  # a pipe or socket gives less than asked for
+    while left and (part := file.read(left)):  # pipes and sockets may return fewer bytes
         if not isinstance(part, bytes):
             raise PictureFormatError(f"{name}: opened as text; open it with mode 'rb'")
         parts.append(part)
@@ -211,8 +216,8 @@ def _read_at_most(name: str, file: BinaryIO, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _nearest(path: Path) -> str:
-    """The names in the same folder that a mistyped one may have meant, as the end of a sentence."""
+def _suggest_names(path: Path) -> str:
+    """Returns the end of an error message that suggests similar names in the same folder."""
     if re.match(r"https?:", str(path)):
         return "; an address must be downloaded first"
     try:
@@ -224,43 +229,45 @@ def _nearest(path: Path) -> str:
 
 
 def _decode_content(name: str, content: bytes, limits: DecodingLimits) -> Picture:
-    form, reader = _find_reader(name, content)
-    with _clean_errors(name, f"damaged {form} file"):
-        if form == "WebP":  # whose reader makes room for the whole picture when it opens
+    file_format, reader = _find_reader(name, content)
+    with _convert_errors(name, f"damaged {file_format} file"):
+        if file_format == "WebP":  # its plugin allocates memory for the whole picture when it opens
             _check_size(name, read_webp_size(content), limits)
-        check_structure(name, form, content)
-        image: Image.Image = reader(CountedFile(name, form, content))
+        check_structure(name, file_format, content)
+        image: Image.Image = reader(ReadLimitedFile(name, file_format, content))
         picture = _decode_image(image, name, limits)
         if not getattr(image, "is_animated", False):
             return picture
     note = (
         "TIFF of several pages: only the first was read"
-        if form == "TIFF"
-        else f"animated {form}: only the first frame was read"
+        if file_format == "TIFF"
+        else f"animated {file_format}: only the first frame was read"
     )
     return Picture(picture.pixels, (*picture.notes, note))
 
 
 def _find_reader(name: str, content: bytes) -> tuple[str, Any]:
-    """The format that the first bytes tell, and the Pillow class that reads it."""
+    """Returns the format according to the first bytes, and the Pillow class that reads it."""
     if not content:
         raise PictureFormatError(f"{name}: is empty (0 bytes); expected {ACCEPTED}")
-    for form, signature, plugin, reader in _READERS:
+    for file_format, signature, plugin, reader in _READERS:
         if re.match(signature, content, re.DOTALL):
-            return form, getattr(importlib.import_module(f"PIL.{plugin}"), reader)
-    for form, signature in _REFUSED:
+            return file_format, getattr(importlib.import_module(f"PIL.{plugin}"), reader)
+    for file_format, signature in _UNSUPPORTED:
         if re.match(signature, content, re.DOTALL):
-            raise PictureFormatError(f"{name}: {form} is not supported; export it as JPEG or PNG")
+            raise PictureFormatError(
+                f"{name}: {file_format} is not supported; export it as JPEG or PNG"
+            )
     start = content[:16]
-    text = all(32 <= byte < 127 or byte in b"\t\n\r" for byte in start)
-    what = f"text ({start.decode('ascii')!r} …)" if text else f"bytes {start[:8].hex(' ')} …"
-    raise PictureFormatError(f"{name}: is not a picture: begins with {what}; expected {ACCEPTED}")
+    is_text = all(32 <= byte < 127 or byte in b"\t\n\r" for byte in start)
+    what = f"text ({start.decode('ascii')!r} …)" if is_text else f"bytes {start[:8].hex(' ')} …"
+    raise PictureFormatError(f"{name}: is not a picture: starts with {what}; expected {ACCEPTED}")
 
 
 @contextmanager
-def _clean_errors(name: str, complaint: str) -> Iterator[None]:
-    """Run Pillow with its warnings kept in, and its exceptions turned into ours."""
-    with _DECODER, warnings.catch_warnings():
+def _convert_errors(name: str, problem: str) -> Iterator[None]:
+    """Runs Pillow without its warnings, and converts its exceptions to PictureError."""
+    with _DECODER_LOCK, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             yield
@@ -268,17 +275,17 @@ def _clean_errors(name: str, complaint: str) -> Iterator[None]:
             raise
         except Image.DecompressionBombError as error:
             raise PictureTooLargeError(f"{name}: {error} Please resize it") from error
-        except Exception as error:  # decoders of damaged files raise nearly every kind there is
+        except Exception as error:  # with damaged files, decoders raise almost any exception
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PictureFormatError(
-                f"{name}: {complaint} ({reason}); save or download it again"
+                f"{name}: {problem} ({reason}); save or download it again"
             ) from error
 
 
 def _check_bytes(name: str, size: int, limits: DecodingLimits) -> None:
     if size > limits.max_bytes:
         raise PictureTooLargeError(
-            f"{name}: at least {size:,} bytes; at most {limits.max_bytes:,} are read: resize it"
+            f"{name}: at least {size:,} bytes; the limit is {limits.max_bytes:,}: resize it"
         )
 
 
@@ -286,35 +293,35 @@ def _check_size(name: str, size: tuple[int, int], limits: DecodingLimits) -> Non
     width, height = size
     if width * height > limits.max_pixels or max(size) > limits.max_side:
         raise PictureTooLargeError(
-            f"{name}: {width:,} × {height:,} pixels; at most {limits.max_pixels:,} in all and "
-            f"{limits.max_side:,} a side are read: resize it"
+            f"{name}: {width:,} × {height:,} pixels; the limit is {limits.max_pixels:,} in total "
+            f"and {limits.max_side:,} per side: resize it"
         )
 
 
 def _decode_image(image: Image.Image, name: str, limits: DecodingLimits) -> Picture:
-    """Decode an opened image, whose pixels are still in its file unless the user loaded them."""
+    """Decodes an opened image. Its pixels are not loaded yet, unless the caller has loaded them."""
     _check_size(name, image.size, limits)
     tiles = getattr(image, "tile", ())
     if any(tile[0] in _SLOW_CODECS for tile in tiles):
         _check_size(name, image.size, DecodingLimits(max_pixels=_MAX_SLOW_PIXELS))
         file = getattr(image, "fp", None)
-        if isinstance(file, CountedFile):
-            # BMP takes two reads for a run of one pixel, and two to end a row.
+        if isinstance(file, ReadLimitedFile):
+            # BMP needs two reads for a run of one pixel, and two at the end of a row.
             file.allow_reads(1000 + 2 * math.prod(image.size) + 4 * image.height)
-    tags = getattr(image, "tag_v2", {})  # one tile of a TIFF can be larger than its picture
+    tags = getattr(image, "tag_v2", {})  # a TIFF tile can be larger than the picture
     _check_size(name, (tags.get(_TIFF_TILE_WIDTH, 1), tags.get(_TIFF_TILE_LENGTH, 1)), limits)
     image.load()
     grey = _to_grey(image)
     notes: tuple[str, ...] = ()
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as many kinds as damage has
-        turn, notes = None, ("its EXIF data are damaged: taken as upright",)
-    return Picture(np.array(grey if turn is None else grey.transpose(turn)), notes)
+        transpose = _EXIF_TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF data raise almost any exception
+        transpose, notes = None, ("its EXIF data are damaged: taken as upright",)
+    return Picture(np.array(grey if transpose is None else grey.transpose(transpose)), notes)
 
 
 def _decode_array(values: NDArray[Any], limits: DecodingLimits) -> Picture:
-    shape = " × ".join(map(str, values.shape)) or "no extent"
+    shape = " × ".join(map(str, values.shape)) or "()"
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
     if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] in (3, 4)):
@@ -323,16 +330,16 @@ def _decode_array(values: NDArray[Any], limits: DecodingLimits) -> Picture:
             "channels) with 1, 3 (RGB) or 4 (RGBA) channels"
         )
     if not values.size:
-        raise PictureFormatError(f"picture: an array of shape {shape} holds no pixels")
+        raise PictureFormatError(f"picture: an array of shape {shape} has no pixels")
     _check_size("picture", (values.shape[1], values.shape[0]), limits)
     if values.dtype.kind not in "buif":
         raise PictureFormatError(
             f"picture: an array of {values.dtype}; expected bool, integers or floats"
         )
     floats = values.dtype.kind == "f"
-    slack = 1e-3 if floats else 0  # resampling overshoots by as much
+    slack = 1e-3 if floats else 0  # resampling can overshoot by this much
     full = 255 if floats else 65535
-    low, high = float(values.min()), float(values.max())  # NaN where any value is
+    low, high = float(values.min()), float(values.max())  # NaN if any value is NaN
     if not (low >= -slack and high <= full + slack):
         raise PictureFormatError(
             f"picture: an array of {values.dtype} with values from {low:g} to {high:g}; expected "
@@ -345,24 +352,24 @@ def _decode_array(values: NDArray[Any], limits: DecodingLimits) -> Picture:
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
-    """An image of mode L, from one of any mode."""
-    if image.mode[0] in "IF":  # I, I;16 and its kin, F: numbers beyond 0 to 255
+    """Converts an image of any mode to mode L."""
+    if image.mode[0] in "IF":  # I, I;16 and its variants, F: values are not limited to 0 to 255
         return Image.fromarray(_to_bytes(np.asarray(image)))
     if image.has_transparency_data:
-        # The premultiplied modes convert to their plain counterparts only.
-        plain = _in_mode({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode), image)
-        image = _lay_on_background(_in_mode("RGBA", plain))
+        # Pillow converts the premultiplied modes only to their plain counterparts.
+        plain = _convert_mode({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode), image)
+        image = _add_background(_convert_mode("RGBA", plain))
     if image.mode in ("1", "L"):
         return image.convert("L")
-    return _colours_to_grey(_in_mode("RGB", image))
+    return _colours_to_grey(_convert_mode("RGB", image))
 
 
-def _in_mode(mode: str, image: Image.Image) -> Image.Image:
+def _convert_mode(mode: str, image: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)  # `convert` always copies
 
 
 def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale numbers to uint8, 0 to 255, by the narrowest usual range that holds them all."""
+    """Scales values to uint8, 0 to 255, by the smallest common range that contains all of them."""
     if values.dtype == np.uint8:
         return values
     if values.dtype == np.bool_:
@@ -370,7 +377,7 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("values that are not finite")
-    # Scanners keep 10, 12 or 14 bits in 16: read as 16 bits, they would be nearly black.
+    # Scanners store 10, 12 or 14 bits in 16; scaled as 16 bits, they would be almost black.
     ranges = [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
     if values.dtype.kind == "f":
         ranges.insert(0, 1.0)
@@ -381,8 +388,8 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(values * np.float32(255 / full)).astype(np.uint8)
 
 
-def _lay_on_background(image: Image.Image) -> Image.Image:
-    """Lay an RGBA image on the grey on which what is visible of it stands out; mode RGB."""
+def _add_background(image: Image.Image) -> Image.Image:
+    """Composites an RGBA image onto a grey that contrasts with its ink; returns mode RGB."""
     alphas = image.getchannel("A")
     if alphas.getextrema()[0] == 255:
         return image.convert("RGB")
@@ -392,7 +399,7 @@ def _lay_on_background(image: Image.Image) -> Image.Image:
 
 
 def _choose_background(image: Image.Image) -> int:
-    """The grey, 0 to 255, to put behind an RGBA image that is transparent in places."""
+    """Returns the background grey, 0 to 255, for an RGBA image with transparent pixels."""
     sample = image.reduce(math.ceil(max(image.size) / 1024))
     lumas = np.asarray(sample.convert("L"), dtype=np.float32)
     alphas = np.asarray(sample.getchannel("A"), dtype=np.float32)
@@ -405,32 +412,33 @@ def _choose_background(image: Image.Image) -> int:
     inner[:, 1:] &= visible[:, :-1]
     inner[:, :-1] &= visible[:, 1:]
     rim = lumas[visible & ~inner]
-    # A picture cut out with its paper, such as a screenshot with round corners, has one tone along
-    # the transparency and another inside: its paper goes on. Anything else is bare ink.
+    # If the visible part includes paper, as in a screenshot with round corners, its rim has one
+    # tone, and there are others inside: the background takes the tone of the paper. Otherwise the
+    # visible part is ink only.
     if rim.size and rim.std() < 32:
-        paper = quantile(rim, 0.5)
+        paper = float(np.quantile(rim, 0.5))
         if np.mean(np.abs(lumas[visible] - paper) > 80) > 0.02:
             return round(paper)
     return 0 if np.average(lumas, weights=alphas) > 127 else 255
 
 
 def _colours_to_grey(image: Image.Image) -> Image.Image:
-    """Turn an RGB image grey: its luma, unless ink and paper differ in colour alone.
+    """Converts an RGB image to grey: its luma, unless ink and paper differ only in colour.
 
-    Red ink on green paper of the same luma would vanish. There the first principal component of
-    the colours is taken, of what remains when slow changes of lighting are removed. The choice
-    rests on the range between the extremes, not on the variance: a little black ink keeps the
-    luma even beside large coloured things.
+    Red ink on green paper of the same luma would vanish in the luma. In this case the result is the
+    first principal component of the colours, after gradual changes of lighting have been removed.
+    The choice depends on the range between the extremes, not on the variance, so that a little
+    black ink selects the luma even beside large coloured areas.
     """
     sample = image.reduce(math.ceil(max(image.size) / 512))
     slow = sample.filter(ImageFilter.BoxBlur(max(1, max(sample.size) // 4)))
     details = (np.asarray(sample, dtype=np.float32) - np.asarray(slow)).reshape(-1, 3)
     main = np.linalg.eigh(details.T @ details)[1][:, -1]
-    # Weights whose absolute values sum to 1 keep every colour within 0 to 255, once those that
-    # are negative are made up for.
+    # The absolute values of the weights sum to 1, and the offset below compensates for negative
+    # weights, so every colour stays within 0 to 255.
     weights = main * (1 if main @ _LUMA >= 0 else -1) / np.abs(main).sum()
     contrast, luma_contrast = (
-        quantile(shades, 0.999) - quantile(shades, 0.001)
+        float(np.quantile(shades, 0.999) - np.quantile(shades, 0.001))
         for shades in (details @ weights, details @ _LUMA)
     )
     if contrast < max(_MIN_COLOUR_CONTRAST, 2 * luma_contrast):

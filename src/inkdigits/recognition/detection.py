@@ -1,4 +1,4 @@
-"""The reader's network: a grey picture in, boxes of marks with classes and probabilities out."""
+"""Detection of marks: a grey picture to bounding boxes with classes and probabilities."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from inkdigits.errors import ModelError, PictureError
 from inkdigits.recognition.alphabet import N_CLASSES
 from inkdigits.recognition.session import Session
 
-_BLANK = (64, 64)  # height and width of the first picture
+_BLANK = (64, 64)  # height and width of the blank picture that a new model is tested with
 _INPUT = ("picture", "tensor(uint8)", 2)
-# Name, type and last lengths of each output; None: any.
+# Name, type, number of dimensions and last dimension of each output; None: any.
 _OUTPUTS = {
     "boxes": ("tensor(float)", 2, 4),
     "classes": ("tensor(int64)", 1, None),
@@ -27,15 +27,16 @@ _OUTPUTS = {
 
 @dataclass(frozen=True)
 class Detections:
-    """The marks found in a picture, best first.
+    """The marks detected in a picture, sorted by score in descending order.
 
     Attributes:
         boxes: float32, shape (n, 4): x, y, width, height in pixels of the picture.
-        classes: int64, shape (n,): indices of `alphabet.CLASS_NAMES`, 0 to 9 digits.
-        scores: float32, shape (n,), 0 to 1: the probability of the class, falling.
-        probabilities: float32, shape (n, 17): of each class and, last, of no mark; rows sum to 1.
-        unread: How many marks, and parts of the picture with writing too small to read at the
-            scales looked at, were left out, as the budget was spent.
+        classes: int64, shape (n,): indices into `alphabet.CLASS_NAMES`; 0 to 9 are digits.
+        scores: float32, shape (n,), 0 to 1: the probability of the class.
+        probabilities: float32, shape (n, 17): probability of each class, and of no mark in the last
+            column; rows sum to 1.
+        unread: Number of marks, and of regions with small writing, that were skipped because the
+            compute budget was used up.
     """
 
     boxes: NDArray[np.float32]
@@ -54,7 +55,7 @@ class Detections:
         }
         shapes = {name: getattr(self, name).shape for name in expected}
         if shapes != expected:
-            raise ValueError(f"detections have the shapes {shapes}; expected {expected}")
+            raise ValueError(f"detections have shapes {shapes}; expected {expected}")
 
     def __len__(self) -> int:
         """The number of marks."""
@@ -62,10 +63,9 @@ class Detections:
 
 
 class Detector:
-    """A reader in an ONNX file, run by ONNX Runtime on the CPU.
+    """Runs a reader in an ONNX file with ONNX Runtime on the CPU.
 
-    The cores share the work within each layer, as a picture is one piece. Calls from several
-    threads are welcome.
+    All cores share the work within each layer, because a picture cannot be split. Thread-safe.
     """
 
     def __init__(self, path: Path, *, n_threads: int | None = None) -> None:
@@ -73,13 +73,14 @@ class Detector:
 
         Args:
             path: The `.onnx` file.
-            n_threads: Cores that one call may use; None: all of them.
+            n_threads: Number of cores for one call; None: all cores.
 
         Raises:
-            ModelError: No such file, no ONNX, other inputs and outputs than a reader's, or no
-                detections for a blank picture.
+            ModelError: The file is missing, not ONNX, has other inputs and outputs than a reader,
+                or its outputs for a blank picture are not detections.
         """
-        self._session = Session(path, n_threads=n_threads or os.cpu_count() or 1)
+        n_threads = n_threads or os.cpu_count() or 1
+        self._session = Session(path, n_threads=n_threads, frees_memory=True)
         inputs, outputs = self._session.inputs, self._session.outputs
         found = {o.name: (o.type, len(o.shape), o.shape[-1] if o.shape else None) for o in outputs}
         is_reader = [(i.name, i.type, len(i.shape)) for i in inputs] == [_INPUT] and all(
@@ -90,19 +91,19 @@ class Detector:
             raise ModelError(
                 f"{path} maps {[(i.name, i.type, i.shape) for i in inputs]} to "
                 f"{[(o.name, o.type, o.shape) for o in outputs]}; expected a uint8 picture "
-                f"(height, width) to {', '.join(_OUTPUTS)}, as 'inkdigits train reader' writes them"
+                f"(height, width) to {', '.join(_OUTPUTS)}, as written by 'inkdigits train reader'"
             )
-        self._session.try_out(lambda: self(np.zeros(_BLANK, np.uint8)))
+        self._session.check_first_run(lambda: self(np.zeros(_BLANK, np.uint8)))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Detections:
-        """Finds the marks in a picture.
+        """Detects the marks in a picture.
 
         Args:
-            pixels: Grey picture: uint8, shape (height, width), of any size from one pixel.
+            pixels: Grey picture: uint8, shape (height, width), at least one pixel.
 
         Raises:
-            PictureError: Another type or shape, or no pixels.
-            ModelError: The model fails, takes too long, or gives something else than detections.
+            PictureError: The array has another type or shape, or no pixels.
+            ModelError: The model fails, takes too long, or its outputs are not detections.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 2 or not pixels.size:
             raise PictureError(
@@ -113,15 +114,15 @@ class Detector:
         boxes, classes, scores, probabilities, unread = outputs
         if not all(np.isfinite(array).all() for array in (boxes, scores, probabilities)):
             raise ModelError(
-                f"{self._session.path} gives numbers that are not finite: train it anew"
+                f"{self._session.path} returns values that are not finite: train the model again"
             )
         try:
             found = Detections(boxes, classes, scores, probabilities, int(unread))
         except (TypeError, ValueError) as error:
-            raise ModelError(f"{self._session.path} gives no detections: {error}") from error
+            raise ModelError(f"{self._session.path} returns invalid detections: {error}") from error
         if len(found) and not 0 <= found.classes.min() <= found.classes.max() < N_CLASSES:
             raise ModelError(
-                f"{self._session.path} gives classes from {found.classes.min()} to "
+                f"{self._session.path} returns classes from {found.classes.min()} to "
                 f"{found.classes.max()}: expected 0 to {N_CLASSES - 1}"
             )
         return found

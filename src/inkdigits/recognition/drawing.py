@@ -1,4 +1,4 @@
-"""Readings as pictures: boxes over what was read, and the tiles that the network saw."""
+"""Drawing of readings: bounding boxes on the picture, and the tiles of the digits."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.recognition.reading import Box, Digit, Reading
 
-# Okabe and Ito (2008): told apart with any colour vision, on light and dark paper.
+# Okabe and Ito (2008): distinguishable with any colour vision, on light and dark paper.
 _READ: Final = (0, 114, 178)
-_REFUSED: Final = (213, 94, 0)
+_REJECTED: Final = (213, 94, 0)
 _MARK: Final = (140, 140, 140)
 _LONGEST_SIDE: Final = 1600
-"""Larger pictures are shrunk to this, in pixels: boxes are to be looked at, not measured."""
+"""Larger pictures are shrunk to this, in pixels."""
 _SHORTEST_SIDE: Final = 320
-"""Smaller ones are enlarged to this, so that the writing on the boxes can be read."""
+"""Smaller pictures are enlarged to this, so that the labels of the boxes are legible."""
 _TILE_SCALE: Final = 5
 _COLUMNS: Final = 10
 
 
 def draw_boxes(pixels: NDArray[np.uint8], reading: Reading) -> Image.Image:
-    """The picture with a box around each digit, its label and its confidence.
+    """Draws a box with label and confidence around each digit of a picture.
 
     Args:
-        pixels: uint8, shape (height, width), grey, as `decode_picture` gives it.
-        reading: What was read on it.
+        pixels: uint8, shape (height, width), grey, as returned by `decode_picture`.
+        reading: The reading of the picture.
 
     Returns:
-        An RGB picture; blue boxes were read, orange ones are uncertain or refused, thin grey ones
-        are marks that are no digits.
+        An RGB picture. Boxes are blue for digits that were read, orange for uncertain or rejected
+        ones, and thin and grey for other marks.
     """
     height, width = pixels.shape
     longest = max(height, width)
@@ -44,7 +44,7 @@ def draw_boxes(pixels: NDArray[np.uint8], reading: Reading) -> Image.Image:
         draw.rectangle(_find_corners(mark.box, scale), outline=_MARK, width=1)
     for digit in reading.digits:
         corners = _find_corners(digit.box, scale)
-        colour = _REFUSED if digit.digit is None else _READ
+        colour = _REJECTED if digit.digit is None else _READ
         draw.rectangle(corners, outline=colour, width=max(2, max(size) // 500))
         text = _describe(digit)
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
@@ -57,13 +57,13 @@ def draw_boxes(pixels: NDArray[np.uint8], reading: Reading) -> Image.Image:
 
 
 def draw_tiles(reading: Reading) -> Image.Image:
-    """What the network saw: each tile, enlarged, with what it was read as.
+    """Draws the tile of each digit, enlarged, with its label.
 
     Args:
-        reading: Of any number of digits.
+        reading: A reading of any number of digits.
 
     Returns:
-        An RGB picture with at most ten tiles in a row; 1 × 1 white pixel where there is none.
+        An RGB picture with at most ten tiles in a row; a single white pixel if there are none.
     """
     n = len(reading.digits)
     if n == 0:
@@ -79,7 +79,7 @@ def draw_tiles(reading: Reading) -> Image.Image:
         y = gap + number // _COLUMNS * cell[1]
         tile = Image.fromarray(digit.tile).resize((side, side), Image.Resampling.NEAREST)
         sheet.paste(tile, (x, y))
-        colour = _REFUSED if digit.digit is None else _READ
+        colour = _REJECTED if digit.digit is None else _READ
         draw.text((x, y + side + 2), _describe(digit), fill=colour, font=font)
     return sheet
 
@@ -92,7 +92,7 @@ def _find_corners(box: Box, scale: float) -> list[tuple[float, float]]:
 
 
 def _describe(digit: Digit) -> str:
-    """The digit and its confidence; in brackets what it would be where it is not read."""
+    """Returns the digit and its confidence; if it was not read, the most likely one in brackets."""
     if digit.digit is not None:
         return f"{digit.digit} {digit.confidence:.0%}"
     best = int(digit.probabilities.argmax())

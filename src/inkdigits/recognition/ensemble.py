@@ -1,4 +1,4 @@
-"""Several judgements that count as one: of several networks, or of a tile in several places."""
+"""Ensembles: the mean over several networks, or over several shifts of a tile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MeanNetwork:
     """The mean of several networks' calibrated probabilities (Hansen and Salamon, 1990)."""
 
     def __init__(self, members: Sequence[Recognizer]) -> None:
-        """Takes the networks of recognizers whose labels are the same."""
+        """Uses the networks of recognizers, which must have the same labels."""
         self._members = members
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -33,7 +33,7 @@ class ShiftedNetwork:
     """The mean of a network's calibrated probabilities over shifts of the tile by one pixel."""
 
     def __init__(self, member: Recognizer) -> None:
-        """Takes the network of a recognizer."""
+        """Uses the network of a recognizer."""
         self._member = member
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -54,10 +54,10 @@ class ShiftedNetwork:
 
 
 class DigitNetwork:
-    """A network without its output for what is no digit."""
+    """A network without its not-a-digit class."""
 
     def __init__(self, member: Recognizer) -> None:
-        """Takes the network of a recognizer."""
+        """Uses the network of a recognizer."""
         self._member = member
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -66,19 +66,20 @@ class DigitNetwork:
 
 
 def combine(members: Sequence[Recognizer]) -> Recognizer:
-    """Makes one recognizer of several, which takes the mean of their probabilities.
+    """Combines several recognizers into one, which returns the mean of their probabilities.
 
     Args:
-        members: At least one. Where only some of them know what is no digit, none is asked.
+        members: At least one recognizer. If only some of them have a not-a-digit class, it is not
+            used.
 
     Returns:
-        A recognizer whose card names the members, and whose figures are none.
+        A recognizer whose card lists the members and has no figures.
 
     Raises:
-        UsageError: There is no member.
+        UsageError: `members` is empty.
     """
     if not members:
-        raise UsageError("an ensemble of no models cannot read: name at least one")
+        raise UsageError("an ensemble needs at least one model, got none")
     if len({member.card.labels for member in members}) > 1:
         members = [
             Recognizer(
@@ -101,16 +102,16 @@ def combine(members: Sequence[Recognizer]) -> Recognizer:
 
 
 def add_shifts(member: Recognizer) -> Recognizer:
-    """Makes a recognizer judge each tile in nine places: as it is, and one pixel off each way.
+    """Adds test-time augmentation: each tile is classified at nine shifts of up to one pixel.
 
-    Reading takes nine times as long. Such test-time augmentation goes back to Krizhevsky et al.
-    (2012), who took the mean over crops of a picture.
+    Classification takes nine times as long. Test-time augmentation goes back to Krizhevsky et al.
+    (2012), who used the mean over crops of a picture.
 
     Args:
-        member: What judges.
+        member: The recognizer to extend.
 
     Returns:
-        A recognizer with the same card, but for its temperature, which is already applied.
+        A recognizer with the same card, except for its temperature, which is already applied.
     """
     card = replace(member.card, temperature=1.0)
     return Recognizer(ShiftedNetwork(member), card, limits=member.limits)

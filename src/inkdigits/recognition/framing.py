@@ -1,8 +1,8 @@
-"""The framing: the ink of one digit becomes the tile that the network sees.
+"""Framing: converts the ink of one digit into a tile, the input of a network for tiles.
 
-Training, prediction and evaluation all meet in `frame`. Its result looks like MNIST: ink scaled
-into 20 × 20 pixels keeping its aspect, centre of mass in the middle of 28 × 28 (LeCun et al.,
-1998), and strokes about as wide as MNIST's.
+Training, prediction and evaluation all use `frame`. Its tiles look like MNIST: the ink is scaled to
+20 × 20 pixels with its aspect ratio kept, its centre of mass is in the middle of 28 × 28 pixels
+(LeCun et al., 1998), and its strokes are about as wide as MNIST's.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAMING_VERSION: Final = 1
-"""Changes whenever `frame` would give other tiles; a model's card names the one it was made for."""
+"""Changes whenever `frame` returns other tiles. A model's card has the version it was trained
+with."""
 
 TILE_SIDE: Final = 28
 INK_SIDE: Final = 20
-"""The longer side of a digit in a tile, in pixels."""
+"""Longer side of the ink in a tile, in pixels."""
 
 _CENTRE: Final = 14
-"""Row and column at which MNIST puts the centre of mass, by whole-pixel shifts."""
+"""Row and column of the centre of mass, up to rounding to whole pixels, as in MNIST."""
 
-_FINENESS: Final = 4
-"""Canvas pixels for one tile pixel: strokes are measured and changed on the finer canvas."""
+_SUPERSAMPLING: Final = 4
+"""Canvas pixels per tile pixel: stroke widths are measured and changed on a finer canvas."""
 
-_FAINT: Final = 32
-"""Ink below this is fringe: it does not count when the digit is cropped."""
+_FRINGE_THRESHOLD: Final = 32
+"""Ink below this is the fringe of a stroke, which is ignored for the bounding box of the digit."""
 
 _STROKE_RANGE: Final = (2.0, 4.2)
-"""Mean stroke widths, in tile pixels, that are left as they are: about nine in ten of MNIST."""
+"""Mean stroke widths, in tile pixels, that are not changed: about nine in ten MNIST digits."""
 
 
 def is_framed(tile: NDArray[np.uint8]) -> bool:
-    """Whether this is a tile as MNIST frames them, which framing again could only blur.
+    """Whether a tile is already framed like MNIST, so that framing it again would only blur it.
 
-    Every one of MNIST's 70,000 tiles has its longer side of ink at 19 or 20 pixels and its centre
-    of mass within half a pixel (plus rounding) of row and column 14.
+    In all of MNIST's 70,000 tiles, the longer side of the ink has 19 or 20 pixels, and the centre
+    of mass is within half a pixel (plus rounding) of row and column 14.
 
     Args:
         tile: uint8, any shape (height, width), 0 background, 255 full ink.
@@ -52,15 +53,15 @@ def is_framed(tile: NDArray[np.uint8]) -> bool:
 
 
 def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Frame the ink of one digit as MNIST does.
+    """Frames the ink of one digit like MNIST.
 
-    A tile that is framed already comes back as it is.
+    A tile that is already framed is returned unchanged, as a copy.
 
     Args:
         ink: uint8, shape (height, width), at least 1 × 1, 0 background, 255 full ink.
 
     Returns:
-        uint8, shape (28, 28), 0 background, 255 full ink; all zeros where there is no ink.
+        uint8, shape (28, 28), 0 background, 255 full ink; all zeros if there is no ink.
     """
     if is_framed(ink):
         return ink.copy()
@@ -68,12 +69,12 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     peak = int(ink.max())
     if peak == 0:
         return tile
-    solid = cv2.threshold(ink, min(_FAINT, peak - 1), 255, cv2.THRESH_TOZERO)[1]
+    solid = cv2.threshold(ink, min(_FRINGE_THRESHOLD, peak - 1), 255, cv2.THRESH_TOZERO)[1]
     column, row, width, height = cv2.boundingRect(solid)
     cropped = ink[row : row + height, column : column + width]
 
-    canvas = _brighten(_resize(cropped, _FINENESS * INK_SIDE))
-    small = _brighten(_resize(_mend_strokes(canvas), INK_SIDE))
+    canvas = _stretch_contrast(_resize(cropped, _SUPERSAMPLING * INK_SIDE))
+    small = _stretch_contrast(_resize(_normalise_strokes(canvas), INK_SIDE))
 
     column_mass, row_mass = _centre_of_mass(small)
     left, top = round(_CENTRE - column_mass), round(_CENTRE - row_mass)
@@ -87,9 +88,9 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def measure_stroke(ink: NDArray[np.uint8]) -> float:
-    """Mean width of the strokes in pixels, 0 without ink.
+    """Measures the mean width of the strokes in pixels; 0 without ink.
 
-    Across a bar the distance to its edge averages a quarter of the bar's width.
+    Across a bar, the mean distance to its edge is a quarter of its width.
 
     Args:
         ink: uint8, shape (height, width), 0 background, 255 full ink.
@@ -99,38 +100,38 @@ def measure_stroke(ink: NDArray[np.uint8]) -> float:
     if not mask.any():
         return 0.0
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    # Distances are to the centre of the nearest empty pixel, half a pixel beyond the edge.
+    # Distances go to the centre of the nearest background pixel, half a pixel beyond the edge.
     return 4 * cv2.mean(distances, mask)[0] - 2
 
 
-def _mend_strokes(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Widen or narrow strokes that are far from MNIST's, and crop to what is left."""
+def _normalise_strokes(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Dilates or erodes strokes that are too thin or too thick for MNIST, and crops to the ink."""
     width = measure_stroke(canvas)
-    thinnest, thickest = (_FINENESS * bound for bound in _STROKE_RANGE)
+    thinnest, thickest = (_SUPERSAMPLING * bound for bound in _STROKE_RANGE)
     if thinnest <= width <= thickest:
         return canvas
-    # Widening makes the digit larger, which the final scaling takes back, and so on both ways.
+    # Dilation also enlarges the digit, and erosion shrinks it; the final resizing undoes that.
     change = round(abs(min(max(width, thinnest), thickest) - width))
     if change == 0:
         return canvas
-    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
     padded = cv2.copyMakeBorder(
         canvas, change, change, change, change, cv2.BORDER_CONSTANT, value=0
     )
-    mended = cv2.dilate(padded, pen) if width < thinnest else cv2.erode(padded, pen)
-    if not mended.any():
+    changed = cv2.dilate(padded, kernel) if width < thinnest else cv2.erode(padded, kernel)
+    if not changed.any():
         return canvas
-    column, row, columns, rows = cv2.boundingRect(mended)
-    return mended[row : row + rows, column : column + columns].astype(np.uint8, copy=False)
+    column, row, columns, rows = cv2.boundingRect(changed)
+    return changed[row : row + rows, column : column + columns].astype(np.uint8, copy=False)
 
 
-def _brighten(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale the values so that the fullest ink is 255: averaging makes thin strokes pale."""
+def _stretch_contrast(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scales the values so that the maximum is 255: averaging makes thin strokes pale."""
     return cv2.convertScaleAbs(ink, alpha=255 / max(int(ink.max()), 1)).astype(np.uint8, copy=False)
 
 
 def _resize(ink: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
-    """Scale so that the longer side is given; averages areas when shrinking."""
+    """Resizes to the given longer side; averages areas when shrinking."""
     height, width = ink.shape
     scale = longer_side / max(height, width)
     if scale == 1:
@@ -142,7 +143,7 @@ def _resize(ink: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
 
 
 def _centre_of_mass(ink: NDArray[np.uint8]) -> tuple[float, float]:
-    """Column and row of the centre of mass, counted from the centre of the first pixel."""
+    """Returns column and row of the centre of mass, measured from the centre of the first pixel."""
     moments = cv2.moments(ink)
     mass = moments["m00"]
     if mass == 0:

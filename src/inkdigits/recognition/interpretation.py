@@ -1,4 +1,4 @@
-"""From what was detected to what is read: which marks are digits, and what stands beside them."""
+"""Interpretation of detections: which marks are digits, which are other marks or rejected."""
 
 from __future__ import annotations
 
@@ -12,66 +12,69 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK
 from inkdigits.recognition.crops import cut_tile
 from inkdigits.recognition.lines import order_marks
-from inkdigits.recognition.reading import Box, Digit, Found, Mark, Reading, describe_left_out
-from inkdigits.recognition.words import weigh_words
+from inkdigits.recognition.reading import Box, Digit, DigitOrMark, Mark, Reading, describe_left_out
+from inkdigits.recognition.words import apply_word_context
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections
 
 Grey = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
-JudgeTiles = Callable[[Grey], Probabilities]
-"""Tiles, uint8 of shape (n, 28, 28), to probabilities of shape (n, 10), or (n, 11) where the last
-is that of no digit."""
+ClassifyTiles = Callable[[Grey], Probabilities]
+"""Takes tiles, uint8 of shape (n, 28, 28), and returns probabilities of shape (n, 10), or (n, 11)
+with the not-a-digit class in the last column."""
 
 _N_DIGITS: Final = len(DIGITS)
 _ARTICLES: Final = {"other": "another sign"}
 
-_NOTHING: Final = 0.5
-"""Probability of no mark above which nothing else can be more likely."""
+_MAX_NO_MARK: Final = 0.5
+"""Detections with a higher probability of no mark are dropped if there are others: no mark is then
+more likely than all classes together."""
 
-_PROMISED_ODDS: Final = 3.0
-"""By which the odds of a digit rise where a picture is said to hold one. Of 500 historical digits
-412 are read with 3, 401 with 1 and 415 with 6; of 67 pictures without any, 31, 40 and 26 are
-refused. Measured with the weights of the first 145,000 pages."""
+_ONE_DIGIT_ODDS: Final = 3.0
+"""Factor on the odds of a digit if the caller expects one in the picture. Of 500 historical digits,
+412 are read with 3, 401 with 1 and 415 with 6; of 67 pictures without a digit, 31, 40 and 26 are
+rejected. Measured with the weights of the first 145,000 pages."""
 
-_CENTRAL: Final = 0.25
-"""Of a picture's shorter side: how far the digit that it is of lies from its middle, as a standard
-deviation. With 0.15 and 0.4 as many of 500 historical digits are read, within 0.4 %."""
+_CENTRAL_DEVIATION: Final = 0.25
+"""Standard deviation of the distance of the expected digit from the centre, as a fraction of the
+picture's shorter side. With 0.15 and 0.4, the number of historical digits that are read, of 500,
+is the same within 0.4 %."""
 
-_CUT_REACH: Final = 0.05
-"""Of the longer side of a box: what comes as near to the picture's edge is cut by it. Detected
-boxes are off by a few hundredths."""
+_CUT_MARGIN: Final = 0.05
+"""Marks this close to the edge of the picture count as cut, as a fraction of the longer side of the
+box. Detected boxes are off by a few hundredths."""
 
 
 class Verdict(Enum):
-    """What a detected mark is taken for."""
+    """Interpretation of a detected mark."""
 
     READ = "a digit that is read"
-    UNCERTAIN = "a digit, but too uncertain to say which"
-    REFUSED = "no digit and no other mark that is known"
-    MARK = "a mark that is no digit"
+    UNCERTAIN = "a digit, but uncertain which one"
+    REJECTED = "neither a digit nor a known mark"
+    MARK = "a mark that is not a digit"
 
 
 def decide(probabilities: Probabilities, threshold: float) -> Verdict:
-    """What a mark is taken for: the rule on which every reading rests.
+    """Decides whether a mark is a digit, another mark, or rejected.
 
-    The ten digits together, the other marks together and none are three possibilities; the most
-    likely of them counts. Digits must reach the threshold together to be a digit at all, and the
-    best of them must reach it alone to be read.
+    There are three alternatives: one of the ten digits, one of the other marks, and no mark. The
+    one with the highest total probability wins. If it is a digit, the total of the digits must
+    reach the threshold, or the mark is rejected. If the best digit alone reaches the threshold, it
+    is read; otherwise it is uncertain.
 
     Args:
-        probabilities: float32, shape (17,), of the classes of
-            `inkdigits.recognition.alphabet.CLASS_NAMES` and of none; sums to 1.
+        probabilities: float32, shape (17,), of the classes in
+            `inkdigits.recognition.alphabet.CLASS_NAMES`, and of no mark; sums to 1.
         threshold: 0 to 1.
     """
     digits = float(probabilities[:_N_DIGITS].sum())
     marks = float(probabilities[_N_DIGITS:NO_MARK].sum())
-    none = float(probabilities[NO_MARK])
-    if marks > max(digits, none):
+    no_mark = float(probabilities[NO_MARK])
+    if marks > max(digits, no_mark):
         return Verdict.MARK
-    if none > digits or digits < threshold:
-        return Verdict.REFUSED
+    if no_mark > digits or digits < threshold:
+        return Verdict.REJECTED
     return Verdict.READ if probabilities[:_N_DIGITS].max() >= threshold else Verdict.UNCERTAIN
 
 
@@ -79,72 +82,72 @@ def interpret(
     pixels: Grey,
     detections: Detections,
     threshold: float,
-    judge: JudgeTiles | None = None,
+    classify: ClassifyTiles | None = None,
     *,
     one_digit: bool = False,
-) -> tuple[Found, ...]:
-    """Make digits and marks of detections, in reading order.
+) -> tuple[DigitOrMark, ...]:
+    """Converts detections to digits and marks in reading order.
 
     Args:
         pixels: The picture: uint8, shape (height, width), grey.
-        detections: What was detected on it.
+        detections: The detections in the picture.
         threshold: As in `decide`.
-        judge: A network for tiles, which then judges all that the detector takes for a digit;
-            None: the detector's own probabilities count.
-        one_digit: Whether the picture is said to hold a digit, which makes digits more likely.
+        classify: A network for tiles, which classifies all marks that the detector takes for
+            digits; None: the probabilities of the detector are used.
+        one_digit: Whether the caller expects a digit, which makes digits more likely.
 
     Returns:
-        Digits, uncertain and refused ones included, and marks. What is more likely nothing than all
-        else together is told only where there is nothing else.
+        Digits, including uncertain and rejected ones, and other marks. Detections that are more
+        likely no mark than anything else are included only if there are no others.
     """
     probabilities = detections.probabilities.copy()
     if one_digit:
-        probabilities = _expect_digit(probabilities)
-    something = probabilities[:, NO_MARK] <= _NOTHING
-    probabilities[something] = weigh_words(detections.boxes[something], probabilities[something])
+        probabilities = _favour_digits(probabilities)
+    is_likely = probabilities[:, NO_MARK] <= _MAX_NO_MARK
+    probabilities[is_likely] = apply_word_context(
+        detections.boxes[is_likely], probabilities[is_likely]
+    )
     verdicts = [decide(row, threshold) for row in probabilities]
     tiles = {
         index: cut_tile(pixels, detections.boxes[index])
         for index, verdict in enumerate(verdicts)
         if verdict is not Verdict.MARK
     }
-    if judge is not None:
-        # By its own probabilities alone: what it is sure to be no digit is no question of which.
-        asked = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
-        if asked:
-            judged = judge(np.stack([tiles[index] for index in asked]))
-            spread = _spread(judged)
-            probabilities[asked] = _expect_digit(spread) if one_digit else spread
-            for index in asked:
+    if classify is not None:
+        # Every mark that is most likely a digit, even below the threshold.
+        candidates = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
+        if candidates:
+            classified = _expand_classes(classify(np.stack([tiles[index] for index in candidates])))
+            probabilities[candidates] = _favour_digits(classified) if one_digit else classified
+            for index in candidates:
                 verdicts[index] = decide(probabilities[index], threshold)
-    numbers, order = _order(detections.boxes, verdicts)
-    found: list[Found] = []
+    lines, order = _order(detections.boxes, verdicts)
+    found: list[DigitOrMark] = []
     for index in order:
         box = _round_box(detections.boxes[index], pixels.shape)
-        row, line, verdict = probabilities[index], int(numbers[index]), verdicts[index]
+        row, line, verdict = probabilities[index], int(lines[index]), verdicts[index]
         if verdict is Verdict.MARK:
             kind = _N_DIGITS + int(row[_N_DIGITS:NO_MARK].argmax())
             found.append(Mark(CLASS_NAMES[kind], box, float(row[kind]), line))
         else:
             found.append(_make_digit(row, verdict, box, tiles[index], line))
-    if something.any():
-        found = [item for item, is_told in zip(found, something[order], strict=True) if is_told]
+    if is_likely.any():
+        found = [item for item, is_kept in zip(found, is_likely[order], strict=True) if is_kept]
     return tuple(found)
 
 
 def keep_central(
-    found: Sequence[Found], shape: tuple[int, ...]
-) -> tuple[tuple[Found, ...], tuple[Digit, ...]]:
-    """The one digit that a picture is of, and others that are whole.
+    found: Sequence[DigitOrMark], shape: tuple[int, ...]
+) -> tuple[tuple[DigitOrMark, ...], tuple[Digit, ...]]:
+    """Selects the digit that a picture of one digit shows.
 
     Args:
-        found: All that was found.
+        found: All digits and marks of the picture.
         shape: Height and width of the picture in pixels.
 
     Returns:
-        A pair. First what was found, with one digit only: the likeliest near the picture's middle,
-        or a refused one if no digit is read. Second the other digits, except neighbours, which the
-        picture's edge cuts.
+        A pair. First the marks and one digit: the most likely one near the centre, or a rejected
+        one if no digit is read. Second the other digits, without those that the edge cuts.
     """
     digits = [item for item in found if isinstance(item, Digit)]
     candidates = [digit for digit in digits if digit.character] or digits
@@ -157,21 +160,23 @@ def keep_central(
 
 
 def describe_others(others: Sequence[Digit]) -> tuple[str, ...]:
-    """A note on digits that stand beside the one that was expected; none where there are none."""
+    """Returns a note about further digits beside the expected one; empty if there are none."""
     if not others:
         return ()
     n = len(others)
-    stand = "another digit stands" if n == 1 else f"{n} other digits stand"
-    return (f"{stand} beside the one that was read: expect any number of digits to read all",)
+    unread = "another digit was" if n == 1 else f"{n} other digits were"
+    return (f"{unread} not read: expect any number of digits to read all of them",)
 
 
-def conclude(found: tuple[Found, ...], notes: tuple[str, ...], *, separators: bool) -> Reading:
-    """A reading of what was found, with the reason where nothing is read, and notes on the rest.
+def build_reading(
+    found: tuple[DigitOrMark, ...], notes: tuple[str, ...], *, separators: bool
+) -> Reading:
+    """Builds a reading, with a reason if no digit was read, and a note on omitted separators.
 
     Args:
-        found: In reading order.
-        notes: On the picture.
-        separators: Whether the text has them.
+        found: Digits and marks in reading order.
+        notes: Notes on the picture.
+        separators: Whether the text includes separators.
     """
     if not any(isinstance(item, Digit) and item.digit is not None for item in found):
         return Reading(found, notes, _find_main_reason(found), separators)
@@ -180,8 +185,8 @@ def conclude(found: tuple[Found, ...], notes: tuple[str, ...], *, separators: bo
     return Reading(found, notes, separators=separators)
 
 
-def _find_main_reason(found: Sequence[Found]) -> str:
-    """Why nothing was read: the reason for the largest of what could be a digit."""
+def _find_main_reason(found: Sequence[DigitOrMark]) -> str:
+    """Returns why no digit was read: the reason of the largest mark that may be a digit."""
     digits = [item for item in found if isinstance(item, Digit)]
     digits = [digit for digit in digits if digit.is_uncertain] or digits
     if digits:
@@ -189,51 +194,51 @@ def _find_main_reason(found: Sequence[Found]) -> str:
     return "not a digit: other marks only" if found else "no ink"
 
 
-def _expect_digit(probabilities: Probabilities) -> Probabilities:
-    """Probabilities of marks, shape (n, 17), where a digit is said to be among them."""
-    weighed = probabilities.copy()
-    weighed[:, :_N_DIGITS] *= _PROMISED_ODDS
-    weighed /= weighed.sum(axis=1, keepdims=True)
-    return weighed
+def _favour_digits(probabilities: Probabilities) -> Probabilities:
+    """Raises the odds of the digits in probabilities of shape (n, 17)."""
+    weighted = probabilities.copy()
+    weighted[:, :_N_DIGITS] *= _ONE_DIGIT_ODDS
+    weighted /= weighted.sum(axis=1, keepdims=True)
+    return weighted
 
 
-def _spread(judged: Probabilities) -> Probabilities:
-    """Probabilities of all classes, shape (n, 17), from those of ten digits and maybe none."""
-    spread = np.zeros((len(judged), NO_MARK + 1), np.float32)
-    spread[:, :_N_DIGITS] = judged[:, :_N_DIGITS]
-    if judged.shape[1] > _N_DIGITS:
-        spread[:, NO_MARK] = judged[:, _N_DIGITS]
-    return spread
+def _expand_classes(classified: Probabilities) -> Probabilities:
+    """Expands the probabilities of a network for tiles, (n, 10) or (n, 11), to shape (n, 17)."""
+    expanded = np.zeros((len(classified), NO_MARK + 1), np.float32)
+    expanded[:, :_N_DIGITS] = classified[:, :_N_DIGITS]
+    if classified.shape[1] > _N_DIGITS:
+        expanded[:, NO_MARK] = classified[:, _N_DIGITS]
+    return expanded
 
 
 def _order(
     boxes: NDArray[np.float32], verdicts: Sequence[Verdict]
 ) -> tuple[NDArray[np.int64], list[int]]:
-    """Line of each detection, and all in reading order.
+    """Returns the line number of each detection, and the indices in reading order.
 
-    What was refused may lie anywhere and have any size, and says nothing of the lines: it is put
-    beside the nearest mark.
+    Rejected marks can be anywhere and have any size, so they do not influence the lines. Each is
+    placed beside the nearest mark.
     """
-    is_kept = np.array([verdict is not Verdict.REFUSED for verdict in verdicts], np.bool_)
+    is_kept = np.array([verdict is not Verdict.REJECTED for verdict in verdicts], np.bool_)
     if not is_kept.any():
-        numbers, order = order_marks(boxes)
-        return numbers, order.tolist()
+        lines, order = order_marks(boxes)
+        return lines, order.tolist()
     kept = np.flatnonzero(is_kept)
-    numbers = np.zeros(len(boxes), np.int64)
-    places = np.zeros(len(boxes))
-    numbers[kept], order = order_marks(boxes[kept])
-    places[kept[order]] = np.arange(len(kept))
+    lines = np.zeros(len(boxes), np.int64)
+    positions = np.zeros(len(boxes))
+    lines[kept], order = order_marks(boxes[kept])
+    positions[kept[order]] = np.arange(len(kept))
     middles = boxes[:, :2] + boxes[:, 2:] / 2
     for index in np.flatnonzero(~is_kept):
         nearest = kept[np.argmin(np.abs(middles[kept] - middles[index]).max(axis=1))]
-        numbers[index] = numbers[nearest]
+        lines[index] = lines[nearest]
         is_after = middles[index, 0] >= middles[nearest, 0]
-        places[index] = places[nearest] + (0.5 if is_after else -0.5)
-    return numbers, np.argsort(places, kind="stable").tolist()
+        positions[index] = positions[nearest] + (0.5 if is_after else -0.5)
+    return lines, np.argsort(positions, kind="stable").tolist()
 
 
 def _round_box(box: NDArray[np.float32], shape: tuple[int, ...]) -> Box:
-    """A box in whole pixels inside the picture."""
+    """Rounds a box to whole pixels and clips it to the picture."""
     starts = [min(max(round(float(box[n])), 0), shape[1 - n] - 1) for n in (0, 1)]
     ends = [min(round(float(box[n] + box[n + 2])), shape[1 - n]) for n in (0, 1)]
     width, height = (max(end - start, 1) for start, end in zip(starts, ends, strict=True))
@@ -258,7 +263,7 @@ def _make_digit(row: Probabilities, verdict: Verdict, box: Box, tile: Grey, line
 
 
 def _explain(row: Probabilities, verdict: Verdict) -> str:
-    """Why a mark was not read as a digit."""
+    """Returns why a mark was not read as a digit."""
     best, second = (int(n) for n in np.argsort(-row[:_N_DIGITS])[:2])
     if verdict is Verdict.UNCERTAIN:
         return f"too uncertain: {best} or {second}"
@@ -274,16 +279,16 @@ def _explain(row: Probabilities, verdict: Verdict) -> str:
 
 
 def _measure_centrality(digit: Digit, shape: tuple[int, ...]) -> float:
-    """Logarithm of how likely it is that a picture of one digit is of this one."""
+    """Returns the log likelihood that a digit is the one that the picture shows."""
     box = digit.box
     across = box.x + box.width / 2 - shape[1] / 2
     down = box.y + box.height / 2 - shape[0] / 2
-    distance = float(np.hypot(across, down)) / (_CENTRAL * min(shape[:2]))
+    distance = float(np.hypot(across, down)) / (_CENTRAL_DEVIATION * min(shape[:2]))
     return float(np.log(max(digit.digit_probability, 1e-6))) - distance**2 / 2
 
 
 def _is_cut(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a mark reaches the edge of its picture."""
-    reach = max(_CUT_REACH * max(box.width, box.height), 1)
+    """Whether the edge of the picture cuts a mark."""
+    margin = max(_CUT_MARGIN * max(box.width, box.height), 1)
     nearest = min(box.x, box.y, shape[1] - box.x - box.width, shape[0] - box.y - box.height)
-    return nearest <= reach
+    return nearest <= margin

@@ -1,10 +1,9 @@
-"""Reading order: which marks stand on one line, lines from the top, marks from the left.
+"""Reading order: grouping of marks into lines, from top to bottom and from left to right.
 
-First the slope that most neighbours share is turned away. Then neighbours are joined, the closest
-and best aligned first (a minimum spanning forest, Kruskal, 1956), unless two marks of the joined
-line would stand above each other: so each line follows its own writing, however it bends, and
-lines that come close stay apart. A line runs over the whole width of the picture: columns of
-numbers are read row by row.
+First, the slope that most neighbours share is removed. Then neighbours are joined into lines, the
+closest and best aligned first (a minimum spanning forest, Kruskal, 1956), unless the joined line
+would contain two marks on top of each other. So lines may bend, and close lines stay separate. A
+line extends over the whole width of the picture: columns of numbers are read row by row.
 """
 
 from __future__ import annotations
@@ -17,46 +16,49 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_STEEPEST: Final = 20
-"""Degrees to which lines may rise or fall; beyond, a neighbour on the right is as often one of the
-line above or below."""
+_MAX_SLOPE: Final = 20
+"""Maximum slope of lines in degrees. With more, the neighbour on the right is just as often a mark
+of the line above or below."""
 
-_SPREAD: Final = 0.25
-"""Of the smaller height: how far the middles of two neighbours on a line differ, as a standard
-deviation. A 4 and a 9 that hang below the line, or a 6 that rises above it, do by a quarter."""
+_MIDDLE_DEVIATION: Final = 0.25
+"""Standard deviation of the vertical distance between the middles of two neighbours on a line, as a
+fraction of the smaller height. A 4 or a 9 that extends below the line, or a 6 that extends above
+it, differs by a quarter."""
 
-_FLATNESS: Final = 20.0
-"""Degrees, a standard deviation: how steep lines are believed to be before any is seen. It decides
-where the neighbours say next to nothing, as two marks alone do."""
+_SLOPE_DEVIATION: Final = 20.0
+"""Standard deviation of the prior distribution of slopes, in degrees. It matters when the
+neighbours give little evidence, for example when there are only two marks."""
 
-_LARGE: Final = 0.45
-"""Of the height of the marks around it: what is lower is a point, a comma or a dash, whose middle
-says nothing of its line. Of the digits of a hand, none is half as high as the others."""
+_MIN_HEIGHT_RATIO: Final = 0.45
+"""Marks lower than this fraction of the marks around them are points, commas or dashes, whose
+middle says nothing about their line. Digits of one writer are all more than half as high as the
+others."""
 
-_SHARED: Final = 0.45
-"""Of the lower height: marks of one line share this much of their heights."""
+_MIN_OVERLAP: Final = 0.45
+"""Minimum vertical overlap of marks on the same line, as a fraction of the smaller height."""
 
 _STACKED: Final = 0.4
-"""Of the smaller width: marks that share more of it, and less than `_SHARED` of their heights,
-stand above each other."""
+"""Marks are on top of each other if their horizontal overlap exceeds this fraction of the smaller
+width, and their vertical overlap is less than `_MIN_OVERLAP`."""
 
 _NEIGHBOURS: Final = 4
-"""Marks on the right of each that it may be joined to."""
+"""Number of marks on the right that a mark may be joined to."""
 
 _WORD_GAP: Final = 0.6
-"""Of the height of the marks beside it: a wider gap parts words. Letters and digits of a hand are
-a third of their height apart or less, and a space is about as wide as a letter."""
+"""Gaps wider than this separate words, as a fraction of the height of the adjacent marks. Letters
+and digits of one writer are at most a third of their height apart, and a space is about as wide as
+a letter."""
 
 
 def order_marks(boxes: NDArray[np.floating]) -> tuple[Indices, Indices]:
-    """Find the lines and the reading order of marks.
+    """Groups marks into lines and sorts them into reading order.
 
     Args:
         boxes: Shape (n, 4): left, top, width and height in pixels.
 
     Returns:
-        The number of each mark's line, int64, shape (n,), lines counted from 0 at the top; and
-        the indices of the marks in reading order, int64, shape (n,).
+        The line number of each mark, counted from 0 at the top, int64, shape (n,); and the indices
+        of the marks in reading order, int64, shape (n,).
     """
     values = np.asarray(boxes, np.float64).reshape(-1, 4)
     n = len(values)
@@ -79,13 +81,13 @@ def order_marks(boxes: NDArray[np.floating]) -> tuple[Indices, Indices]:
 
 
 def split_words(boxes: NDArray[np.floating]) -> list[Indices]:
-    """Split one line where its gaps are as wide as a space.
+    """Splits a line into words at gaps that are as wide as a space.
 
     Args:
-        boxes: Shape (n, 4), of the marks of one line in reading order.
+        boxes: Shape (n, 4): the marks of one line in reading order.
 
     Returns:
-        Indices into `boxes` of the marks of each word, in reading order.
+        For each word, the indices of its marks in `boxes`, in reading order.
     """
     values = np.asarray(boxes, np.float64).reshape(-1, 4)
     words: list[list[int]] = []
@@ -101,13 +103,13 @@ def split_words(boxes: NDArray[np.floating]) -> list[Indices]:
 
 
 def _find_slope(x: Values, y: Values, widths: Values, heights: Values) -> float:
-    """The angle at which most neighbours stand beside each other, in degrees; less than 0 rises.
+    """Estimates the slope of the lines in degrees; negative slopes rise to the right.
 
     Args:
-        x: Middles of the marks in pixels, shape (n,).
-        y: The same from the top.
-        widths: In pixels, shape (n,).
-        heights: In pixels, shape (n,).
+        x: Centres of the marks in pixels from the left, shape (n,).
+        y: Centres of the marks in pixels from the top, shape (n,).
+        widths: Widths of the marks in pixels, shape (n,).
+        heights: Heights of the marks in pixels, shape (n,).
     """
     first, second = _pair_neighbours(x, y, widths, heights)
     if not len(first):
@@ -116,26 +118,27 @@ def _find_slope(x: Values, y: Values, widths: Values, heights: Values) -> float:
     height = np.minimum(heights[first], heights[second])
     gap = np.maximum(across - (widths[first] + widths[second]) / 2, 0)
     weights = 1 / (1 + gap / height)
-    angles = np.arange(-_STEEPEST, _STEEPEST + 0.5, 0.5)
+    angles = np.arange(-_MAX_SLOPE, _MAX_SLOPE + 0.5, 0.5)
     misses = down - np.tan(np.deg2rad(angles))[:, np.newaxis] * across
-    votes = weights * np.exp(-((misses / (_SPREAD * height)) ** 2) / 2)
-    belief = np.exp(-((angles / _FLATNESS) ** 2) / 2)
-    chosen = votes[np.argmax(votes.sum(axis=1) * belief)]
-    # Between far columns half a degree counts: the line of least squares through those that agree.
+    votes = weights * np.exp(-((misses / (_MIDDLE_DEVIATION * height)) ** 2) / 2)
+    prior = np.exp(-((angles / _SLOPE_DEVIATION) ** 2) / 2)
+    chosen = votes[np.argmax(votes.sum(axis=1) * prior)]
+    # Between distant columns half a degree matters, so the slope is refined by least squares over
+    # the pairs that voted for it.
     return float(np.rad2deg(np.arctan2((chosen * across * down).sum(), (chosen * across**2).sum())))
 
 
 def _pair_neighbours(
     x: Values, y: Values, widths: Values, heights: Values
 ) -> tuple[Indices, Indices]:
-    """Each mark with the nearest of its size that could stand on its right on the same line."""
+    """Pairs each mark with the nearest one of similar size on its right that may be on its line."""
     firsts, seconds = [], []
-    steepest = np.tan(np.deg2rad(_STEEPEST))
+    steepest = np.tan(np.deg2rad(_MAX_SLOPE))
     for index in range(len(x)):
         across, down = x - x[index], y - y[index]
         smaller = np.minimum(heights, heights[index])
-        is_alike = smaller >= _LARGE * np.maximum(heights, heights[index])
-        is_beside = (across > 0) & (np.abs(down) <= steepest * across + _SPREAD * smaller)
+        is_alike = smaller >= _MIN_HEIGHT_RATIO * np.maximum(heights, heights[index])
+        is_beside = (across > 0) & (np.abs(down) <= steepest * across + _MIDDLE_DEVIATION * smaller)
         is_beside &= across > (1 - _STACKED) * np.minimum(widths, widths[index])
         candidates = np.flatnonzero(is_alike & is_beside)
         if len(candidates):
@@ -146,10 +149,10 @@ def _pair_neighbours(
 
 
 def _join(along: Values, across: Values, sizes: Values) -> list[Indices]:
-    """The marks of each line, by their places along and across the lines."""
+    """Joins marks into lines, by their coordinates along and across the lines."""
     members: list[Indices] = [np.array([index], np.int64) for index in range(len(along))]
     line_of = np.arange(len(along))
-    for first, second in _list_joints(along, across, sizes):
+    for first, second in _list_candidate_pairs(along, across, sizes):
         one, other = int(line_of[first]), int(line_of[second])
         if one == other or _is_stacked(members[one], members[other], along, across, sizes):
             continue
@@ -159,10 +162,10 @@ def _join(along: Values, across: Values, sizes: Values) -> list[Indices]:
     return [line for line in members if len(line)]
 
 
-def _list_joints(along: Values, across: Values, sizes: Values) -> list[tuple[int, int]]:
-    """Pairs of marks that may stand on one line, the surest first.
+def _list_candidate_pairs(along: Values, across: Values, sizes: Values) -> list[tuple[int, int]]:
+    """Lists pairs of marks that may be on the same line, the most likely pairs first.
 
-    First come marks of like size, which make the lines; then what is smaller joins the nearest.
+    Pairs of similar size come first and form the lines. Then small marks join the nearest line.
     """
     found: list[tuple[bool, float, int, int]] = []
     widths, heights = sizes.T
@@ -172,9 +175,9 @@ def _list_joints(along: Values, across: Values, sizes: Values) -> list[tuple[int
         larger = np.maximum(heights, heights[index])
         shared = np.minimum((heights + heights[index]) / 2 - gap_across, smaller) / smaller
         gap = np.abs(along - along[index]) - (widths + widths[index]) / 2
-        is_small = smaller < _LARGE * larger
-        # A point or comma may hang below its line: it need only begin beside what it follows.
-        is_beside = np.where(is_small, shared > 0, shared >= _SHARED)
+        is_small = smaller < _MIN_HEIGHT_RATIO * larger
+        # A point or comma may extend below its line, so any vertical overlap is enough.
+        is_beside = np.where(is_small, shared > 0, shared >= _MIN_OVERLAP)
         is_beside &= (along > along[index]) | (
             (along == along[index]) & (index < np.arange(len(along)))
         )
@@ -187,12 +190,12 @@ def _list_joints(along: Values, across: Values, sizes: Values) -> list[tuple[int
 
 
 def _is_stacked(one: Indices, other: Indices, along: Values, across: Values, sizes: Values) -> bool:
-    """Whether a mark of one line stands above a mark of the other."""
+    """Whether a mark of one line is on top of a mark of the other."""
     widths, heights = sizes[:, 0], sizes[:, 1]
     beside = (widths[one, None] + widths[other]) / 2 - np.abs(along[one, None] - along[other])
     above = (heights[one, None] + heights[other]) / 2 - np.abs(across[one, None] - across[other])
     lower, narrower = (np.minimum(size[one, None], size[other]) for size in (heights, widths))
     higher = np.maximum(heights[one, None], heights[other])
-    # What is small begins another line only where it lies clear above or below.
-    least = np.where(lower < _LARGE * higher, 0, _SHARED * lower)
+    # A small mark is on another line only if there is no vertical overlap at all.
+    least = np.where(lower < _MIN_HEIGHT_RATIO * higher, 0, _MIN_OVERLAP * lower)
     return bool(((beside > _STACKED * narrower) & (above < least)).any())

@@ -1,4 +1,4 @@
-"""Networks as the recognizer sees them: tiles in, probabilities out."""
+"""Classification of tiles: the interface of a network for tiles, and its ONNX implementation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from inkdigits.errors import ModelError
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
 from inkdigits.recognition.session import Session, check_probabilities
 
-BATCH = 128  # tiles at a time: what passes between two layers still fits into a core's cache
-LEAST_SHARE = 16  # tiles for which it is worth to wake another core
-MAX_EXCESS = 1e-3  # of a sum of probabilities over 1: more than 16-bit arithmetic rounds
+BATCH = 128  # tiles per run: the activations of a layer still fit into the cache of a core
+MIN_TILES_PER_CORE = 16  # fewer tiles are not worth the use of another core
+MAX_SUM_ERROR = 1e-3  # of the sum of probabilities: more than the rounding errors of 16 bits
 
 
 class Network(Protocol):
-    """A trained network in whichever form."""
+    """A trained network for tiles, in any format."""
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classifies tiles.
@@ -29,25 +29,25 @@ class Network(Protocol):
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
 
         Returns:
-            float32, shape (n, 10): probabilities of the digits 0 to 9, each row summing to 1; or
-            (n, 11), the last of them that it is none.
+            float32, shape (n, 10): probabilities of the digits 0 to 9; or shape (n, 11) with the
+            not-a-digit class in the last column. Each row sums to 1.
         """
         ...
 
 
 class OnnxNetwork:
-    """A network in an ONNX file, run by ONNX Runtime on the CPU.
+    """Runs a network in an ONNX file with ONNX Runtime on the CPU.
 
-    The cores share the tiles rather than the work within each layer: so they never wait for each
-    other, and a single tile wakes none but its own. Calls from several threads are welcome.
+    The tiles, not the work within each layer, are distributed over the cores. So the cores never
+    wait for each other, and a single tile uses only one of them. Thread-safe.
     """
 
     def __init__(self, path: Path) -> None:
         """Loads the file.
 
         Raises:
-            ModelError: No such file, no ONNX, other inputs and outputs than tiles and ten
-                probabilities, or no probabilities for a blank tile.
+            ModelError: The file is missing, not ONNX, has other inputs and outputs than tiles and
+                their probabilities, or its outputs for a blank tile are not probabilities.
         """
         self._session = Session(path, n_threads=1)
         inputs, outputs = self._session.inputs, self._session.outputs
@@ -58,23 +58,24 @@ class OnnxNetwork:
             raise ModelError(
                 f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
                 f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "
-                "float probabilities (n, 10) or (n, 11), as 'inkdigits export --format onnx' "
-                "writes them"
+                "float probabilities (n, 10) or (n, 11), as written by 'inkdigits export --format "
+                "onnx'"
             )
         self._input = inputs[0].name
         self._n_outputs = int(outputs[0].shape[1])
         self._n_cores = os.cpu_count() or 1
         self._cores = ThreadPoolExecutor(self._n_cores, "inkdigits-network")
-        self._session.try_out(self._classify_blank)
+        self._session.check_first_run(self._classify_blank)
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Network.__call__`.
 
         Raises:
-            ModelError: The model fails, takes too long, or gives no finite probabilities.
+            ModelError: The model fails, takes too long, or its outputs are not finite
+                probabilities.
         """
         share = -(-len(tiles) // self._n_cores)
-        size = min(BATCH, max(share, LEAST_SHARE))
+        size = min(BATCH, max(share, MIN_TILES_PER_CORE))
         parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
         if not parts:
             return np.zeros((0, self._n_outputs), np.float32)
@@ -88,11 +89,11 @@ class OnnxNetwork:
         return check_probabilities(self._session.path, probabilities, shape)
 
     def _classify_blank(self) -> None:
-        """Raises ModelError if the answer for a blank tile is not a set of probabilities."""
+        """Raises ModelError if the outputs for a blank tile are not probabilities."""
         (row,) = self._run(np.zeros((1, *TILE_SHAPE), np.uint8))
-        if row.min() < 0 or abs(row.sum() - 1) > MAX_EXCESS:
+        if row.min() < 0 or abs(row.sum() - 1) > MAX_SUM_ERROR:
             raise ModelError(
-                f"{self._session.path} gives a blank tile {row.sum():g} as the sum of "
-                f"probabilities, the least of them {row.min():g}: expected 1, and none below 0, as "
-                "softmax gives them"
+                f"the outputs of {self._session.path} for a blank tile are not probabilities (sum "
+                f"{row.sum():g}, minimum {row.min():g}): expected the sum 1 and no negative "
+                "values, as softmax returns them"
             )

@@ -1,4 +1,4 @@
-"""What reading a picture gives: the digits and other marks found, where, and how sure."""
+"""The result of reading a picture: digits and other marks, with boxes and probabilities."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import CHARACTERS, CLASS_NAMES, DIGITS, MARK_KINDS
 
 UNCERTAIN: Final = "?"
-"""Stands in a text for a digit that is too uncertain to say which."""
+"""Placeholder in a text for a digit that is uncertain."""
 
 NONE_NAME: Final = "none"
-"""Names the probability that there is no mark, part of one, or several."""
+"""Name of the probability that a box contains no mark, part of a mark, or several marks."""
 
 SEPARATORS: Final = {CLASS_NAMES[kind]: character for kind, character in CHARACTERS.items()}
-"""Kinds of marks that stand in a text with separators, and how each is written."""
+"""Kinds of marks that appear in a text with separators, and their characters."""
 
 SEPARATOR_REACH: Final = 1.0
-"""Of the digit's height: a separator before the first or after the last digit of a line is no
-further away. In `1.300,-` the dash follows closely; a speck at the edge of the page does not."""
+"""Maximum distance of a separator before the first or after the last digit of a line, as a multiple
+of the digits' size. In `1.300,-` the dash is close; a speck at the edge of the page is not."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class Box:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
-            raise ValueError(f"a box is at least 1 × 1 pixels, not {self.width} × {self.height}")
+            raise ValueError(
+                f"a box has {self.width} × {self.height} pixels; expected at least 1 × 1"
+            )
 
 
 def _no_marks() -> NDArray[np.float32]:
@@ -46,21 +48,24 @@ def _no_marks() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class Digit:
-    """One digit of a reading, or what was refused as none.
+    """A digit of a reading, or a mark that was rejected.
 
     Attributes:
-        digit: 0 to 9, or None where it is too uncertain or was refused.
-        confidence: Probability of the most likely digit, 0 to 1, other marks and none being
-            possible too: what was refused as no digit has little.
-        probabilities: float32, shape (10,), of the digits 0 to 9, given that it is one; sums to 1.
-        box: Where the ink lies.
-        tile: It alone, as tile networks see it: uint8, shape (28, 28), 0 background, 255 full ink.
-        line: Number of the line it stands on, from 0 at the top.
-        reason: Why it was not read; None for a digit that was.
-        is_uncertain: Whether it is a digit, and only which one is uncertain.
-        mark_probabilities: float32, shape (6,), 0 to 1, that it is another mark, in the order of
-            `inkdigits.recognition.alphabet.MARK_KINDS`.
-        none_probability: That it is no mark, part of one, or several; 0 to 1.
+        digit: 0 to 9, or None if the digit is uncertain or was rejected.
+        confidence: Probability of the most likely digit, 0 to 1. It takes into account that the
+            mark may not be a digit, so it is low for rejected marks.
+        probabilities: float32, shape (10,): probabilities of the digits 0 to 9, given that the mark
+            is a digit; sums to 1.
+        box: Bounding box of the ink.
+        tile: The digit as input for networks for tiles: uint8, shape (28, 28), 0 background, 255
+            full ink.
+        line: Line number, counted from 0 at the top.
+        reason: Why the digit was not read; None if it was read.
+        is_uncertain: Whether the mark is a digit, but uncertain which one.
+        mark_probabilities: float32, shape (6,), 0 to 1: probabilities of the other marks, in the
+            order of `inkdigits.recognition.alphabet.MARK_KINDS`.
+        none_probability: Probability that the box contains no mark, part of a mark, or several
+            marks, 0 to 1.
     """
 
     digit: int | None
@@ -78,38 +83,39 @@ class Digit:
         for name, shape in (("probabilities", (10,)), ("mark_probabilities", (len(MARK_KINDS),))):
             found = getattr(self, name).shape
             if found != shape:
-                raise ValueError(f"{name} have shape {found}, not {shape}")
+                raise ValueError(f"{name} have shape {found}; expected {shape}")
         if self.tile.shape != (28, 28) or self.tile.dtype != np.uint8:
             raise ValueError(
-                f"a tile is uint8 of shape (28, 28), not {self.tile.dtype} of {self.tile.shape}"
+                f"the tile is {self.tile.dtype} of shape {self.tile.shape}; "
+                "expected uint8 of shape (28, 28)"
             )
         if (self.digit is None) == (self.reason is None):
-            raise ValueError("a digit is either read or refused with a reason")
+            raise ValueError("a digit has either a value or a reason why it was not read")
         if self.is_uncertain and self.digit is not None:
-            raise ValueError(f"a digit that is read as {self.digit} is not uncertain")
+            raise ValueError(f"a digit that was read as {self.digit} cannot be uncertain")
 
     @property
     def character(self) -> str:
-        """What stands for it in a text: "0" to "9", "?" where uncertain, "" where refused."""
+        """The character in a text: "0" to "9", "?" if uncertain, "" if rejected."""
         if self.digit is not None:
             return str(self.digit)
         return UNCERTAIN if self.is_uncertain else ""
 
     @property
     def digit_probability(self) -> float:
-        """Probability that it is a digit, whichever; 0 to 1."""
+        """Probability that the mark is any digit, 0 to 1."""
         return max(1 - float(self.mark_probabilities.sum()) - self.none_probability, 0.0)
 
     @property
     def class_probabilities(self) -> dict[str, float]:
-        """Probability of each digit, of each other kind of mark and of "none"; they sum to 1."""
+        """Probability of each digit, each other kind of mark and "none"; they sum to 1."""
         shares = self.digit_probability * self.probabilities
         digits = dict(zip(DIGITS, shares.tolist(), strict=True))
         marks = dict(zip(MARK_KINDS, self.mark_probabilities.tolist(), strict=True))
         return {**digits, **marks, NONE_NAME: self.none_probability}
 
     def to_json(self) -> dict[str, Any]:
-        """The digit as plain numbers, strings and lists; the tile is left out."""
+        """Returns the digit as plain numbers, strings and lists, without its tile."""
         return {
             "digit": self.digit,
             "character": self.character,
@@ -130,9 +136,9 @@ class Mark:
 
     Attributes:
         kind: One of `inkdigits.recognition.alphabet.MARK_KINDS`; "other" is any other sign.
-        box: Where its ink lies.
-        confidence: Probability of its kind, 0 to 1.
-        line: Number of the line it stands on, from 0 at the top.
+        box: Bounding box of the ink.
+        confidence: Probability of the kind, 0 to 1.
+        line: Line number, counted from 0 at the top.
     """
 
     kind: str
@@ -142,15 +148,15 @@ class Mark:
 
     def __post_init__(self) -> None:
         if self.kind not in MARK_KINDS:
-            raise ValueError(f"a mark is one of {', '.join(MARK_KINDS)}, not {self.kind!r}")
+            raise ValueError(f"unknown mark {self.kind!r}; expected {', '.join(MARK_KINDS)}")
 
     @property
     def character(self) -> str:
-        """How it is written in a text with separators; "" for other signs."""
+        """The character in a text with separators; "" for other signs."""
         return SEPARATORS.get(self.kind, "")
 
     def to_json(self) -> dict[str, Any]:
-        """The mark as plain numbers, strings and lists."""
+        """Returns the mark as plain numbers, strings and lists."""
         return {
             "kind": self.kind,
             "confidence": round(self.confidence, 6),
@@ -159,53 +165,53 @@ class Mark:
         }
 
 
-Found = Digit | Mark
+DigitOrMark = Digit | Mark
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What was found in one picture, left to right and top to bottom.
+    """The digits and other marks of a picture.
 
     Attributes:
-        found: Digits and other marks in reading order, refused digits included.
-        notes: Remarks about the picture that a user should know of, such as "first of 12 frames".
-        reason: Why nothing was read; None where at least one digit was.
-        separators: Whether `text` has the points, commas, dashes, slashes and plus signs too.
+        found: Digits and other marks in reading order, including rejected digits.
+        notes: Notes about the picture for the user, such as "only the first frame was read".
+        reason: Why no digit was read; None if at least one was read.
+        separators: Whether `text` includes points, commas, dashes, slashes and plus signs.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[DigitOrMark, ...]
     notes: tuple[str, ...] = ()
     reason: str | None = None
     separators: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.text) == (self.reason is not None):
-            raise ValueError("a reading has either text or the reason why it has none")
+            raise ValueError("a reading has either text or a reason why it has none")
 
     @property
     def digits(self) -> tuple[Digit, ...]:
-        """The digits in reading order, uncertain and refused ones included."""
+        """The digits in reading order, including uncertain and rejected ones."""
         return tuple(item for item in self.found if isinstance(item, Digit))
 
     @property
     def marks(self) -> tuple[Mark, ...]:
-        """The marks that are no digits, in reading order."""
+        """The marks that are not digits, in reading order."""
         return tuple(item for item in self.found if isinstance(item, Mark))
 
     @property
     def text(self) -> str:
-        """What was read, as `to_text` gives it with the reading's own `separators`."""
+        """The text, as returned by `to_text` with the `separators` of the reading."""
         return self.to_text(separators=self.separators)
 
     def to_text(self, *, separators: bool = False) -> str:
-        """What was read: "?" for each uncertain digit; "" where no digit was read.
+        """Returns the text of the reading, with "?" for each uncertain digit.
 
         Args:
-            separators: Whether to write points, commas, dashes, slashes and plus signs as well,
-                those between digits and those next to the first or last digit of a line.
+            separators: Whether to include points, commas, dashes, slashes and plus signs between
+                digits, and close to the first and last digit of a line.
 
         Returns:
-            Lines that hold digits, separated by a newline.
+            The lines that contain digits, separated by newlines; "" if no digit was read.
         """
         if not any(digit.digit is not None for digit in self.digits):
             return ""
@@ -218,12 +224,12 @@ class Reading:
 
     @property
     def confidence(self) -> float:
-        """Probability that all digits read are right: the product of their confidences."""
+        """Probability that all digits were read correctly: the product of their confidences."""
         read = [digit.confidence for digit in self.digits if digit.digit is not None]
         return math.prod(read) if read else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The reading as plain numbers, strings and lists."""
+        """Returns the reading as plain numbers, strings and lists."""
         return {
             "text": self.text,
             "confidence": round(self.confidence, 6),
@@ -234,14 +240,14 @@ class Reading:
         }
 
 
-def describe_left_out(found: Iterable[Found]) -> tuple[str, ...]:
-    """Says which separators between two digits a text of digits alone leaves out.
+def describe_left_out(found: Iterable[DigitOrMark]) -> tuple[str, ...]:
+    """Returns a note about separators between digits that a text without separators omits.
 
     Args:
         found: Digits and marks in reading order.
 
     Returns:
-        One note for all of them; none where there is none.
+        A single note; empty if there are no such separators.
     """
     kinds: list[str] = []
     for line in _split_lines(found):
@@ -257,16 +263,16 @@ def describe_left_out(found: Iterable[Found]) -> tuple[str, ...]:
     return (f"{len(kinds)} separators between digits were left out ({names}): ask for separators",)
 
 
-def _split_lines(found: Iterable[Found]) -> list[list[Found]]:
-    """What was found by line, lines from the top."""
-    lines: dict[int, list[Found]] = {}
+def _split_lines(found: Iterable[DigitOrMark]) -> list[list[DigitOrMark]]:
+    """Groups digits and marks by line, from top to bottom."""
+    lines: dict[int, list[DigitOrMark]] = {}
     for item in found:
         lines.setdefault(item.line, []).append(item)
     return [lines[number] for number in sorted(lines)]
 
 
-def _trim(line: list[Found]) -> list[Found]:
-    """The part of a line from its first to its last digit, with the separators next to it."""
+def _trim(line: list[DigitOrMark]) -> list[DigitOrMark]:
+    """Returns a line from its first to its last digit, with the separators close to them."""
     line = [item for item in line if item.character]
     places = [n for n, item in enumerate(line) if isinstance(item, Digit)]
     if not places:
@@ -281,7 +287,7 @@ def _trim(line: list[Found]) -> list[Found]:
 
 
 def _measure_gap(one: Box, other: Box) -> int:
-    """Pixels between two boxes, in the direction in which they are further apart."""
+    """Returns the horizontal or vertical gap between two boxes in pixels, whichever is larger."""
     across = max(one.x, other.x) - min(one.x + one.width, other.x + other.width)
     down = max(one.y, other.y) - min(one.y + one.height, other.y + other.height)
     return max(across, down, 0)

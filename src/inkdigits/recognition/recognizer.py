@@ -1,7 +1,7 @@
-"""From a picture to a reading: decode, detect marks, judge them, put them in order.
+"""Reads pictures: decodes them, detects and classifies marks, and puts them in reading order.
 
-The reader that comes with inkdigits, `reader.onnx`, does the first two by itself. A network for
-tiles, such as a run of `inkdigits train quick`, judges what that reader detects.
+The reader that comes with inkdigits, `reader.onnx`, detects and classifies the marks. A network for
+tiles, such as one trained by `inkdigits train quick`, can classify the digits instead.
 """
 
 from __future__ import annotations
@@ -25,36 +25,38 @@ from inkdigits.recognition.card import LABELS, Card, ReaderCard, is_reader_card,
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.recognition.interpretation import (
-    conclude,
+    build_reading,
     describe_others,
     interpret,
     keep_central,
 )
 from inkdigits.recognition.network import Network, OnnxNetwork
-from inkdigits.recognition.reading import Digit, Found, Reading
-from inkdigits.recognition.turning import find_turn, turn_back
+from inkdigits.recognition.orientation import find_rotation, rotate_back
+from inkdigits.recognition.reading import Digit, DigitOrMark, Reading
 
 DEFAULT_MODEL: Final = Path(__file__).with_name("reader.onnx")
 """The reader that comes with inkdigits."""
 
 DEFAULT_TILE_MODEL: Final = Path(__file__).with_name("default.onnx")
-"""The network for tiles that comes with inkdigits: it classifies tiles and draws heat maps."""
+"""The network for tiles that comes with inkdigits. It classifies tiles, for example for heat
+maps."""
 
 DEFAULT_LIMITS: Final = DecodingLimits()
 PICTURES_AHEAD: Final = 8
-"""Per thread, in `read_many`: a large one does not hold up those after it."""
+"""Pictures per thread that `read_many` starts ahead, so that a large one does not delay the
+others."""
 
 Detect = Callable[[NDArray[np.uint8]], Detections]
-"""A grey picture, uint8 of shape (height, width), to the marks detected on it."""
+"""Takes a grey picture, uint8 of shape (height, width), and returns the detected marks."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What detects marks, and its card.
+    """A detector of marks and its card.
 
     Attributes:
-        detect: As `Detector` does it.
-        card: Of the reader.
+        detect: Detects and classifies marks, such as a `Detector`.
+        card: Card of the reader.
     """
 
     detect: Detect
@@ -65,13 +67,13 @@ class Reader:
         """Loads an ONNX file and the card beside it.
 
         Raises:
-            ModelError: One of them is missing, damaged or not of a reader.
+            ModelError: One of them is missing, damaged or does not belong to a reader.
         """
         return cls(Detector(path), ReaderCard.load(locate_card(path)))
 
 
 class _DefaultNetwork:
-    """The network for tiles that comes with inkdigits, loaded when it is first asked."""
+    """The network for tiles that comes with inkdigits, loaded on the first call."""
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Network.__call__`."""
@@ -83,13 +85,13 @@ class _DefaultNetwork:
 
 
 class Recognizer:
-    """Reads pictures with one reader, and tiles with one network, each loaded once.
+    """Reads pictures with a reader and classifies tiles with a network, each loaded once.
 
     Attributes:
-        network: Classifies tiles.
-        card: Of that network.
-        limits: What pictures may cost to decode.
-        judges_tiles: Whether the network judges what the reader detects, instead of the reader.
+        network: The network for tiles.
+        card: Card of the network.
+        limits: Maximum size of pictures.
+        judges_tiles: Whether the network, instead of the reader, classifies the detected digits.
     """
 
     def __init__(
@@ -102,16 +104,17 @@ class Recognizer:
         threshold: float | None = None,
         limits: DecodingLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Makes a recognizer of a network and its card; `load` does so from a file.
+        """Creates a recognizer from a network and its card. Use `load` to load it from a file.
 
         Args:
-            network: Classifies tiles.
-            card: Of the network.
-            reader: What detects marks; None: the one that comes with inkdigits, loaded when the
-                first picture is read.
-            judges_tiles: Whether the network judges what the reader detects.
-            threshold: Least probability of a digit that is read, 0 to 1; None: the card's.
-            limits: What pictures may cost to decode.
+            network: The network for tiles.
+            card: Card of the network.
+            reader: The reader that detects marks. None: the reader that comes with inkdigits,
+                loaded when the first picture is read.
+            judges_tiles: Whether the network, instead of the reader, classifies the detected
+                digits.
+            threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
+            limits: Maximum size of pictures.
 
         Raises:
             UsageError: The threshold is not a number from 0 to 1.
@@ -134,15 +137,14 @@ class Recognizer:
         """Loads an ONNX model and the card beside it.
 
         Args:
-            model: The `.onnx` file, or the folder of a run, whose `model.onnx` it then is; of a
-                reader, or of a network for tiles, which then judges what the reader that comes
-                with inkdigits detects. Left out, that reader alone.
-            threshold: Least probability of a digit that is read, 0 to 1; None: the card's.
-            limits: What pictures may cost to decode.
+            model: An `.onnx` file, or a run folder that contains `model.onnx`. The model is a
+                reader, or a network for tiles, which then classifies the digits that the default
+                reader detects. Default: the reader that comes with inkdigits.
+            threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
+            limits: Maximum size of pictures.
 
         Raises:
-            ModelError: No such model, a damaged one, or one that is neither of a reader nor of
-                tiles; no card, or one of another framing.
+            ModelError: The model or its card is missing, damaged or unsupported.
             UsageError: The threshold is not a number from 0 to 1.
         """
         path = Path(model)
@@ -169,7 +171,7 @@ class Recognizer:
         threshold: float | None = None,
         limits: DecodingLimits | None = None,
     ) -> Recognizer:
-        """The same recognizer with something else in place of what is given."""
+        """Returns a copy of the recognizer with the given arguments replaced."""
         return Recognizer(
             network or self.network,
             self.card,
@@ -181,7 +183,7 @@ class Recognizer:
 
     @property
     def reader(self) -> Reader:
-        """What detects marks.
+        """The reader that detects marks.
 
         Raises:
             ModelError: The reader that comes with inkdigits cannot be loaded.
@@ -190,13 +192,13 @@ class Recognizer:
 
     @property
     def threshold(self) -> float:
-        """Least probability of a digit that is read, 0 to 1; errors as for `reader`."""
+        """Minimum probability of a digit, 0 to 1. Raises the same errors as `reader`."""
         if self._threshold is not None:
             return self._threshold
         return self.card.refusal_threshold if self.judges_tiles else self.reader.card.threshold
 
     def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Calibrated probabilities of the ten digits, given that each tile holds one.
+        """Returns calibrated probabilities of the ten digits, given that each tile shows a digit.
 
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
@@ -204,19 +206,19 @@ class Recognizer:
         Returns:
             float32, shape (n, 10), each row summing to 1.
         """
-        return keep_digits(self._judge(tiles))
+        return keep_digits(self._classify(tiles))
 
     def measure_certainty(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How certain it is that each tile holds one digit, and which.
+        """Returns the confidence that each tile shows its most likely digit.
 
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
 
         Returns:
-            float32, shape (n,), 0 to 1: calibrated probability of the most likely digit, none
-            being one of the possibilities.
+            float32, shape (n,), 0 to 1: calibrated probability of the most likely digit, including
+            the possibility that the tile does not show a digit.
         """
-        certainties: NDArray[np.float32] = self._judge(tiles)[:, : len(LABELS)].max(axis=1)
+        certainties: NDArray[np.float32] = self._classify(tiles)[:, : len(LABELS)].max(axis=1)
         return certainties
 
     def read(
@@ -230,19 +232,19 @@ class Recognizer:
         """Reads the digits in a picture.
 
         Args:
-            picture: A path, bytes, a file object, a Pillow image, or an array as
-                `inkdigits.recognition.decoding.decode_picture` takes it.
-            one_digit: Expect exactly one digit, which is the one in the middle; a note says
-                whether others stand beside it that the picture's edge does not cut.
-            separators: Whether points, commas, dashes, slashes and plus signs are part of the text.
-            threshold: Least probability of a digit that is read, 0 to 1; None: the recognizer's.
+            picture: A path, bytes, a file object, a Pillow image, or an array; see
+                `inkdigits.recognition.decoding.decode_picture`.
+            one_digit: Whether to expect exactly one digit. The digit in the middle is read; a note
+                mentions other digits, unless the edge of the picture cuts them.
+            separators: Whether the text includes points, commas, dashes, slashes and plus signs.
+            threshold: Minimum probability of a digit, 0 to 1. None: that of the recognizer.
 
         Returns:
-            The reading; without text, and with the reason, where no digit is.
+            The reading. If no digit was read, it has no text, but a reason.
 
         Raises:
-            PictureFormatError: Not a picture, or a damaged one.
-            PictureTooLargeError: Beyond the limits.
+            PictureFormatError: The file is not a picture, or is damaged.
+            PictureTooLargeError: The picture exceeds the limits.
             UsageError: The threshold is not a number from 0 to 1.
         """
         if threshold is not None:
@@ -250,20 +252,21 @@ class Recognizer:
         found, notes, shape = self._find(picture, threshold, one_digit=one_digit)
         if one_digit:
             central, others = keep_central(found, shape)
-            return conclude(central, (*notes, *describe_others(others)), separators=separators)
-        return conclude(found, notes, separators=separators)
+            notes = (*notes, *describe_others(others))
+            return build_reading(central, notes, separators=separators)
+        return build_reading(found, notes, separators=separators)
 
     def read_digit(self, picture: PictureSource, *, threshold: float | None = None) -> Digit:
-        """The one digit that a picture holds.
+        """Reads a picture of exactly one digit.
 
         Args:
-            picture: As `read` takes it.
+            picture: As in `read`.
             threshold: As in `read`.
 
         Raises:
-            NoInkError: Nothing is written on the picture.
-            DigitCountError: It does not hold exactly one digit; such as its edge cuts are not
-                counted.
+            NoInkError: The picture is blank.
+            DigitCountError: The picture does not contain exactly one digit. Digits that the edge of
+                the picture cuts are not counted.
             PictureFormatError, PictureTooLargeError, UsageError: As in `read`.
         """
         if threshold is not None:
@@ -272,15 +275,15 @@ class Recognizer:
         central, others = keep_central(found, shape)
         if others:
             raise DigitCountError(
-                f"the picture holds {1 + len(others)} digits: expected exactly one; crop it, or "
-                "read them all with 'predict'"
+                f"the picture contains {1 + len(others)} digits: expected exactly one; crop it, or "
+                "read all of them with 'predict'"
             )
-        reading = conclude(central, notes, separators=False)
+        reading = build_reading(central, notes, separators=False)
         if not found:
-            raise NoInkError(f"the picture holds {reading.reason}: expected exactly one digit")
+            raise NoInkError(f"the picture contains {reading.reason}: expected exactly one digit")
         if reading.reason is not None:
             raise DigitCountError(
-                f"the picture holds no digit ({reading.reason}): expected exactly one"
+                f"the picture contains no digit ({reading.reason}): expected exactly one"
             )
         return reading.digits[0]
 
@@ -293,27 +296,28 @@ class Recognizer:
         threshold: float | None = None,
         n_threads: int | None = None,
     ) -> Iterator[Reading | PictureError]:
-        """Reads pictures as they come, several at a time, and gives the readings in their order.
+        """Reads pictures in parallel and yields the readings in the same order.
 
-        However many there are, only a few of them lie in memory: the next ones are asked for as
-        the readings are taken. A picture that cannot be read does not end the stream.
+        Only a few pictures are in memory at a time: the iterable is consumed as the readings are
+        consumed. A picture that cannot be read does not end the iteration.
 
         Args:
-            pictures: As `read` takes them.
+            pictures: Any number of pictures; each as in `read`.
             one_digit: As in `read`.
             separators: As in `read`.
             threshold: As in `read`.
-            n_threads: How many are read at the same time; None: one for each core.
+            n_threads: Number of threads. None: one per core.
 
         Yields:
-            For each picture its reading, or the error that `read` would have raised for it.
+            For each picture, its reading or the error that `read` raises for it.
 
         Raises:
-            UsageError: No threads, or a threshold that is not a number from 0 to 1.
+            UsageError: The number of threads is less than 1, or the threshold is not a number from
+                0 to 1.
         """
         n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
         if n_threads < 1:
-            raise UsageError(f"{n_threads} threads cannot read: expected at least 1")
+            raise UsageError(f"invalid number of threads {n_threads}: expected at least 1")
         if threshold is not None:
             _check_threshold(threshold)
 
@@ -329,14 +333,14 @@ class Recognizer:
 
     def _find(
         self, picture: PictureSource, threshold: float | None, *, one_digit: bool
-    ) -> tuple[tuple[Found, ...], tuple[str, ...], tuple[int, ...]]:
-        """What stands on a picture, notes on it, and its height and width."""
+    ) -> tuple[tuple[DigitOrMark, ...], tuple[str, ...], tuple[int, ...]]:
+        """Returns the digits and marks of a picture, notes on it, and its height and width."""
         decoded = decode_picture(picture, self.limits)
         pixels, notes = decoded.pixels, decoded.notes
         threshold = self.threshold if threshold is None else threshold
         detect = self.reader.detect
         detections = detect(pixels)
-        turns = find_turn(pixels, detections, detect)
+        turns = find_rotation(pixels, detections, detect)
         upright = pixels
         if turns:
             upright = np.ascontiguousarray(np.rot90(pixels, turns))
@@ -345,20 +349,20 @@ class Recognizer:
         if detections.unread:
             notes = (
                 *notes,
-                f"there is more than could be looked at: {detections.unread} marks or parts of the "
-                "picture were not read; crop it into smaller pictures",
+                f"the picture contains too many marks: {detections.unread} marks or regions were "
+                "not read; crop it into smaller pictures",
             )
-        judge = self._judge if self.judges_tiles else None
-        found = interpret(upright, detections, threshold, judge, one_digit=one_digit)
-        return tuple(turn_back(item, turns, pixels.shape) for item in found), notes, pixels.shape
+        classify = self._classify if self.judges_tiles else None
+        found = interpret(upright, detections, threshold, classify, one_digit=one_digit)
+        return tuple(rotate_back(item, turns, pixels.shape) for item in found), notes, pixels.shape
 
-    def _judge(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Calibrated probabilities of all that the network tells apart, (n, 10) or (n, 11)."""
+    def _classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Returns calibrated probabilities of all labels of the network, (n, 10) or (n, 11)."""
         probabilities = self.network(tiles)
         if probabilities.shape[1] != len(self.card.labels):
             raise ModelError(
-                f"the network gives {probabilities.shape[1]} probabilities and its card names "
-                f"{len(self.card.labels)} labels: bring the card that belongs to the model"
+                f"the network returns {probabilities.shape[1]} probabilities, but its card has "
+                f"{len(self.card.labels)} labels: use the card that belongs to the model"
             )
         return calibrate(probabilities, self.card.temperature)
 
@@ -371,7 +375,10 @@ def predict(
     separators: bool = False,
     threshold: float | None = None,
 ) -> Reading:
-    """Reads the digits in a picture; arguments and errors as in `Recognizer.read` and `load`."""
+    """Reads the digits in a picture.
+
+    The arguments and errors are those of `Recognizer.read` and `Recognizer.load`.
+    """
     return _load_once(Path(model)).read(
         picture, one_digit=one_digit, separators=separators, threshold=threshold
     )
@@ -383,12 +390,14 @@ def predict_digit(
     model: Path | str = DEFAULT_MODEL,
     threshold: float | None = None,
 ) -> int:
-    """The one digit that a picture holds, 0 to 9; `predict` tells its confidence as well.
+    """Reads a picture of exactly one digit and returns it, 0 to 9.
+
+    Use `predict` to get its confidence as well.
 
     Raises:
-        NoInkError: Nothing is written on the picture.
-        DigitCountError: It does not hold exactly one digit; digits that its edge cuts are not
-            counted.
+        NoInkError: The picture is blank.
+        DigitCountError: The picture does not contain exactly one digit. Digits that the edge of the
+            picture cuts are not counted.
         PictureFormatError, PictureTooLargeError, ModelError: As in `predict`.
     """
     return int(_load_once(Path(model)).read_digit(picture, threshold=threshold).character)
@@ -396,7 +405,7 @@ def predict_digit(
 
 def _check_threshold(threshold: float) -> float:
     if not 0 <= threshold <= 1:
-        raise UsageError(f"the threshold is {threshold:g}: expected a number from 0 to 1")
+        raise UsageError(f"invalid threshold {threshold:g}: expected a number from 0 to 1")
     return threshold
 
 
@@ -405,7 +414,7 @@ def _map_in_threads(
     pictures: Iterator[PictureSource],
     n_threads: int,
 ) -> Iterator[Reading | PictureError]:
-    """Reads pictures in threads, and asks for a few ahead of those that are taken."""
+    """Reads pictures in threads, a few ahead of the readings that are consumed."""
     ahead: deque[Future[Reading | PictureError]] = deque()
     with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
         try:
@@ -416,7 +425,7 @@ def _map_in_threads(
                 if not ahead:
                     return
                 yield ahead.popleft().result()
-        finally:  # also where nobody takes the rest
+        finally:  # also if the caller stops the iteration early
             for future in ahead:
                 future.cancel()
 

@@ -1,4 +1,4 @@
-"""Windows around detected boxes, as the judge of the reader sees them."""
+"""Windows around detected boxes: the input of the judge, the reader's classifier."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, PLUS, POINT, SLASH
 
 WINDOW_SIDE: Final = 48
-"""Side of a window in pixels, after resampling."""
+"""Side of a window in pixels after resampling."""
 LEAST_SIDE_PX: Final = 6
-"""Least side of a window in pixels of the picture."""
+"""Minimum side of a window in pixels of the picture."""
 NOISE_FLOOR: Final = 4.0
-"""Grey levels added to the standard deviation, so that bare paper does not become strokes."""
+"""Grey levels added to the standard deviation, so that the noise of empty paper is not
+amplified."""
 
 _REACH: Final = 1.5
-"""Side of a window in longer sides of the box: half a digit's width of what is around it."""
+"""Side of a window as a multiple of the box's longer side: half of that side is surroundings."""
 
 
 def _list_reaches() -> NDArray[np.float32]:
     reaches = np.full(N_CLASSES, _REACH, np.float32)
-    # A point or a dash is what it is beside digits, so their windows show what stands there.
+    # Points and dashes can only be recognised beside digits, so their windows include these.
     reaches[[POINT, COMMA, DASH, SLASH, PLUS]] = (8.0, 5.0, 3.0, 1.8, 2.0)
     return reaches
 
 
 REACHES: Final = _list_reaches()
-"""float32, shape (16,): side of the window in longer sides of the box, for each class."""
+"""float32, shape (16,): side of the window as a multiple of the box's longer side, by class."""
 
 
 def locate_windows(boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Where the windows of boxes lie: left, top and side in pixels, float32 of shape (n, 3).
+    """Computes the windows of boxes.
 
     Args:
         boxes: float32, shape (n, 4): x, y, width, height in pixels.
-        classes: int64, shape (n,): what the detector takes each for.
+        classes: int64, shape (n,): class of each box according to the detector.
+
+    Returns:
+        float32, shape (n, 3): left, top and side in pixels.
     """
     sides = np.maximum(boxes[:, 2:].max(axis=1, initial=0) * REACHES[classes], LEAST_SIDE_PX)
     corners = boxes[:, :2] + boxes[:, 2:] / 2 - sides[:, np.newaxis] / 2
@@ -47,16 +51,16 @@ def locate_windows(boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> ND
 def crop_windows(
     pixels: NDArray[np.uint8], boxes: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Cuts the windows of boxes, resampled and standardised.
+    """Crops the windows of boxes, resamples them and standardises their values.
 
-    Each pixel of a window is the mean of as many bilinear samples of the picture, evenly spread
-    over it, as make their distance at most one pixel (RoIAlign; He et al., 2017). What lies outside
-    the picture takes the mean of the rest of the window.
+    Each pixel of a window is the mean of evenly spaced bilinear samples, at most one pixel of the
+    picture apart (RoIAlign; He et al., 2017). Pixels outside the picture take the mean of the
+    window's other pixels.
 
     Args:
         pixels: uint8, shape (height, width), grey.
         boxes: float32, shape (n, 4): x, y, width, height in pixels.
-        classes: int64, shape (n,): what the detector takes each for.
+        classes: int64, shape (n,): class of each box according to the detector.
 
     Returns:
         float32, shape (n, 48, 48): (grey - mean) / (standard deviation + 4).
@@ -66,7 +70,7 @@ def crop_windows(
     for window, (left, top, side) in zip(
         windows, locate_windows(boxes, classes).tolist(), strict=True
     ):
-        n = max(int(np.ceil(side / WINDOW_SIDE)), 1)  # samples for each pixel, each way
+        n = max(int(np.ceil(side / WINDOW_SIDE)), 1)  # samples per pixel, in each direction
         step = side / (WINDOW_SIDE * n)
         columns = left + (np.arange(WINDOW_SIDE * n) + 0.5) * step
         rows = top + (np.arange(WINDOW_SIDE * n) + 0.5) * step

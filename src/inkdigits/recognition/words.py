@@ -1,8 +1,8 @@
-"""What the marks of one word say of each other.
+"""Word context: corrects the probabilities of marks by the other marks of the same word.
 
-A slanted stroke may be a 1, a slash or an l: beside digits, and at the end of them, it is a 1. The
-networks see each mark with little around it; here the kind of the word is weighed, a number or
-letters, each with its own frequencies of classes (a mixture of unigrams, Nigam et al., 2000).
+A slanted stroke may be a 1, a slash or an l; at the end of a number it is a 1. The networks see
+each mark with little context. Here, each word is either a number or letters, and each of these
+kinds has its own class frequencies (a mixture of unigrams, Nigam et al., 2000).
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from inkdigits.recognition.lines import order_marks, split_words
 Probabilities = NDArray[np.float32]
 
 _NUMBER_SHARE: Final = 0.86
-"""Of the words of several marks, on 3,000 drawn pages; the others are letters."""
+"""Fraction of numbers among the words of several marks on 3,000 drawn pages; the others are
+letters."""
 
 _RARE: Final = 0.0005
-"""Share of what never came: about what the numbers counted could still hide."""
+"""Frequency of classes that were not observed: about the upper bound for the numbers counted."""
 
 
-def _spread(
+def _class_frequencies(
     digits: float,
     point: float,
     comma: float,
@@ -33,41 +34,43 @@ def _spread(
     plus: float,
     other: float,
 ) -> NDArray[np.float64]:
-    """Shares of all classes, shape (16,), of which the ten digits are alike."""
-    shares = np.full(N_CLASSES, digits / len(DIGITS))
-    shares[[POINT, COMMA, DASH, SLASH, PLUS, OTHER]] = point, comma, dash, slash, plus, other
-    return shares
+    """Returns the frequencies of all classes, shape (16,); those of the ten digits are equal."""
+    frequencies = np.full(N_CLASSES, digits / len(DIGITS))
+    frequencies[[POINT, COMMA, DASH, SLASH, PLUS, OTHER]] = point, comma, dash, slash, plus, other
+    return frequencies
 
 
-# Counted in 40,000 numbers of `inkdigits.synthesis.texts`, and all marks of 3,000 drawn pages.
-_ALL: Final = _spread(0.722, 0.032, 0.013, 0.024, 0.005, 0.004, 0.200)
-_NUMBER_ENDS: Final = _spread(0.806, 0.022, 0.009, 0.071, _RARE, _RARE, 0.091)
-_NUMBER_INSIDE: Final = _spread(0.837, 0.076, 0.032, 0.024, 0.010, 0.003, 0.020)
-_LETTERS: Final = _spread(0.007, _RARE, _RARE, _RARE, _RARE, _RARE, 0.990)
+# Counted in 40,000 numbers of `inkdigits.synthesis.texts`, and in all marks of 3,000 drawn pages.
+_ALL: Final = _class_frequencies(0.722, 0.032, 0.013, 0.024, 0.005, 0.004, 0.200)
+_NUMBER_ENDS: Final = _class_frequencies(0.806, 0.022, 0.009, 0.071, _RARE, _RARE, 0.091)
+_NUMBER_INSIDE: Final = _class_frequencies(0.837, 0.076, 0.032, 0.024, 0.010, 0.003, 0.020)
+_LETTERS: Final = _class_frequencies(0.007, _RARE, _RARE, _RARE, _RARE, _RARE, 0.990)
 
 
-def weigh_words(boxes: NDArray[np.float32], probabilities: Probabilities) -> Probabilities:
-    """Probabilities of marks, given the word that each stands in; a mark by itself keeps its own.
+def apply_word_context(boxes: NDArray[np.float32], probabilities: Probabilities) -> Probabilities:
+    """Returns the probabilities of marks, given the other marks of their words.
+
+    Words of a single mark keep their probabilities.
 
     Args:
         boxes: float32, shape (n, 4): x, y, width, height in pixels.
-        probabilities: float32, shape (n, 17), of the classes and of none; rows sum to 1.
+        probabilities: float32, shape (n, 17), of the classes and of no mark; rows sum to 1.
 
     Returns:
         float32, shape (n, 17); rows sum to 1.
     """
-    weighed = probabilities.copy()
+    weighted = probabilities.copy()
     numbers, order = order_marks(boxes)
     for number in range(int(numbers.max(initial=-1)) + 1):
         line = order[numbers[order] == number]
         for word in split_words(boxes[line]):
             if len(word) > 1:
-                weighed[line[word]] = _weigh(probabilities[line[word]])
-    return weighed
+                weighted[line[word]] = _reweight(probabilities[line[word]])
+    return weighted
 
 
-def _weigh(probabilities: Probabilities) -> Probabilities:
-    """The same for the marks of one word, in reading order."""
+def _reweight(probabilities: Probabilities) -> Probabilities:
+    """Returns the probabilities of the marks of one word, which are in reading order."""
     n = len(probabilities)
     factors = np.ones((2, n, N_CLASSES + 1))
     factors[0, :, :N_CLASSES] = _NUMBER_INSIDE / _ALL
@@ -75,8 +78,8 @@ def _weigh(probabilities: Probabilities) -> Probabilities:
     factors[1, :, :N_CLASSES] = _LETTERS / _ALL
     joint = factors * probabilities
     likelihoods = joint.sum(axis=2, keepdims=True)
-    shares = np.log([_NUMBER_SHARE, 1 - _NUMBER_SHARE]) + np.log(likelihoods).sum(axis=(1, 2))
-    kinds = np.exp(shares - shares.max())
+    scores = np.log([_NUMBER_SHARE, 1 - _NUMBER_SHARE]) + np.log(likelihoods).sum(axis=(1, 2))
+    kinds = np.exp(scores - scores.max())
     kinds /= kinds.sum()
-    weighed: Probabilities = (kinds[:, None, None] * joint / likelihoods).sum(axis=0)
-    return weighed.astype(np.float32)
+    weighted: Probabilities = (kinds[:, None, None] * joint / likelihoods).sum(axis=0)
+    return weighted.astype(np.float32)

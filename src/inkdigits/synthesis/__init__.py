@@ -1,1 +1,4 @@
-"""Drawn pages and tiles with known truth, for training and for suites; no training framework."""
+"""Drawn pages and tiles with known labels, for training and for test suites.
+
+This package imports no training framework.
+"""

@@ -1,4 +1,4 @@
-"""Blemishes of ink on a canvas: gaps, a neighbour's stroke, a rule, specks."""
+"""Blemishes of a digit on a canvas: gaps, part of a neighbouring stroke, a ruled line, specks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from inkdigits.synthesis.pens import break_stroke
 
 
 def add_neighbour(ink: Ink, random: np.random.Generator) -> Ink:
-    """Leave a short piece of a neighbour's stroke at one side."""
+    """Adds a short piece of a neighbouring digit's stroke on one side."""
     column, row, width, height = cv2.boundingRect(ink)
     pen = measure_stroke(ink)
     gap = pen / 2 + random.uniform(2, 10)
@@ -30,7 +30,7 @@ def add_neighbour(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def add_rule(ink: Ink, random: np.random.Generator) -> Ink:
-    """Leave a line of the paper in the picture: thinner and fainter than any stroke."""
+    """Adds a ruled line, thinner and fainter than any stroke."""
     column, row, width, height = cv2.boundingRect(ink)
     pen = max(0.4 * measure_stroke(ink), 1)
     level = row + height * random.uniform(0, 1.1)
@@ -49,7 +49,7 @@ def add_rule(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def add_specks(ink: Ink, random: np.random.Generator) -> Ink:
-    """Scatter a few small dots on and around the ink."""
+    """Adds a few small dots on and around the ink."""
     column, row, width, height = cv2.boundingRect(ink)
     ink = ink.copy()
     for _ in range(int(random.integers(1, 7))):
@@ -68,4 +68,4 @@ BLEMISHES: Final[tuple[tuple[float, Callable[[Ink, np.random.Generator], Ink]], 
     (0.06, add_rule),
     (0.08, add_specks),
 )
-"""Each with its share of the digits that do change."""
+"""Share of the augmented digits that get each blemish, and the function that adds it."""

@@ -1,9 +1,9 @@
-"""What a camera or scanner does to a written page: light, borders, blur, noise, JPEG.
+"""Effects of a camera or scanner on a written page: light, borders, blur, noise, JPEG.
 
-Every effect is a function of its own, named in `EFFECTS`, from a page (float32, shape (height,
-width), 0 black to 1 white) to a new page of the same shape; those in `BORDERS` also say what they
-leave visible. Lengths that would destroy writing relate to `scale`, the height of the writing in
-pixels.
+Each effect is one function, listed in `EFFECTS`. It takes a page (float32, shape (height, width),
+0 black to 1 white) and returns a new page of the same shape. The functions in `BORDERS` also return
+which part of the page stays visible. Lengths that could destroy writing are relative to `scale`,
+the height of the writing in pixels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from inkdigits.synthesis.papers import (
 Picture = NDArray[np.uint8]
 
 DEFAULT_SCALE = 32.0
-"""Height in pixels of the writing where the caller does not say: a digit of a scanned form."""
+"""Default height of the writing in pixels: that of a digit on a scanned form."""
 
 
 def _noise_like(page: Field, size: float | tuple[float, float], random: Random) -> Field:
@@ -37,7 +37,7 @@ def _noise_like(page: Field, size: float | tuple[float, float], random: Random) 
 
 
 def cast_shadow(page: Field, scale: float, random: Random) -> Field:
-    """A shadow with a soft edge: of a straight edge, or of a hand with fingers."""
+    """Adds a shadow with a soft edge: of a straight object, or of a hand with fingers."""
     small: Shape = (page.shape[0] // 4 + 1, page.shape[1] // 4 + 1)
     mask = np.zeros(small, np.uint8)
     reach = max(small)
@@ -53,7 +53,7 @@ def cast_shadow(page: Field, scale: float, random: Random) -> Field:
             angle = towards + index * random.uniform(0.25, 0.45)
             tip = middle + np.array([math.cos(angle), math.sin(angle)]) * palm * 2
             cv2.line(mask, _point(middle), _point(tip), 255, max(2, round(palm * 0.35)))
-    # Light from a window: the half shadow is a hundredth to a tenth of the picture wide.
+    # Light from a window: the penumbra is a hundredth to a tenth of the picture wide.
     soft = blur(mask.astype(np.float32), max(0.6, reach * log_uniform(random, 0.01, 0.1)))
     shade = resize(soft, (page.shape[0], page.shape[1]), cv2.INTER_LINEAR)
     return page * (1 - shade * np.float32(random.uniform(0.1, 0.55) / 255))
@@ -64,7 +64,7 @@ def _point(where: NDArray[np.float64]) -> tuple[int, int]:
 
 
 def vignette(page: Field, scale: float, random: Random) -> Field:
-    """Light that falls off towards the corners, by up to half."""
+    """Darkens the corners, by up to half."""
     rows = np.linspace(-1, 1, page.shape[0], dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, page.shape[1], dtype=np.float32)[None, :]
     depth = np.float32(random.uniform(0.05, 0.25))
@@ -73,7 +73,7 @@ def vignette(page: Field, scale: float, random: Random) -> Field:
 
 
 def light_unevenly(page: Field, scale: float, random: Random) -> Field:
-    """Light from one side, or patches of light broader than the writing."""
+    """Applies light from one side, or patches of light larger than the writing."""
     depth = np.float32(random.uniform(0.05, 0.5))
     if random.random() < 0.6:
         loss = draw_ramp((page.shape[0], page.shape[1]), random)
@@ -85,24 +85,25 @@ def light_unevenly(page: Field, scale: float, random: Random) -> Field:
 
 
 def add_border(page: Field, scale: float, random: Random) -> tuple[Field, Field]:
-    """A band along one side or more that is no page: black or grey, or the neighbouring page.
+    """Adds a border along one or more sides: black, grey, or the neighbouring page.
 
-    Between band and page lie the edges of the leaves below, and a shadow.
+    Between border and page are a shadow and the edges of the sheets below.
 
     Returns:
-        The page, and float32 of its shape: 1 where the page is visible, 0 where the band is.
+        The page, and float32 of the same shape: 1 where the page is visible, 0 on the border.
     """
     page = page.copy()
     visible = np.ones_like(page)
     sides = random.permutation(4)[: 1 if random.random() < 0.75 else int(random.integers(2, 5))]
-    # Most scanners and microfilms leave black, lids and tables leave grey.
+    # Most scanners and microfilms leave black borders; scanner lids and tables leave grey ones.
     kind = random.random()
     level = random.uniform(0, 0.2) if kind < 0.6 else random.uniform(0.2, 0.95)
     neighbour = kind > 0.9
-    # A register's border takes a third of the picture; two borders leave room between them.
+    # The border of a scanned register can take a third of the picture. Several borders are
+    # narrower, so that the page between them stays visible.
     widest = 0.45 if len(sides) == 1 else 0.2
     for side in sides:
-        # Turned views: what is drawn at the left of the view lands on this side.
+        # In the rotated views, this side of the page is on the left.
         seen, shown = np.rot90(page, int(side)), np.rot90(visible, int(side))
         _cover_left(seen, shown, level, widest, random, neighbour=neighbour)
     return page, visible
@@ -137,7 +138,7 @@ def _cover_left(
     columns = np.arange(last, dtype=np.float32)[None, :]
     distance = columns - edge[:, None]
     view, seen = page[:, :last], visible[:, :last]
-    # Where the page starts, it is darkened: by its shadow, or as it bends into the gutter.
+    # The page is darker next to the border: by a shadow, or because it bends into the gutter.
     depth = random.uniform(0, 0.7) if random.random() < 0.7 else 0.0
     view *= 1 - np.float32(depth) * np.exp(
         np.minimum(0, (np.float32(leaves) - distance) / np.float32(shadow))
@@ -156,7 +157,7 @@ def _cover_left(
         (height, last), random.uniform(1, 4), random
     ) * np.float32(log_uniform(random, 0.003, 0.04))
     if neighbour:
-        # The page beside this one is paper too, and darker towards the gutter.
+        # The neighbouring page is paper too, and gets darker towards the gutter.
         gutter = np.exp(np.minimum(0, distance / np.float32(2 * shadow)))
         band = np.float32(random.uniform(0.6, 1)) - gutter * np.float32(random.uniform(0.2, 0.8))
     view += (np.clip(band, 0, 1) - view) * hidden
@@ -164,10 +165,10 @@ def _cover_left(
 
 
 def add_fingers(page: Field, scale: float, random: Random) -> tuple[Field, Field]:
-    """One to three fingers that hold the page, coming in from one side.
+    """Adds one to three fingers that hold the page at one side.
 
     Returns:
-        The page, and float32 of its shape: 1 where the page is visible, 0 where a finger is.
+        The page, and float32 of the same shape: 1 where the page is visible, 0 on a finger.
     """
     height, width = page.shape
     side = int(random.integers(4))
@@ -187,7 +188,7 @@ def add_fingers(page: Field, scale: float, random: Random) -> tuple[Field, Field
         row += thick * random.uniform(1.0, 1.4)
     cover = np.rot90(mask, -side) * np.float32(1 / 255)
     nails = np.rot90(lights, -side) * np.float32(1 / 255)
-    # Round: darker towards the rim. Skin of every tone.
+    # Fingers are round, so they are darker towards the rim. The skin has any tone.
     skin = np.float32(random.uniform(0.2, 0.8))
     body = blur(np.ascontiguousarray(cover), max(1.0, thick / 4))
     finger = skin * (np.float32(0.5) + body * np.float32(0.5))
@@ -197,7 +198,7 @@ def add_fingers(page: Field, scale: float, random: Random) -> tuple[Field, Field
 
 
 def fade(page: Field, scale: float, random: Random) -> Field:
-    """Low contrast: greys are squeezed towards a level, as by haze, fading or bad exposure."""
+    """Lowers the contrast, as haze, fading or wrong exposure do."""
     contrast = np.float32(random.uniform(0.35, 0.95))
     level = np.float32(random.uniform(0, 1))
     faded = page * contrast + level * (1 - contrast)
@@ -207,12 +208,12 @@ def fade(page: Field, scale: float, random: Random) -> Field:
 
 
 def defocus(page: Field, scale: float, random: Random) -> Field:
-    """Blur by a Gaussian whose deviation is at most half the width of a stroke."""
+    """Blurs with a Gaussian whose standard deviation is at most half a stroke width."""
     return blur(page, log_uniform(random, 0.35, max(0.7, 0.05 * scale)))
 
 
 def blur_motion(page: Field, scale: float, random: Random) -> Field:
-    """Blur along a line in a random direction, as when the hand trembles."""
+    """Blurs along a line in a random direction, as a trembling hand does."""
     length = random.uniform(1.5, max(3.0, 0.18 * scale))
     angle = random.uniform(0, math.pi)
     side = 2 * math.ceil(length / 2) + 1
@@ -227,27 +228,27 @@ def blur_motion(page: Field, scale: float, random: Random) -> Field:
 
 
 def add_sensor_noise(page: Field, scale: float, random: Random) -> Field:
-    """Noise of a sensor: fine, or blotchy as a telephone's noise reduction leaves it."""
+    """Adds sensor noise: fine, or blotchy as after a telephone's noise reduction."""
     strength = log_uniform(random, 0.008, 0.1)
     size = random.uniform(1.5, 4) if random.random() < 0.35 else 0.8
     noise = _noise_like(page, size, random) * np.float32(strength)
     if random.random() < 0.3:
-        # Photons arrive by chance: the noise grows with the square root of the light.
+        # Shot noise: it grows with the square root of the light.
         noise *= np.sqrt(np.maximum(page, np.float32(0.02)))
     return page + noise
 
 
 def sharpen(page: Field, scale: float, random: Random) -> Field:
-    """Over-sharpening, which leaves a halo around strokes."""
+    """Sharpens too much, which leaves a halo around strokes."""
     radius = log_uniform(random, 0.6, max(1.2, 0.06 * scale))
     return page + (page - blur(page, radius)) * np.float32(random.uniform(0.5, 2.5))
 
 
 def add_impulses(page: Field, scale: float, random: Random) -> Field:
-    """Black and white pixels here and there, or dust of a few pixels."""
+    """Adds scattered black and white pixels, or dust specks of a few pixels."""
     size = 0.8 if random.random() < 0.6 else random.uniform(1.2, 2.5)
     noise = _noise_like(page, size, random)
-    # From 2 to 3.3 standard deviations: 2 % down to one in a thousand of the pixels, each sign.
+    # From 2 to 3.3 standard deviations: 2 % down to one in a thousand of the pixels per sign.
     bound = random.uniform(2.0, 3.3)
     damaged = page.copy()
     signs = random.random()
@@ -259,7 +260,7 @@ def add_impulses(page: Field, scale: float, random: Random) -> Field:
 
 
 def add_stripes(page: Field, scale: float, random: Random) -> Field:
-    """Stripes along or across: a scanner's bad cells, or the banding of electric light."""
+    """Adds stripes along rows or columns: bad scanner cells, or banding by electric light."""
     turned = random.random() < 0.5
     length = page.shape[1] if turned else page.shape[0]
     strength = log_uniform(random, 0.01, 0.15)
@@ -284,20 +285,20 @@ def reduce_greys(page: Field, scale: float, random: Random) -> Field:
 
 
 def binarise(page: Field, scale: float, random: Random) -> Field:
-    """A hard threshold to black and white, with edges that noise has made ragged."""
+    """Applies a threshold to black and white. Noise makes the edges ragged."""
     if random.random() < 0.7:
-        # Most scanners follow the light: each place is compared with its surroundings.
+        # Most scanners use a local threshold: they compare each pixel with its surroundings.
         side = 2 * round(2 * scale) + 1
         around = cv2.blur(page, (side, side), borderType=cv2.BORDER_REPLICATE)
         page = page - around + np.float32(page.mean())
-    # A ninth of the pixels tells the ground (the median) and the ink (the far end) in a third of
-    # the time that all would take; a page with writing has more than 0.5 % of ink.
+    # One ninth of the pixels is enough to estimate the background (the median) and the ink (a
+    # percentile), in a third of the time. A page with writing has more than 0.5 % of ink.
     ordered = np.sort(page[::3, ::3], axis=None)
     tail = len(ordered) // 200
     ground, dark, light = (float(ordered[i]) for i in (len(ordered) // 2, tail, -1 - tail))
     ink = dark if ground - dark >= light - ground else light
     if abs(ink - ground) < 0.04:
-        # Nothing on it that a scanner would take for ink.
+        # The contrast is too low for ink.
         return np.full_like(page, ground > 0.5)
     threshold = ground + (ink - ground) * random.uniform(0.3, 0.6)
     ragged = page + _noise_like(page, random.uniform(0.7, 2), random) * np.float32(
@@ -307,8 +308,8 @@ def binarise(page: Field, scale: float, random: Random) -> Field:
 
 
 def pixelate(page: Field, scale: float, random: Random) -> Field:
-    """Fewer pixels and enlarged again: blocks, or the softness of bilinear or cubic enlargement."""
-    # Writing keeps at least nine pixels of height.
+    """Reduces the resolution and enlarges again, with nearest, bilinear or cubic interpolation."""
+    # Writing stays at least nine pixels high.
     factor = random.uniform(1.1, max(1.3, min(6.0, scale / 9)))
     height, width = page.shape
     small = (max(1, round(height / factor)), max(1, round(width / factor)))
@@ -318,7 +319,7 @@ def pixelate(page: Field, scale: float, random: Random) -> Field:
 
 
 def compress(page: Field, scale: float, random: Random) -> Field:
-    """JPEG of a quality of 15 to 95."""
+    """Compresses as JPEG with a quality of 15 to 95."""
     options = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 96))]
     _, stored = cv2.imencode(".jpg", _to_grey(page), options)
     decoded = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
@@ -326,7 +327,7 @@ def compress(page: Field, scale: float, random: Random) -> Field:
 
 
 def invert(page: Field, scale: float, random: Random) -> Field:
-    """Light writing on a dark ground, as on a board, a screen or in MNIST."""
+    """Inverts to light writing on a dark background, as on a board, a screen or in MNIST."""
     return 1 - page
 
 
@@ -341,7 +342,7 @@ BORDERS: Mapping[str, Callable[[Field, float, Random], tuple[Field, Field]]] = {
     "border": add_border,
     "fingers": add_fingers,
 }
-"""Effects that hide a part of the page, by name: they return the page and what stays visible."""
+"""Effects that hide a part of the page, by name. They return the page and its visible part."""
 
 EFFECTS: Mapping[str, Effect] = {
     "shadow": cast_shadow,
@@ -360,11 +361,11 @@ EFFECTS: Mapping[str, Effect] = {
     "jpeg": compress,
     "invert": invert,
 }
-"""All other effects by name, in the order in which a page meets them; their results may leave 0
-to 1. Borders come after the light and before `fade`."""
+"""All other effects by name, in the order of application. Their results may be outside 0 to 1.
+Borders come after the light and before `fade`."""
 
 CLEAN = 1 / 3
-"""Share of pictures that stay as they came."""
+"""Share of pictures without any effect."""
 
 FREQUENCIES: Mapping[str, float] = {
     "shadow": 0.14,
@@ -385,23 +386,23 @@ FREQUENCIES: Mapping[str, float] = {
     "jpeg": 0.35,
     "invert": 0.15,
 }
-"""Chance of each effect on a picture that is not clean, in the order of application: two or three
-effects a picture."""
+"""Probability of each effect on a picture that is not clean, in the order of application. On
+average a picture gets two or three effects."""
 
 
 def take_picture(
     page: Field, random: Random, scale: float = DEFAULT_SCALE
 ) -> tuple[Picture, Field]:
-    """Takes a picture of a page: a third of them perfect, the others with some of the effects.
+    """Takes a picture of a page. A third of the pictures is perfect, the others have effects.
 
     Args:
         page: float32, shape (height, width), 0 black to 1 white.
-        random: Where the numbers come from; the same state takes the same picture.
-        scale: Height of the smallest writing in pixels, which blur and coarse pixels respect.
+        random: Random number generator; the same state gives the same picture.
+        scale: Height of the smallest writing in pixels. It limits blur and pixelation.
 
     Returns:
-        The picture, uint8, and what is visible of the page, float32, both of the page's shape:
-        1 where the page shows, 0 where a border or finger hides it.
+        The picture, uint8, and the visible part of the page, float32, both of the page's shape:
+        1 where the page is visible, 0 where a border or finger hides it.
     """
     visible = np.ones_like(page)
     if random.random() < CLEAN:

@@ -1,4 +1,4 @@
-"""The canvas on which digits and marks are drawn large before they become tiles."""
+"""The canvas on which digits and marks are drawn at high resolution before they become tiles."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from inkdigits.recognition.framing import TILE_SIDE
 from inkdigits.synthesis.glyphs import Ink
 
 FINENESS: Final = 4
-"""Canvas pixels for one pixel of a tile; widths of pens are in canvas pixels."""
+"""Number of canvas pixels per tile pixel. Pen widths are in canvas pixels."""
 
 CANVAS_SIDE: Final = TILE_SIDE * FINENESS
 
 LINE_SPREAD_PX: Final = 2.4
-"""OpenCV draws antialiased lines of 3 pixels and more wider by this than told, as measured."""
+"""OpenCV draws antialiased lines of 3 pixels and more wider than requested by this, as measured."""
 
 
 def make_canvas() -> Ink:
-    """A canvas without ink: uint8, shape (`CANVAS_SIDE`, `CANVAS_SIDE`), all 0."""
+    """Returns an empty canvas: uint8, shape (`CANVAS_SIDE`, `CANVAS_SIDE`), all 0."""
     return np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8)
 
 
 def find_above(ink: Ink, level: int) -> Ink:
-    """255 where there is more ink than `level`, 0 elsewhere."""
+    """Returns a mask: 255 where the ink is above `level`, 0 elsewhere."""
     return as_bytes(cv2.threshold(ink, level, 255, cv2.THRESH_BINARY)[1])
 
 
 def crop(ink: Ink) -> Ink:
-    """What lies within the smallest box around all ink above 0; a view."""
+    """Crops to the bounding box of all ink above 0; returns a view."""
     column, row, width, height = cv2.boundingRect(ink)
     return ink[row : row + height, column : column + width]
 
 
 def fit_canvas(ink: Ink) -> Ink:
-    """Ink of any size, scaled into the middle of a canvas as a digit's is."""
+    """Scales ink of any size to that of a digit and centres it on a canvas."""
     cropped = crop(ink)
     scale = 80 / max(cropped.shape)
     size = [max(round(side * scale), 1) for side in cropped.shape[::-1]]
@@ -57,12 +57,12 @@ def draw_line(
     width_px: float,
     value: int = 255,
 ) -> None:
-    """Draw a line into ink.
+    """Draws a line into an array.
 
     Args:
-        ink: What is drawn into: uint8, shape (height, width).
-        points: Where the line goes through, shape (n, 2), column and row of each.
-        width_px: Width that OpenCV is told, rounded, at least 1; see `LINE_SPREAD_PX`.
+        ink: Array to draw into: uint8, shape (height, width).
+        points: Points of the line, shape (n, 2), column and row of each.
+        width_px: Width passed to OpenCV, rounded, at least 1; see `LINE_SPREAD_PX`.
         value: Strength of the ink, 1 to 255.
     """
     line = np.round(points).astype(np.int32)
@@ -70,7 +70,7 @@ def draw_line(
 
 
 def smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A curve through the points (Catmull and Rom, 1974): eight places for each of them."""
+    """Returns a smooth curve through the points (Catmull and Rom, 1974), eight points for each."""
     before, after = np.vstack([points[:1], points[:-1]]), np.vstack([points[1:], points[-1:]])
     beyond = np.vstack([after[1:], after[-1:]])
     share = np.linspace(0, 1, 8, endpoint=False)[:, np.newaxis, np.newaxis]
@@ -85,11 +85,11 @@ def smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache
 def list_places() -> NDArray[np.float32]:
-    """Column and row of every canvas pixel: float32, shape (side, side, 2)."""
+    """Returns column and row of every canvas pixel: float32, shape (side, side, 2)."""
     rows, columns = np.indices((CANVAS_SIDE, CANVAS_SIDE), np.float32)
     return np.dstack([columns, rows])
 
 
 def as_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """What OpenCV gives, of a type that type checkers know."""
+    """Returns the result of an OpenCV function as uint8, a type that type checkers know."""
     return pixels.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Forms of digits that MNIST's writers hardly have: European 1 and 7, hooked 6 and 9."""
+"""Forms of digits that are rare in MNIST: European 1 and 7, hooked 6 and 9."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from inkdigits.synthesis.glyphs import Ink
 
 
 def write_european_one(ink: Ink, random: np.random.Generator) -> Ink:
-    """Give a plain 1 an upstroke, and some a base; a 1 that has them already stays as it is."""
+    """Adds an upstroke to a plain 1, and to some a base. A wide 1 has them and stays unchanged."""
     _, row, width, height = cv2.boundingRect(find_above(ink, 127))
     if width >= 0.55 * height:
         return ink
@@ -37,13 +37,13 @@ def write_european_one(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def write_european_seven(ink: Ink, random: np.random.Generator) -> Ink:
-    """Cross the stem of a 7 with a bar."""
+    """Adds a bar across the stem of a 7."""
     _, row, _, height = cv2.boundingRect(find_above(ink, 127))
     pen = measure_stroke(ink)
     level = row + round(height * random.uniform(0.42, 0.68))
     columns = np.flatnonzero(ink[level] > 127)
     if columns.size == 0 or np.ptp(columns) > 3 * pen:
-        return ink  # something else than a stem is there
+        return ink  # more than a stem is in this row
     middle = np.array([columns.mean() + random.uniform(-3, 3), level])
     reach = np.array([random.uniform(0.17, 0.38) * height, random.uniform(-5, 4)])
     ink = ink.copy()
@@ -52,7 +52,7 @@ def write_european_seven(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def write_hooked_six(ink: Ink, random: np.random.Generator) -> Ink:
-    """Set the stem of a 6 upright, more or less, and let its top end in a hook to the right."""
+    """Makes the stem of a 6 more upright and adds a hook to the right at its top."""
     column, row, width, height = cv2.boundingRect(find_above(ink, 127))
     if width < max(0.35 * height, 3):
         return ink
@@ -74,7 +74,7 @@ def write_hooked_six(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def write_hooked_nine(ink: Ink, random: np.random.Generator) -> Ink:
-    """Let the stem of a 9 end in a hook to the left: upside down, it is a 6."""
+    """Adds a hook to the left at the foot of a 9, which is a 6 turned by 180 degrees."""
     turned = as_bytes(cv2.rotate(ink, cv2.ROTATE_180))
     return as_bytes(cv2.rotate(write_hooked_six(turned, random), cv2.ROTATE_180))
 
@@ -85,16 +85,16 @@ OTHER_FORMS: Final[Mapping[int, Callable[[Ink, np.random.Generator], Ink]]] = {
     7: write_european_seven,
     9: write_hooked_nine,
 }
-"""By the digits that are written otherwise elsewhere."""
+"""Functions by digit, for the digits that have another form."""
 
 
 def write_other_form(ink: Ink, label: int, random: np.random.Generator) -> Ink:
-    """Write a digit as it is written elsewhere; one that has no other form stays as it is.
+    """Changes a digit to its other form. A digit without another form stays unchanged.
 
     Args:
-        ink: The digit on a canvas: uint8, shape (height, width), 0 bare paper, 255 full ink.
-        label: Which digit it is, 0 to 9.
-        random: Where all chance comes from.
+        ink: The digit on a canvas: uint8, shape (height, width), 0 background, 255 full ink.
+        label: The digit, 0 to 9.
+        random: Random number generator.
     """
     return OTHER_FORMS[label](ink, random) if label in OTHER_FORMS else ink
 

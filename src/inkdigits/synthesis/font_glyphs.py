@@ -13,16 +13,16 @@ from PIL import Image, ImageDraw, ImageFont
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Ink
 
 FAINT: Final = 48
-"""Paler ink, of 255, is the fringe of strokes; boxes leave it out."""
+"""Ink up to this level, of 255, is the fringe of strokes; bounding boxes exclude it."""
 _MARGIN_PX: Final = 4
-"""Around a text, for antialiasing beyond the box that FreeType names."""
+"""Margin around a text, for antialiasing outside the bounding box that FreeType reports."""
 _NO_CHARACTER: Final = "\U000fffff"
-"""A code point that no font draws: instead it shows its glyph for what it lacks."""
+"""A code point that no font has. A font draws its glyph for missing characters instead."""
 
 
 @lru_cache(maxsize=512)
 def _load_font(path: Path) -> tuple[ImageFont.FreeTypeFont, int, int]:
-    """A font in which digits are about `GLYPH_HEIGHT` high, and where they begin and end."""
+    """Loads a font with digits about `GLYPH_HEIGHT` high; also returns their top and bottom."""
     font = ImageFont.truetype(path, 100)
     _, top, _, bottom = font.getbbox("0123456789", anchor="ls")
     font = font.font_variant(size=max(round(100 * GLYPH_HEIGHT / max(bottom - top, 1)), 8))
@@ -32,7 +32,7 @@ def _load_font(path: Path) -> tuple[ImageFont.FreeTypeFont, int, int]:
 
 @lru_cache(maxsize=20_000)
 def _draw(path: Path, text: str) -> tuple[Ink, float, float] | None:
-    """The ink of a text, its left edge in pixels from the pen's start, its top as `render`."""
+    """Returns the ink of a text, its left edge in pixels from the pen's start, and its top."""
     font, top, bottom = _load_font(path)
     left, upper, right, lower = (int(value) for value in font.getbbox(text, anchor="ls"))
     size = (max(right - left, 1) + 2 * _MARGIN_PX, max(lower - upper, 1) + 2 * _MARGIN_PX)
@@ -52,12 +52,12 @@ def render(path: Path, text: str) -> tuple[Ink, float]:
     """Draws a text with a font.
 
     Args:
-        path: The font's file.
+        path: The font file.
         text: One character, or a word.
 
     Returns:
-        Its ink as `Glyph.ink`, read only, and the distance of its upper edge below that of the
-        digits, in heights of a digit. A text that leaves no ink gives one pixel of full ink.
+        The ink in the form of `Glyph.ink`, read-only, and the distance of its upper edge below
+        that of the digits, in digit heights. A text without ink gives one pixel of full ink.
     """
     drawn = _draw(path, text)
     if drawn is None:
@@ -67,7 +67,7 @@ def render(path: Path, text: str) -> tuple[Ink, float]:
 
 
 def list_starts(path: Path, text: str) -> list[float]:
-    """Where each character of a text begins, in pixels of `render`; the first one at 0."""
+    """Returns the left edge of each character of a text, in pixels of `render`; the first is 0."""
     drawn = _draw(path, text)
     if drawn is None:
         return [0.0] * len(text)
@@ -79,7 +79,7 @@ def list_starts(path: Path, text: str) -> list[float]:
 
 @lru_cache(maxsize=20_000)
 def has_character(path: Path, character: str) -> bool:
-    """Whether a font draws a character, rather than nothing or its box for missing ones."""
+    """Returns whether a font has a character, and does not draw its box for missing ones."""
     drawn, missing = _draw(path, character), _draw(path, _NO_CHARACTER)
     if drawn is None or missing is None:
         return drawn is not None

@@ -1,10 +1,10 @@
-"""Marks kept from training: letters and signs of fonts, photographs, curves, clusters of strokes.
+"""Held-out marks: letters and signs of fonts, photographs, curves, clusters of strokes.
 
-No module of training imports this one, and none that draws what training sees, so that refusal is
-measured on kinds that no network has met; a test reads the imports. Here the marks lie on paper, as
-in a user's picture, and go through the same `extract_mark` and `frame` as that. Letters and signs
-that a person could take for a digit are left out: in capitals B D G I O Q S Z, in small letters
-b g i j l o q s u y z, δ, ξ, З, Ч, Э, and such signs as ∃ and ⊥.
+Rejection is measured on these kinds, so no network may see them in training. Neither a training
+module nor a module that draws training data imports this one; a test checks the imports. The marks
+lie on paper, as in a user's picture, and pass through the same `extract_mark` and `frame`. Letters
+and signs that a person could take for a digit are left out: the capitals B D G I O Q S Z, the small
+letters b g i j l o q s u y z, δ, ξ, З, Ч, Э, and signs such as ∃ and ⊥.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from inkdigits.synthesis.canvas import draw_line
 Picture = NDArray[np.uint8]
 
 _SIDE: Final = 120
-"""Of the pictures drawn here, in pixels."""
+"""Side length of the pictures drawn here, in pixels."""
 
 _LETTERS: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwxΓΔΛΞΠΣΨΩηλμπχψωДЖИЙЛФЦШЩЫЮЯжмфцшщыюя"
 _LETTER_FONTS: Final = (
@@ -44,23 +44,24 @@ _SIGN_FONT: Final = "STIXGeneral.ttf"
 
 
 def generate_held_out(kind: str, n: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Make tiles without a digit, each from a picture of its own.
+    """Makes tiles without a digit, each from its own picture.
 
     Args:
         kind: One of `HELD_OUT_KINDS`.
-        n: How many tiles.
-        random: Where all chance comes from; the same state gives the same tiles.
+        n: Number of tiles.
+        random: Random number generator; the same state gives the same tiles.
 
     Returns:
         uint8, shape (n, 28, 28), 0 background, 255 full ink; every tile has ink.
 
     Raises:
-        UsageError: An unknown kind.
-        MissingExtraError: The fonts need matplotlib, the photographs scikit-learn.
+        UsageError: The kind is unknown.
+        MissingExtraError: matplotlib, which provides the fonts, or scikit-learn, which provides
+            the photographs, is not installed.
     """
     if kind not in HELD_OUT_KINDS:
         raise UsageError(
-            f"{kind!r} is no kind of outlier held out: choose one of {', '.join(HELD_OUT_KINDS)}"
+            f"unknown kind of held-out marks {kind!r}: expected one of {', '.join(HELD_OUT_KINDS)}"
         )
     take_picture = HELD_OUT_KINDS[kind]
     tiles = np.zeros((n, TILE_SIDE, TILE_SIDE), np.uint8)
@@ -80,7 +81,7 @@ def _photograph_sign(random: np.random.Generator) -> Picture:
 
 
 def _cut_photograph(random: np.random.Generator) -> Picture:
-    """A patch of one of scikit-learn's two photographs: a Chinese palace, and a flower."""
+    """Crops a patch of one of scikit-learn's two photographs: a Chinese palace and a flower."""
     photographs = _load_photographs()
     photograph = photographs[random.integers(len(photographs))]
     height, width = photograph.shape
@@ -90,7 +91,7 @@ def _cut_photograph(random: np.random.Generator) -> Picture:
 
 
 def _draw_curve(random: np.random.Generator) -> Picture:
-    """A spiral of two to three turns, or a figure of Lissajous that crosses itself many times."""
+    """Draws a spiral of two to three turns, or a Lissajous figure that crosses itself often."""
     if random.random() < 0.5:
         n_turns = random.uniform(2, 3.2)
         angles = np.linspace(0, 2 * math.pi * n_turns, 400) * random.choice([-1, 1])
@@ -108,7 +109,7 @@ def _draw_curve(random: np.random.Generator) -> Picture:
 
 
 def _draw_strokes(random: np.random.Generator) -> Picture:
-    """Six to eleven straight strokes, mostly level or upright, like a Chinese character."""
+    """Draws six to eleven strokes, mostly horizontal or vertical, like a Chinese character."""
     ink = np.zeros((_SIDE, _SIDE), np.uint8)
     width = int(random.integers(3, 8))
     for _ in range(int(random.integers(6, 12))):
@@ -127,11 +128,12 @@ HELD_OUT_KINDS: Final[Mapping[str, Callable[[np.random.Generator], Picture]]] = 
     "curves": _draw_curve,
     "straight strokes": _draw_strokes,
 }
-"""Each makes one picture: uint8, shape (height, width), 0 black, 255 white."""
+"""Kinds of marks. Each function draws one picture: uint8, shape (height, width), 0 black, 255
+white."""
 
 
 def _put_on_paper(ink: Picture, random: np.random.Generator) -> Picture:
-    """Ink on paper of some tone and grain, light on dark in a quarter of the pictures."""
+    """Puts ink on paper of a random tone and grain; a quarter of the pictures is inverted."""
     paper, pen = random.uniform(180, 250), random.uniform(10, 90)
     values = paper + (pen - paper) * (ink.astype(np.float32) / 255)
     values += random.uniform(0, 4) * random.standard_normal(ink.shape, dtype=np.float32)
@@ -140,7 +142,7 @@ def _put_on_paper(ink: Picture, random: np.random.Generator) -> Picture:
 
 
 def _print(text: str, font: str, random: np.random.Generator) -> Picture:
-    """A character in the middle of a picture, turned by up to 10 degrees."""
+    """Draws a character in the middle of a picture, rotated by up to 10 degrees."""
     page = Image.new("L", (_SIDE, _SIDE))
     middle = (_SIDE / 2, _SIDE / 2)
     ImageDraw.Draw(page).text(middle, text, 255, _load_font(font), anchor="mm")
@@ -154,7 +156,8 @@ def _load_font(name: str) -> ImageFont.FreeTypeFont:
         import matplotlib
     except ImportError as error:
         raise MissingExtraError(
-            "the fonts of matplotlib are not installed: pip install 'inkdigits[plot]'"
+            "held-out letters and signs need the fonts of matplotlib, which is not installed; "
+            "run: pip install 'inkdigits[plot]'"
         ) from error
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), 72)
 
@@ -165,7 +168,8 @@ def _load_photographs() -> tuple[Picture, ...]:
         from sklearn.datasets import load_sample_images
     except ImportError as error:
         raise MissingExtraError(
-            "the photographs of scikit-learn are not installed: pip install scikit-learn"
+            "held-out photographs need those of scikit-learn, which is not installed; "
+            "run: pip install scikit-learn"
         ) from error
     images = load_sample_images().images
     return tuple(np.asarray(Image.fromarray(image).convert("L"), np.uint8) for image in images)

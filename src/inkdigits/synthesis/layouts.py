@@ -1,6 +1,6 @@
-"""The layouts of drawn pages: numbers, rows, tables, sums, words, single digits, nothing.
+"""Layouts of drawn pages: numbers, rows, tables, sums, words, single digits, or blank.
 
-A layout chooses what is written where; `inkdigits.synthesis.pages` draws it.
+A layout chooses the texts and their positions; `inkdigits.synthesis.pages` draws them.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from inkdigits.synthesis.scribes import Scribe, Scriptorium, write_sign
 from inkdigits.synthesis.texts import LETTERS, SIGNS, WORDS, compose_number
 
 _CROSSED_SHARE: Final = 0.08
-"""Pages over which a line runs, as a rule, a crease or a pen that slipped."""
+"""Share of pages with a line across the writing, like a rule, a crease or a slipped pen."""
 _TABLE_SHARE: Final = 0.35
-"""Signs that are written from the tables of strokes of `inkdigits.synthesis.letters`."""
+"""Share of signs that come from the stroke tables of `inkdigits.synthesis.letters`."""
 _SIGN_SHARE: Final = 0.12
-"""Of the digits that stand by themselves, replaced by a sign."""
-_MOST_GLYPHS: Final = 120
-"""Rows of small writing end there: more would take longer to draw than they teach."""
+"""Share of single digits that are replaced by a sign."""
+_MAX_GLYPHS: Final = 120
+"""Maximum number of glyphs in rows. More small writing costs time and teaches little."""
 
 
 def draw_layout(side: int, scribes: Scriptorium, random: Random) -> tuple[Writing, float]:
-    """Writes a page.
+    """Writes the content of a page.
 
     Args:
-        side: Of the square page, in pixels.
-        scribes: Who writes.
-        random: Chooses the layout and all in it.
+        side: Side length of the square page in pixels.
+        scribes: The writers.
+        random: Random number generator for the layout and its content.
 
     Returns:
         The writing, and the height of its digits in pixels.
@@ -49,7 +49,7 @@ def draw_layout(side: int, scribes: Scriptorium, random: Random) -> tuple[Writin
     layout = LAYOUTS[names[int(random.choice(len(names), p=weights / weights.sum()))]][1]
     height_px = float(np.exp(random.uniform(np.log(13), np.log(100))))
     writing = Writing()
-    # Blur and coarse pixels of the camera follow the height that was written.
+    # Blur and pixelation of the camera depend on the height of the digits.
     height_px = layout(writing, side, height_px, scribes, random)
     if random.random() < _CROSSED_SHARE:
         _cross(writing, side, height_px, random)
@@ -59,7 +59,7 @@ def draw_layout(side: int, scribes: Scriptorium, random: Random) -> tuple[Writin
 def _write_number(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Numbers by several hands, each by itself, as cut from forms."""
+    """Writes separate numbers by several writers, as cropped from forms."""
     top = random.uniform(-0.2, 0.6) * height_px
     if random.random() < 0.3:
         top = random.uniform(0.05, 0.75) * (side - height_px)
@@ -81,7 +81,7 @@ def _write_number(
 
 
 def _cross(writing: Writing, side: int, height_px: float, random: Random) -> None:
-    """A line, straight or zigzag, whole or dotted, that crosses what is written."""
+    """Draws a line across the writing: straight or zigzag, solid or dotted."""
     n = int(random.choice([2, 2, 5, 9]))
     points = np.stack([np.linspace(-0.1, 1.1, n), random.uniform(0, 1, n)], axis=1) * side
     if n > 2:
@@ -107,7 +107,7 @@ def _underline(
     style: Style,
     random: Random,
 ) -> None:
-    """Lines that people draw below a number, or beside it, by chance."""
+    """Draws lines below or beside some numbers, as people do."""
     if random.random() > 0.3:
         return
     for n in range(int(random.integers(1, 3))):
@@ -127,7 +127,7 @@ def _underline(
 def _write_rows(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Several lines of numbers, with words here and there."""
+    """Writes several lines of numbers, some with words."""
     height_px = min(height_px, 70)
     scribe = scribes.hire(random)
     touching = random.random() < 0.3
@@ -135,7 +135,7 @@ def _write_rows(
     rise = random.normal(0, 0.04)
     top = random.uniform(-0.3, 0.8) * height_px
     words = random.random() < 0.25
-    while top < side - 0.4 * height_px and len(writing.placed) < _MOST_GLYPHS:
+    while top < side - 0.4 * height_px and len(writing.placed) < _MAX_GLYPHS:
         style = Style.draw(height_px * random.uniform(0.9, 1.1), scribe, random, touching=touching)
         x = random.uniform(-0.5, 2.5) * height_px
         for _ in range(int(random.integers(1, 4))):
@@ -155,9 +155,9 @@ def _write_rows(
 def _write_single(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Single digits of any size: alone, with a point, or between neighbours that an edge cuts.
+    """Writes single digits of any size: alone, with a mark, or between neighbouring digits.
 
-    Small ones stand in cells of their own, each by another hand.
+    Small digits are in separate cells, each by another writer.
     """
     height_px = float(np.exp(random.uniform(np.log(12), np.log(170))))
     n = max(int(side / (2.6 * height_px)), 1) if random.random() < 0.6 else 1
@@ -191,7 +191,7 @@ def _write_single(
 def _scatter(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Digits, letters and signs all over the page, apart from each other."""
+    """Writes digits, letters and signs all over the page, separate from each other."""
     height_px = min(height_px, 80)
     scribe = scribes.hire(random)
     style = Style.draw(height_px, scribe, random)
@@ -212,7 +212,7 @@ def _scatter(
 
 
 def _draw_sign(signs: str, hand: Scribe, font: Scribe, by_hand: float, random: Random) -> Glyph:
-    """One of the signs by a hand, where it knows it, or a font; or one of the tables of strokes."""
+    """Writes a random sign: by a hand that has a form for it, with a font, or from the tables."""
     if random.random() < _TABLE_SHARE:
         return write_sign(random)
     sign = str(random.choice(list(signs)))
@@ -223,7 +223,7 @@ def _draw_sign(signs: str, hand: Scribe, font: Scribe, by_hand: float, random: R
 def _write_table(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Cells with a digit or a short number each, their lines drawn or not."""
+    """Writes a table with a digit or a short number in each cell, with or without lines."""
     height_px = min(height_px, 80)
     scribe = scribes.hire(random)
     style = Style.draw(height_px, scribe, random)
@@ -258,7 +258,7 @@ def _write_table(
 def _write_words(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Words, letters and signs, hardly a digit."""
+    """Writes words, letters and signs without digits."""
     height_px = min(height_px, 80)
     top = random.uniform(-0.2, 1.5) * height_px
     isolated = random.random() < 0.35
@@ -285,11 +285,11 @@ def _write_words(
 
 
 def _draw_shapes(writing: Writing, side: int, random: Random) -> None:
-    """Polygons, bars and blobs, as icons and drawings have them."""
+    """Draws polygons, bars and blobs like those of icons and drawings."""
     for _ in range(int(random.integers(1, 7))):
         n = int(random.integers(2, 7))
         size = random.uniform(0.04, 0.35) * side
-        if random.random() < 0.5:  # corners in turn around a middle
+        if random.random() < 0.5:  # corners in order around a centre
             angles = np.sort(random.uniform(0, 2 * np.pi, n))
             points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * size
             points = np.concatenate([points, points[:1]])
@@ -303,7 +303,7 @@ def _draw_shapes(writing: Writing, side: int, random: Random) -> None:
 def _scribble(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Curves, signatures, shapes, and strokes of something too large for the page."""
+    """Draws curves, signatures and shapes, some of them larger than the page."""
     if random.random() < 0.4:
         _draw_shapes(writing, side, random)
         return height_px
@@ -332,7 +332,7 @@ def _scribble(
 def _write_giant(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Digits far larger than the page, of which only strokes are seen."""
+    """Writes digits much larger than the page, so that only strokes are visible."""
     scribe = scribes.hire(random)
     style = Style.draw(side * random.uniform(1, 4), scribe, random)
     left = random.uniform(-1, 0.5) * style.height_px
@@ -345,7 +345,7 @@ def _write_giant(
 def _write_tiny(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
-    """Digits too small to be read at this scale."""
+    """Writes digits that are too small to read at this scale."""
     return _write_rows(writing, side, random.uniform(3.5, 14), scribes, random)
 
 
@@ -357,8 +357,8 @@ def _leave_blank(
 
 
 Layout = Callable[[Writing, int, float, Scriptorium, Random], float]
-"""Writes on a page of a side in pixels, in about a height in pixels, and returns the height that it
-kept to."""
+"""Writes on a page of a given side with digits of about a given height, both in pixels. Returns the
+height of the digits."""
 LAYOUTS: Final[dict[str, tuple[float, Layout]]] = {
     "number": (0.26, _write_number),
     "rows": (0.11, _write_rows),
@@ -371,4 +371,4 @@ LAYOUTS: Final[dict[str, tuple[float, Layout]]] = {
     "tiny": (0.02, _write_tiny),
     "blank": (0.06, _leave_blank),
 }
-"""How often each layout comes, and the function that writes it."""
+"""Relative frequency of each layout, and the function that writes it."""

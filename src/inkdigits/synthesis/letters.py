@@ -1,8 +1,8 @@
-"""Letters, signs and small drawings: by hand, from tables of strokes, and in OpenCV's fonts.
+"""Letters, signs and small drawings: handwritten from tables of strokes, or in OpenCV's fonts.
 
-What a person could take for a digit is left out: the letters B D G I O Q S Z and b g i j l o q s u
-y z, and the marks ! ( ) / | ? ^ $ &. Training draws these; what is kept from it lies in
-`inkdigits.synthesis.held_out_marks`.
+Characters that a person could take for a digit are left out: the letters B D G I O Q S Z and b g i
+j l o q s u y z, and the signs ! ( ) / | ? ^ $ &. Training uses this module; the marks held out from
+training are in `inkdigits.synthesis.held_out_marks`.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ LETTERS: Final[Mapping[str, str]] = {
     "王": "00 90/15 85/09 99/50 59",
     "田": "00 90 99 09 00/50 59/05 95",
 }
-"""Handwritten letters: for each its strokes, separated by "/", as points on a grid of 10 × 10.
+"""Handwritten letters by name: strokes, separated by "/", as points on a grid of 10 × 10.
 
-A point is its column and row, from the top left; a stroke that begins with "~" is curved.
+A point is two digits, column and row from the top left. A stroke that begins with "~" is curved.
 """
 
 SYMBOLS: Final[Mapping[str, str]] = {
@@ -172,10 +172,10 @@ SYMBOLS: Final[Mapping[str, str]] = {
     "fish": "~05 33 65 92/~05 37 65 98/92 98",
     "paragraph": "40 49/70 79/90 40/~40 02 45",
 }
-"""Signs and small drawings, written as in `LETTERS`."""
+"""Signs and small drawings by name, in the format of `LETTERS`."""
 
 PRINTED: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwx#%@+=*"
-"""What `print_text` prints beside digits: nothing that is like one in these fonts."""
+"""Characters for `print_text`; none of them resembles a digit in these fonts."""
 
 _FACES: Final = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -185,23 +185,24 @@ _FACES: Final = (
     cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
     cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
 )
-"""What OpenCV draws for these names: Hershey's stroke fonts before version 5, other ones since."""
+"""OpenCV's font names. Before version 5 they are Hershey's stroke fonts, since then other fonts."""
 
 
 def draw_strokes(strokes: str, random: np.random.Generator, side: int = CANVAS_SIDE) -> Ink:
-    """Draw a letter or a sign with a hand that does not hit its points exactly.
+    """Draws a letter or a sign by hand, which displaces each point at random.
 
     Args:
-        strokes: As the values of `LETTERS` and `SYMBOLS`.
-        random: Size, pen and hand; the same state gives the same ink.
-        side: Of the ink drawn, in pixels; height and width of the glyph, its pen and what the hand
-            misses by grow with it.
+        strokes: Strokes in the format of `LETTERS` and `SYMBOLS`.
+        random: Random number generator for size, pen and displacement; the same state gives the
+            same ink.
+        side: Side length of the array in pixels. Size, pen width and displacements of the glyph
+            are proportional to it.
 
     Returns:
-        uint8, shape (side, side), 0 bare paper, 255 full ink; the glyph lies about the middle.
+        uint8, shape (side, side), 0 background, 255 full ink; the glyph is near the middle.
     """
     scale = side / CANVAS_SIDE
-    # Of one step of the grid, in canvas pixels; MNIST's digits are some 80 high on a canvas.
+    # Size of one grid step in canvas pixels. MNIST's digits are about 80 pixels high on a canvas.
     size = scale * np.array([random.uniform(5.5, 8.5), random.uniform(6.5, 8.5)])
     ink = np.zeros((side, side), np.uint8)
     pen = scale * (random.uniform(5, 13) + LINE_SPREAD_PX) - LINE_SPREAD_PX
@@ -214,7 +215,15 @@ def draw_strokes(strokes: str, random: np.random.Generator, side: int = CANVAS_S
 
 
 def print_text(text: str, random: np.random.Generator) -> Ink:
-    """Text in one of OpenCV's fonts, upright or slanted, on a canvas of its own size."""
+    """Draws text in one of OpenCV's fonts, upright or slanted, on a canvas of matching size.
+
+    Args:
+        text: The text.
+        random: Random number generator for font, slant and thickness.
+
+    Returns:
+        uint8, shape (height, width), 0 background, 255 full ink.
+    """
     face = _FACES[random.integers(len(_FACES))] | (cv2.FONT_ITALIC * (random.random() < 0.2))
     scale, thickness = 2.5, int(random.integers(2, 6))
     (width, height), baseline = cv2.getTextSize(text, face, scale, thickness)

@@ -1,12 +1,12 @@
-"""Tiles that hold no single digit, for the network to learn to refuse.
+"""Tiles without a single digit, from which the network learns the not-a-digit class.
 
-Each kind is a function in `OUTLIER_KINDS` that puts ink on a canvas; letters, symbols and
-scribbles are then bent and written with the pens of `pens`, and all go through the `frame` that
-prediction uses. No kind is here that is kept from training (`inkdigits.synthesis.held_out_marks`).
+Each kind is a function in `OUTLIER_KINDS` that draws on a canvas. Letters, symbols and scribbles
+are then distorted and redrawn with the pens of `pens`. All tiles pass through the `frame` that
+prediction uses. None of the held-out kinds (`inkdigits.synthesis.held_out_marks`) is used here.
 
-What a person could take for a digit is left out: the letters and signs that `letters` leaves out,
-circles, mirrored and lying digits (many of them still read as one), and pieces of digits that are
-about as high as wide.
+Marks that a person could take for a digit are left out: the letters and signs that `letters` leaves
+out, circles, mirrored and rotated digits (many of them can still be read as a digit), and pieces of
+digits that are about as high as wide.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def generate_outliers(
     n: int,
     random: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Make tiles that hold no single digit, each of a kind drawn from `OUTLIER_KINDS`.
+    """Makes tiles without a single digit, each of a random kind of `OUTLIER_KINDS`.
 
     Args:
-        images: Digits to make fragments and groups from: uint8, shape (m, 28, 28), 0 background,
-            255 full ink.
-        labels: Shape (m,), 0 to 9, which digits these are; each of the ten is among them.
-        n: How many tiles to make.
-        random: Where all chance comes from; the same state gives the same tiles.
+        images: Digits for fragments and groups: uint8, shape (m, 28, 28), 0 background, 255 full
+            ink.
+        labels: Labels of the images, shape (m,), 0 to 9. All ten digits must occur.
+        n: Number of tiles.
+        random: Random number generator; the same state gives the same tiles.
 
     Returns:
         uint8, shape (n, 28, 28), 0 background, 255 full ink; every tile has ink.
@@ -66,8 +66,8 @@ def generate_outliers(
     missing = sorted({*range(10)} - {*np.unique(labels).tolist()})
     if missing:
         raise UsageError(
-            f"there is no image of {missing[0]} among {len(labels)}, "
-            "expected all ten digits: give more images"
+            f"none of the {len(labels)} images shows the digit {missing[0]}: "
+            "expected all ten digits; give more images"
         )
     shares = np.array([_FREQUENT.get(name, 1) for name in OUTLIER_KINDS], np.float64)
     numbers = random.choice(len(shares), n, p=shares / shares.sum())
@@ -81,12 +81,12 @@ def generate_outliers(
 
 
 def draw_letter(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """A handwritten letter, of the Latin, Greek, Cyrillic or another script."""
+    """Draws a handwritten letter of the Latin, Greek, Cyrillic or another script."""
     return _rewrite(_draw_one_of(LETTERS, random), random)
 
 
 def draw_symbol(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """A handwritten sign or small drawing, some filled."""
+    """Draws a handwritten sign or small drawing, some of them filled."""
     ink = _draw_one_of(SYMBOLS, random)
     if random.random() < 0.1:
         outlines, _ = cv2.findContours(ink, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -96,13 +96,13 @@ def draw_symbol(images: Digits, labels: Labels, random: np.random.Generator) -> 
 
 
 def print_letter(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """A letter or sign in one of OpenCV's fonts."""
+    """Draws a letter or sign in one of OpenCV's fonts."""
     ink = print_text(PRINTED[random.integers(len(PRINTED))], random)
     return _rewrite(fit_canvas(ink), random)
 
 
 def write_word(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """A word, or up to three lines of them, in print or in handwriting."""
+    """Draws one to three lines of letters, printed or handwritten."""
     lines = [_write_line(random) for _ in range(int(random.integers(1, 4)))]
     width = max(line.shape[1] for line in lines)
     page = np.vstack([np.pad(line, ((0, 12), (0, width - line.shape[1]))) for line in lines])
@@ -111,7 +111,7 @@ def write_word(images: Digits, labels: Labels, random: np.random.Generator) -> I
 
 
 def scribble(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """One to three strokes that turn at random, too often for a digit."""
+    """Draws one to three strokes that turn at random, more often than those of a digit."""
     ink = make_canvas()
     n_strokes = int(random.integers(1, 4))
     for _ in range(n_strokes):
@@ -122,10 +122,10 @@ def scribble(images: Digits, labels: Labels, random: np.random.Generator) -> Ink
 
 
 def cut_digit(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """Less than half of a digit, cut off along a line.
+    """Cuts less than half of a digit off along a line.
 
-    What is left must be much wider than high and without a hole, or it could be a smaller digit:
-    a stem is a 1, a loop a 0, the top of a 2 a 7.
+    The piece must be much wider than high and have no hole. Otherwise it could be a smaller digit:
+    a stem is a 1, a loop is a 0, the top of a 2 is a 7.
     """
     rows, columns = np.indices((CANVAS_SIDE, CANVAS_SIDE), np.float32)
     while True:
@@ -141,10 +141,10 @@ def cut_digit(images: Digits, labels: Labels, random: np.random.Generator) -> In
 
 
 def group_digits(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """Two or three digits side by side, overlapping or one above the other."""
+    """Puts two or three digits side by side, overlapping, or one above the other."""
     n_digits = 3 if random.random() < 0.25 else 2
     stacked = n_digits == 2 and random.random() < 0.25
-    # A loop upon a loop is an 8, and a stem only makes longer what it stands under.
+    # Two stacked loops are an 8, and a stem below a digit only makes the digit longer.
     allowed = (2, 3, 4, 5) if stacked else tuple(range(10))
     page, reach = np.zeros((3 * CANVAS_SIDE, 3 * CANVAS_SIDE), np.uint8), 0
     for index in range(n_digits):
@@ -163,7 +163,7 @@ def group_digits(images: Digits, labels: Labels, random: np.random.Generator) ->
 
 
 def rule_paper(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """What is left of ruled or squared paper: lines across, some broken, some crossing."""
+    """Draws remains of ruled or squared paper: lines, some interrupted, some crossing."""
     ink = make_canvas()
     n_across = int(random.integers(1, 5))
     n_down = int(random.integers(0, 4)) if random.random() < 0.6 else 0
@@ -183,7 +183,7 @@ def rule_paper(images: Digits, labels: Labels, random: np.random.Generator) -> I
 
 
 def spot_paper(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """Specks, stains, grain or texture: what is found on paper without writing."""
+    """Draws paper texture without handwriting: specks, stains or grain."""
     kind = int(random.integers(4))
     if kind == 0:
         ink = make_canvas()
@@ -195,7 +195,7 @@ def spot_paper(images: Digits, labels: Labels, random: np.random.Generator) -> I
     side = int(random.integers(8, 24)) if kind < 3 else int(random.integers(28, 48))
     noise = random.random((side, side), np.float32)
     if kind == 1:
-        # The darkest parts of a cloudy field.
+        # The highest parts of a smooth random field.
         field = cv2.resize(noise, (CANVAS_SIDE, CANVAS_SIDE), interpolation=cv2.INTER_CUBIC)
         level = np.quantile(field, random.uniform(0.6, 0.92))
         return np.where(field > level, 255, 0).astype(np.uint8)
@@ -205,7 +205,7 @@ def spot_paper(images: Digits, labels: Labels, random: np.random.Generator) -> I
 
 
 def blot(images: Digits, labels: Labels, random: np.random.Generator) -> Ink:
-    """A solid blot of any outline."""
+    """Draws a solid blot with a random outline."""
     n_points = int(random.integers(4, 10))
     angles = 2 * math.pi / n_points * (np.arange(n_points) + random.uniform(0, 0.7, n_points))
     radii = random.uniform(20, 46, n_points)
@@ -228,14 +228,15 @@ OUTLIER_KINDS: Final[Mapping[str, Kind]] = {
     "spots": spot_paper,
     "blots": blot,
 }
-"""The kinds in training. Each takes images, their labels and a source of chance, and gives ink."""
+"""The kinds in training. Each function takes images, their labels and a random number generator,
+and returns ink."""
 
 _FREQUENT: Final = {"letters": 4, "symbols": 2, "fragments": 2}
-"""Kinds that are drawn so many times as often as the others: they are most like digits."""
+"""Kinds that are drawn more often than the others, by this factor, because they resemble digits."""
 
 
 def _rewrite(ink: Ink, random: np.random.Generator) -> Ink:
-    """Bend and write ink as the digits are."""
+    """Distorts ink and changes its pen in the same way as for digits."""
     ink = bend(ink, random)
     if random.random() < 0.6:
         ink = change_pen(ink, random)
@@ -252,7 +253,7 @@ def _draw_one_of(glyphs: Mapping[str, str], random: np.random.Generator) -> Ink:
 def _take_digit(
     images: Digits, labels: Labels, allowed: tuple[int, ...], random: np.random.Generator
 ) -> Ink:
-    """One of the digits allowed, enlarged and bent."""
+    """Returns a random image of one of the allowed digits, enlarged and distorted."""
     while True:
         index = random.integers(len(labels))
         if labels[index] in allowed:
@@ -261,12 +262,12 @@ def _take_digit(
 
 def _has_hole(mask: Ink) -> bool:
     _, nesting = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    # The last of the four links of a contour leads to what it lies in; -1: in nothing.
+    # The last of the four links of a contour is its parent; -1 means none.
     return nesting is not None and bool(np.any(nesting[..., 3] >= 0))
 
 
 def _write_line(random: np.random.Generator) -> Ink:
-    """Two to six letters beside each other, cropped, about 60 pixels high."""
+    """Draws two to six letters side by side, cropped, about 60 pixels high."""
     n_letters = int(random.integers(2, 7))
     if random.random() < 0.6:
         letters = [PRINTED[index] for index in random.integers(len(PRINTED), size=n_letters)]

@@ -1,8 +1,8 @@
-"""Drawn pages with known truth, from which the reader learns where marks are and which.
+"""Drawn pages with known labels, on which the reader is trained.
 
-A layout writes glyphs; here they are drawn on paper with whatever is printed on it, taken by a
-camera, and sometimes cropped, as people crop a number out of a scan. The truth is the box of each
-mark's ink as it came out, with its class.
+A layout places glyphs. This module draws them on paper with prints, takes a picture with a
+simulated camera, and sometimes crops it, as people crop a number from a scan. The labels are the
+bounding box of each mark's ink in the picture, and its class.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from inkdigits.synthesis.prints import draw_print
 from inkdigits.synthesis.scribes import Scriptorium
 
 PAGE_SIDE: Final = 256
-"""Side of a page in pixels."""
+"""Side length of a page in pixels."""
 
 _INKED: Final = 0.35
-"""Share of full cover from which a pixel counts as ink of a mark when its box is measured."""
+"""Minimum ink of a pixel, as a share of full ink, to belong to the bounding box of a mark."""
 _WHOLE: Final = 0.8
 _LOST: Final = 0.3
-"""A mark of which less than the first share of ink is on the page is not sure, of which less than
-the second is not there. Chosen by eye on drawn pages, not measured."""
+"""Minimum shares of a mark's ink on the page. Below `_WHOLE` the mark is not sure, and below
+`_LOST` it has no label. Both were chosen by eye on drawn pages, not measured."""
 _SEEN: Final = 0.97
-"""Share of a mark's box that borders and fingers must leave free."""
+"""Minimum visible share of a mark's bounding box beside borders and fingers."""
 _CANVAS_SHARE: Final = 0.2
-"""Of the pages, drawn on a screen: no paper, no camera."""
-_BAND_SHARE: Final = 0.08
+"""Share of pages as drawn on a screen, without paper and camera."""
+_BAND_SHARE: Final = 0.15
 _SPECKLED_SHARE: Final = 0.1
-"""Of those, with bands in the other polarity, and with single black and white pixels."""
+"""Shares of screen pages with inverted bands, and with single black and white pixels."""
 _PHOTOGRAPH_SHARES: Final = (0.03, 0.35)
-"""Pages that are a photograph: of those with writing, and of those without."""
+"""Shares of pages with a photograph as background: with writing, and without writing."""
 _PRINT_SHARE: Final = 0.3
 _DARK: Final = 0.4
-"""Papers with a lower mean are blackboards, and written on in chalk."""
-_LEAST_CONTRAST: Final = 0.9
-"""Least difference between ink and what is beside it, in standard deviations of the latter plus two
-grey levels. Chosen by eye on drawn pages, not measured: fainter marks are hardly seen."""
+"""Papers with a lower mean are blackboards; the writing on them is chalk."""
+_MIN_CONTRAST: Final = 0.9
+"""Minimum difference between ink and background beside it, in units of the background's standard
+deviation plus two grey levels. Chosen by eye on drawn pages, not measured: fainter marks are hardly
+visible."""
 _CROP_SHARE: Final = 0.4
-"""Pages that are cropped: most pictures that people bring hold one number or one digit, whose
-neighbours the crop cuts."""
+"""Share of cropped pages. Most user pictures show one number or one digit, with neighbours cut by
+the edge."""
 _STRIP_SHARE: Final = 0.6
-"""Crops along a line of writing; the others hold one mark and what is beside it."""
-_LEAST_CROP: Final = 16
-"""Least side of a crop in pixels."""
-_LARGEST: Final = 6
-"""Glyphs of more sides of the page than this are not drawn: nothing of them but a grey field, and
-much memory."""
+"""Share of crops along a line of writing; the others show one mark and its surroundings."""
+_MIN_CROP_PX: Final = 16
+"""Minimum side length of a crop in pixels."""
+_MAX_GLYPH_SIDES: Final = 6
+"""Maximum size of a glyph in page sides. Larger glyphs are not drawn: only a grey area would be
+visible, and they take much memory."""
 
 
 Box = tuple[float, float, float, float]
@@ -63,15 +64,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class DrawnPage:
-    """A page and the marks on it.
+    """A page and its labels.
 
     Attributes:
         picture: uint8, shape (height, width), grey.
-        boxes: float32, shape (n, 4): x, y, width, height in pixels.
+        boxes: Bounding boxes: float32, shape (n, 4): x, y, width, height in pixels.
         labels: int64, shape (n,): classes of the reader.
-        heights: float32, shape (n,): height in pixels of the digits that each mark stands beside.
-        sure: bool, shape (n,): False where nobody should be asked what the mark is, as it is cut
-            off, covered, or could be another.
+        heights: float32, shape (n,): height in pixels of the digits on the line of each mark.
+        sure: bool, shape (n,): False if the class of a mark is uncertain, because it is cut off,
+            covered, or ambiguous.
     """
 
     picture: NDArray[np.uint8]
@@ -93,9 +94,9 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
     """Draws one page.
 
     Args:
-        scribes: Who writes.
-        random: Decides everything: the same state gives the same page.
-        side: Of the square page, in pixels; a crop is smaller.
+        scribes: The writers.
+        random: Random number generator; the same state gives the same page.
+        side: Side length of the square page in pixels; a crop is smaller.
     """
     return draw_pages(scribes, random, 1, side)[0]
 
@@ -103,16 +104,16 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
 def draw_pages(
     scribes: Scriptorium, random: Random, n: int, side: int = PAGE_SIDE
 ) -> list[DrawnPage]:
-    """Draws one writing several times: on other papers, turned otherwise, by other cameras.
+    """Draws several pages with the same writing but other papers, rotations and cameras.
 
-    Writing takes as long as all the rest, so that two pages of one writing teach more for their
-    time than one.
+    Writing takes as long as all other steps together. Two pages of one writing therefore teach
+    more per second than one.
 
     Args:
-        scribes: Who writes.
-        random: Decides everything: the same state gives the same pages.
-        n: How many pages.
-        side: Of the square pages, in pixels; a crop is smaller.
+        scribes: The writers.
+        random: Random number generator; the same state gives the same pages.
+        n: Number of pages.
+        side: Side length of the square pages in pixels; a crop is smaller.
     """
     writing, height_px = draw_layout(side, scribes, random)
     pages = [_draw_on_paper(writing, height_px, scribes, random, side) for _ in range(n)]
@@ -149,7 +150,7 @@ def _draw_on_paper(
 
 
 def _crop(page: DrawnPage, random: Random) -> DrawnPage:
-    """Cuts a line of writing, or a mark with what is beside it, out of a page; or anything."""
+    """Crops a page to a line of writing or a mark; a page without marks is cropped anywhere."""
     side = page.picture.shape[0]
     if len(page.boxes):
         chosen = int(random.integers(len(page.boxes)))
@@ -167,11 +168,11 @@ def _crop(page: DrawnPage, random: Random) -> DrawnPage:
             first -= random.uniform(-0.1, 0.7, 2) * longer
             last += random.uniform(-0.1, 0.7, 2) * longer
     else:
-        sides = np.exp(random.uniform(np.log(_LEAST_CROP), np.log(side), 2))
+        sides = np.exp(random.uniform(np.log(_MIN_CROP_PX), np.log(side), 2))
         first = random.uniform(0, side - sides)
         last = first + sides
-    first = np.clip(np.round(first), 0, side - _LEAST_CROP)
-    last = np.clip(np.round(last), first + _LEAST_CROP, side)
+    first = np.clip(np.round(first), 0, side - _MIN_CROP_PX)
+    last = np.clip(np.round(last), first + _MIN_CROP_PX, side)
     left, top, right, bottom = (int(value) for value in (*first, *last))
     starts = np.maximum(page.boxes[:, :2], first)
     sizes = np.maximum(np.minimum(page.boxes[:, :2] + page.boxes[:, 2:], last) - starts, 0)
@@ -187,7 +188,7 @@ def _crop(page: DrawnPage, random: Random) -> DrawnPage:
 
 
 def _draw_turn(side: int, random: Random) -> NDArray[np.float64]:
-    """A map of the whole page: turned, sheared and seen from the side a little."""
+    """Returns a map of the whole page: a slight rotation, shear and perspective."""
     matrix = np.eye(3)
     if random.random() < 0.5:
         angle = np.deg2rad(random.normal(0, 6 if random.random() < 0.3 else 2))
@@ -207,12 +208,12 @@ def _draw_turn(side: int, random: Random) -> NDArray[np.float64]:
 def _draw_glyph(
     cover: NDArray[np.float32], placed: Placed, turn: NDArray[np.float64]
 ) -> list[_Mark]:
-    """Draws a glyph over what is there; returns its marks with their boxes on the page."""
+    """Draws a glyph on the page and returns its marks with their bounding boxes."""
     ink, matrix = placed.glyph.ink, np.vstack([placed.matrix, (0, 0, 1)])
     exact = turn @ matrix
     shrink = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     factor = 1.0
-    if shrink < 0.7:  # a linear map alone would skip pixels
+    if shrink < 0.7:  # linear interpolation alone would skip pixels
         factor = max(shrink, 1 / min(ink.shape))
         smaller = (max(round(ink.shape[1] * factor), 1), max(round(ink.shape[0] * factor), 1))
         matrix = matrix @ np.diag([ink.shape[1] / smaller[0], ink.shape[0] / smaller[1], 1])
@@ -226,9 +227,9 @@ def _draw_glyph(
     side = cover.shape[0]
     if right <= 0 or bottom <= 0 or left >= side or top >= side:
         return []
-    if max(right - left, bottom - top) > _LARGEST * side:
+    if max(right - left, bottom - top) > _MAX_GLYPH_SIDES * side:
         return []
-    # OpenCV counts from the middle of the first pixel, the maps from its corner.
+    # The origin is the centre of the first pixel in OpenCV, but its corner in the maps.
     offset = _shift(-left - 0.5, -top - 0.5) @ whole @ _shift(0.5, 0.5)
     size = (right - left, bottom - top)
     patch = cv2.warpPerspective(ink, offset, size).astype(np.uint8, copy=False)
@@ -255,16 +256,16 @@ def _shift(x: float, y: float) -> NDArray[np.float64]:
 
 
 def _measure(patch: NDArray[np.uint8], left: int, top: int) -> Box | None:
-    """The box of all ink of a patch that lies at a place of the page."""
+    """Returns the bounding box on the page of all ink in a patch at a given position."""
     level = min(int(_INKED * 255), int(patch.max()) // 2)
     x, y, width, height = cv2.boundingRect((patch > level).astype(np.uint8))
     return (left + x, top + y, width, height) if width else None
 
 
 def _map_box(box: Box, matrix: NDArray[np.float64]) -> Box:
-    """The box on the page of a part (left, top, right, bottom in pixels of its glyph)."""
+    """Maps the box of a part (left, top, right, bottom in glyph pixels) to the page."""
     x0, y0, x1, y1 = box
-    # A slanted letter keeps about its width: the middles of its sides say where it is.
+    # A slanted letter keeps about its width, so the middles of its sides give its position.
     middles = np.array(
         [[(x0 + x1) / 2, y0], [(x0 + x1) / 2, y1], [x0, (y0 + y1) / 2], [x1, (y0 + y1) / 2]]
     )
@@ -293,7 +294,7 @@ def _clip(box: Box, side: int) -> Box:
 def _draw_lines(cover: NDArray[np.float32], writing: Writing, turn: NDArray[np.float64]) -> None:
     for points, thickness, strength in writing.lines:
         turned = cv2.perspectiveTransform(points[np.newaxis].astype(np.float64), turn)[0]
-        turned = np.clip(turned, -2000, 2000)  # OpenCV counts in 16 bits beyond the point
+        turned = np.clip(turned, -2000, 2000)  # OpenCV's 32-bit coordinates have 16 fractional bits
         layer = np.zeros(cover.shape, np.uint8)
         cv2.polylines(
             layer,
@@ -313,7 +314,10 @@ def _photograph(
     height_px: float,
     random: Random,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The page as a picture, and where it is visible; without paper, on one that is drawn."""
+    """Takes a picture of the page; also returns where the page is visible.
+
+    If `paper` is None, the function draws a paper or a plain canvas.
+    """
     if paper is None and random.random() < _CANVAS_SHARE:
         return _draw_canvas(cover, height_px, random), np.ones(cover.shape, np.float32)
     if paper is None:
@@ -321,7 +325,7 @@ def _photograph(
     if random.random() < _PRINT_SHARE:
         printed = draw_print(_shape(cover), height_px, random)
         paper = paper * (1 - printed * random.uniform(0.3, 1))
-    if random.random() < 0.3:  # the pen skips on the paper's grain
+    if random.random() < 0.3:  # the pen skips on the grain of the paper
         noise = random.standard_normal((64, 64), np.float32)
         noise = resize(noise, _shape(cover), cv2.INTER_LINEAR)
         cover = cover * np.clip(1 - random.uniform(0.1, 0.5) * np.abs(noise), 0, 1)
@@ -341,7 +345,7 @@ def _shape(cover: NDArray[np.float32]) -> tuple[int, int]:
 def _cut(
     photograph: NDArray[np.float32], shape: tuple[int, int], random: Random
 ) -> NDArray[np.float32]:
-    """A square of a photograph, of any size, brought to the size of the page."""
+    """Crops a random square of a photograph and resizes it to the page."""
     most = min(photograph.shape)
     side = int(np.exp(random.uniform(np.log(min(80, most)), np.log(most))))
     row = random.integers(photograph.shape[0] - side + 1)
@@ -353,10 +357,10 @@ def _cut(
 
 
 def _draw_canvas(cover: NDArray[np.float32], height_px: float, random: Random) -> NDArray[np.uint8]:
-    """A drawing on a screen, as it is, of few pixels, or of few pixels and enlarged."""
+    """Draws the page like a drawing on a screen, in full or in low resolution."""
     levels = cover if random.random() < 0.8 else (cover > 0.5).astype(np.float32)
     if random.random() < 0.5:
-        # MNIST's digits are 20 pixels high; of fewer than 9, few can be read.
+        # MNIST's digits are 20 pixels high; few digits below 9 pixels are legible.
         few = float(np.exp(random.uniform(np.log(9), np.log(28)))) / height_px
         if few < 0.8:
             size = (max(round(few * cover.shape[0]), 8), max(round(few * cover.shape[1]), 8))
@@ -374,7 +378,7 @@ def _draw_canvas(cover: NDArray[np.float32], height_px: float, random: Random) -
 
 
 def _invert_bands(levels: NDArray[np.float32], random: Random) -> None:
-    """Turns black to white in bands across the picture, as selections on a screen are shown."""
+    """Inverts bands across the picture, like a selection on a screen."""
     for _ in range(int(random.integers(1, 4))):
         begin, end = np.sort(random.integers(0, levels.shape[0], 2)).tolist()
         band = levels[begin:end] if random.random() < 0.5 else levels[:, begin:end]
@@ -387,7 +391,7 @@ def _is_legible(
     picture: NDArray[np.uint8],
     visible: NDArray[np.float32],
 ) -> bool:
-    """Whether the camera left enough of a mark that it can be asked for."""
+    """Returns whether a mark is visible and has enough contrast for a sure label."""
     x, y, width, height = (int(value) for value in mark.box)
     rows, columns = slice(max(y - 2, 0), y + height + 3), slice(max(x - 2, 0), x + width + 3)
     if float(visible[rows, columns].mean()) < _SEEN:
@@ -397,4 +401,4 @@ def _is_legible(
     if not ink.size or not beside.size:
         return True
     contrast = abs(float(ink.mean()) - float(beside.mean()))
-    return contrast >= _LEAST_CONTRAST * (float(beside.std()) + 2)
+    return contrast >= _MIN_CONTRAST * (float(beside.std()) + 2)

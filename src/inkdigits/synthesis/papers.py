@@ -1,8 +1,8 @@
-"""Bare papers and other grounds, before anything is printed or written on them.
+"""Blank papers and other backgrounds, before anything is printed or written on them.
 
-Textures relate to `scale`, the height in pixels of the writing that will stand on the paper. A
-large texture is drawn small and enlarged, and noise is cut from fields that are drawn once, so a
-page of 256 x 256 pixels costs well under a millisecond.
+The size of textures is relative to `scale`, the height in pixels of the writing. Large textures are
+drawn small and enlarged, and noise is cropped from fields that are drawn once. A page of 256 x 256
+pixels therefore takes well under a millisecond.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Curves = NDArray[np.int32]
 Random = np.random.Generator
 
 _NOISE_SIDE = 640
-"""Side in pixels of a stored field of noise: 1.6 MB, and some 150,000 cuts of 256 x 256."""
+"""Side in pixels of a stored noise field: 1.6 MB, and some 150,000 crops of 256 x 256 pixels."""
 
 _N_NOISES = 3
-"""Stored fields of noise; a cut is turned, mirrored and negated, which makes 16 of each."""
+"""Number of stored noise fields. Transposing, flipping and negating makes 16 variants of a crop."""
 
 _NOISE_SEED = 20_240_229
-"""Seed of the stored fields: any number, but always the same, so that pages can be drawn again."""
+"""Seed of the stored fields. It is arbitrary but fixed, so that pages are reproducible."""
 
 
 @cache
 def _normals(index: int) -> Field:
-    """Returns a stored field of independent normal numbers, mean 0, standard deviation 1."""
+    """Returns a stored field of independent normal values, mean 0, standard deviation 1."""
     random = np.random.default_rng([_NOISE_SEED, index])
     return random.standard_normal((_NOISE_SIDE, _NOISE_SIDE), dtype=np.float32)
 
@@ -58,13 +58,13 @@ def _cut_noise(shape: Shape, random: Random) -> Field:
 
 
 def blur(field: Field, sigma: float, sigma_rows: float | None = None) -> Field:
-    """Returns the field blurred by a Gaussian of a deviation in pixels, or one for each axis."""
+    """Returns the field blurred with a Gaussian; `sigma_rows` sets another sigma across rows."""
     rows = sigma if sigma_rows is None else sigma_rows
     return np.asarray(cv2.GaussianBlur(field, (0, 0), sigmaX=sigma, sigmaY=rows), np.float32)
 
 
 def resize(field: Field, shape: Shape, interpolation: int) -> Field:
-    """Returns the field resampled to a height and width by one of OpenCV's interpolations."""
+    """Returns the field resized to a height and width with an interpolation of OpenCV."""
     return np.asarray(cv2.resize(field, shape[::-1], interpolation=interpolation), np.float32)
 
 
@@ -75,17 +75,17 @@ def draw_noise(shape: Shape, size: float | tuple[float, float], random: Random) 
         shape: Height and width in pixels.
         size: Diameter of a grain in pixels, or its height and width. At 1 or less, pixels are
             independent of each other.
-        random: Where the numbers come from.
+        random: Random number generator.
     """
     heights = size if isinstance(size, tuple) else (size, size)
-    # Three samples to a grain: fewer show the lattice, more cost time.
+    # Three samples per grain: with fewer the grid is visible, more take longer.
     steps = [max(1.0, value / 3) for value in heights]
     small = (math.ceil(shape[0] / steps[0]), math.ceil(shape[1] / steps[1]))
     noise = _cut_noise(small, random)
     sigmas = [max(value, 1.0) / step / 2 for value, step in zip(heights, steps, strict=True)]
     if max(heights) > 1:
-        # A Gaussian of deviation s divides the variance of independent pixels by 2 s sqrt(pi)
-        # along its axis; under 0.7 pixels it hardly reaches the neighbours.
+        # A Gaussian with sigma s divides the variance of independent pixels by 2 s sqrt(pi)
+        # along its axis; below 0.7 pixels it hardly reaches the neighbours.
         noise = blur(noise, sigmas[1], sigmas[0])
         noise *= math.sqrt(math.prod(max(1.0, 2 * sigma * math.sqrt(math.pi)) for sigma in sigmas))
     if small != shape:
@@ -94,12 +94,12 @@ def draw_noise(shape: Shape, size: float | tuple[float, float], random: Random) 
 
 
 def log_uniform(random: Random, low: float, high: float) -> float:
-    """Returns a number between two positive ones whose logarithm is uniform."""
+    """Returns a number between two positive bounds; its logarithm is uniformly distributed."""
     return math.exp(random.uniform(math.log(low), math.log(high)))
 
 
 def draw_ramp(shape: Shape, random: Random) -> Field:
-    """Returns a linear slope in a random direction: float32, 0 at one corner, 1 at the opposite."""
+    """Returns a linear ramp in a random direction: float32, 0 to 1 between opposite corners."""
     angle = random.uniform(0, 2 * math.pi)
     rows = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None] * np.float32(math.sin(angle))
     columns = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :] * np.float32(math.cos(angle))
@@ -112,19 +112,19 @@ def _uniform(shape: Shape, value: float) -> Field:
 
 
 def _brightness(random: Random) -> float:
-    # White paper in a scan is 1; photographs and microfilm lie between a middle grey and white.
+    # White paper in a scan is 1. In photographs and on microfilm it is medium grey to white.
     return 1.0 if random.random() < 0.3 else random.uniform(0.5, 1.0)
 
 
 def plain_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """White paper, a canvas or a page of one grey: exactly uniform."""
+    """Draws exactly uniform paper, white or grey."""
     return _uniform(shape, 1.0 if random.random() < 0.6 else random.uniform(0.45, 1.0))
 
 
 def lit_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Smooth paper in uneven light: a slope, or broad and soft patches."""
+    """Draws smooth paper in uneven light: a ramp, or broad and soft patches."""
     paper = _uniform(shape, random.uniform(0.6, 1.0))
-    # As photographs of desks have it: up to 40 % of the light is lost towards the darker side.
+    # As in photographs of desks, up to 40 % of the light is lost towards the darker side.
     depth = np.float32(random.uniform(0.03, 0.4))
     if random.random() < 0.6:
         paper -= draw_ramp(shape, random) * depth
@@ -135,12 +135,13 @@ def lit_paper(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def grainy_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Grain of every size and strength, up to that of a photograph in bad light."""
+    """Draws paper with grain of any size, up to the strength of a photograph in bad light."""
     smooth = random.random() < 0.7
     paper = _uniform(shape, _brightness(random)) if smooth else lit_paper(shape, scale, random)
     for _ in range(1 if random.random() < 0.5 else 2):
         size = log_uniform(random, 0.7, max(1.5, 0.25 * scale))
-        # Fine grain is averaged out along a stroke; grain as coarse as a stroke hides it sooner.
+        # Fine grain averages out along a stroke. Grain as coarse as a stroke hides it, so it is
+        # weaker.
         strongest = 0.25 if size < 2 else 0.12
         strength = log_uniform(random, 0.01, strongest if random.random() < 0.4 else 0.06)
         stretch = log_uniform(random, 0.5, 2.0) if random.random() < 0.3 else 1.0
@@ -149,7 +150,7 @@ def grainy_paper(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def _curves(random: Random, shape: Shape, number: int, length: float, bend: float) -> Curves:
-    """Returns curves that bend at random, as int32 (number, 5, 1, 2) in sixteenths of a pixel."""
+    """Returns random curves, int32, shape (number, 5, 1, 2), in sixteenths of a pixel."""
     turns = random.normal(0, bend, (number, 5)).cumsum(axis=1) + random.uniform(
         0, 2 * math.pi, (number, 1)
     )
@@ -163,11 +164,11 @@ def _curves(random: Random, shape: Shape, number: int, length: float, bend: floa
 def draw_strokes(
     shape: Shape, curves: Iterable[Curves], width: int, *, closed: bool = False
 ) -> Field:
-    """Returns the cover of lines through points: float32, shape (height, width), 0 to 1.
+    """Returns the coverage of lines through points: float32, shape (height, width), 0 to 1.
 
     Args:
         shape: Height and width in pixels.
-        curves: One int32 array (points, 1, 2) a line: x and y in sixteenths of a pixel.
+        curves: One int32 array (points, 1, 2) per line: x and y in sixteenths of a pixel.
         width: Width of the lines in pixels.
         closed: Whether each line returns to its first point.
     """
@@ -177,9 +178,9 @@ def draw_strokes(
 
 
 def fibrous_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Paper with visible fibres, darker or lighter than the rest."""
+    """Draws paper with visible fibres, darker or lighter than the rest."""
     paper = _uniform(shape, random.uniform(0.55, 0.97))
-    # From a few hairs a page to a felt of them; 256 x 256 pixels hold at most 150.
+    # From a few fibres to a dense felt: at most 150 on 256 x 256 pixels.
     number = min(400, int(log_uniform(random, 4, 150) * math.prod(shape) / 256**2) + 1)
     length = log_uniform(random, max(4.0, 0.15 * scale), max(8.0, 0.8 * scale))
     fibres = draw_strokes(shape, _curves(random, shape, number, length, 0.5), 1)
@@ -190,7 +191,7 @@ def fibrous_paper(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def stained_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Old paper: brown, with soft blotches, foxing, or stains whose rim is darker."""
+    """Draws old paper: brown, with soft blotches, foxing, or stains with a darker rim."""
     paper = _uniform(shape, random.uniform(0.5, 0.95))
     for _ in range(int(random.integers(1, 3))):
         smallest = max(3.0, 0.15 * scale)
@@ -200,16 +201,16 @@ def stained_paper(shape: Shape, scale: float, random: Random) -> Field:
         field -= np.float32(random.uniform(0, 1.5))
         stain = np.clip(field / np.float32(edge), 0, 1)
         if random.random() < 0.4:
-            # Water carries the dirt to the rim: dark where the field crosses zero, lighter inside.
+            # Water carries dirt to the rim: dark where the field crosses zero, lighter inside.
             stain = stain * np.float32(0.4) + np.clip(1 - np.abs(field) * np.float32(8), 0, 1)
-        # Soft stains may be dark; a hard one as dark as ink would be ink.
+        # A stain with a hard edge is lighter, because a dark one would look like ink.
         paper -= stain * np.float32(random.uniform(0.03, 0.3 if edge > 0.6 else 0.18))
     paper += draw_noise(shape, random.uniform(1, 4), random) * np.float32(random.uniform(0, 0.04))
     return paper
 
 
 def _script(shape: Shape, scale: float, random: Random) -> list[Curves]:
-    """Returns lines of loops and waves as written by a fast hand that nobody can read."""
+    """Returns lines of loops and waves that resemble fast, illegible handwriting."""
     lines: list[Curves] = []
     pitch = scale * random.uniform(1.0, 2.5)
     slope = random.normal(0, 0.05)
@@ -235,20 +236,20 @@ def _script(shape: Shape, scale: float, random: Random) -> list[Curves]:
 
 
 def show_through_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Thin paper that lets unreadable writing of its other side through, faint and blurred."""
+    """Draws thin paper with illegible writing that shows through, faint and blurred."""
     paper = _uniform(shape, random.uniform(0.6, 1.0))
     size = scale * random.uniform(0.5, 1.3)
     thickness = max(1, round(size * random.uniform(0.03, 0.12)))
     cover = draw_strokes(shape, _script(shape, size, random), thickness)
     cover = blur(cover, max(0.6, thickness * random.uniform(0.4, 1.0)))
-    # Ink of this side is at least twice as dark as what comes through.
+    # Writing on the front is at least twice as dark as writing that shows through.
     paper -= cover * np.float32(random.uniform(0.05, 0.25))
     paper += draw_noise(shape, random.uniform(1, 6), random) * np.float32(random.uniform(0, 0.03))
     return paper
 
 
 def folded_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Paper with creases: a bright and a dark flank along straight lines, or crumpled all over."""
+    """Draws paper with straight creases, bright on one side and dark on the other, or crumpled."""
     paper = _uniform(shape, random.uniform(0.65, 0.98))
     rows = np.arange(shape[0], dtype=np.float32)[:, None]
     columns = np.arange(shape[1], dtype=np.float32)[None, :]
@@ -260,7 +261,7 @@ def folded_paper(shape: Shape, scale: float, random: Random) -> Field:
         sine, cosine = np.float32(math.sin(angle)), np.float32(math.cos(angle))
         middle = random.uniform(0, shape[0]) * cosine + random.uniform(0, shape[1]) * sine
         distance = rows * cosine + columns * sine - np.float32(middle)
-        # A crease is one to a few pixels wide; the paper beside it is bent over ten times as far.
+        # A crease is one to a few pixels wide; the bent paper beside it is 2 to 12 times wider.
         width = np.float32(random.uniform(0.6, 0.6 + 0.05 * scale))
         flank = np.clip(distance / (width * np.float32(random.uniform(2, 12))), -1, 1)
         flank *= np.float32(random.uniform(0.02, 0.1)) * (1 - np.abs(flank))
@@ -272,12 +273,12 @@ def folded_paper(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def recycled_paper(shape: Shape, scale: float, random: Random) -> Field:
-    """Recycled or kraft paper: grey to brown, with specks, fibres and clouds."""
+    """Draws recycled or kraft paper: grey to brown, with specks, fibres and clouds."""
     paper = _uniform(shape, random.uniform(0.4, 0.8))
     paper += draw_noise(shape, log_uniform(random, 4, 40), random) * np.float32(0.02)
     fine = draw_noise(shape, random.uniform(1, 2.5), random)
     paper += fine * np.float32(random.uniform(0.01, 0.05))
-    # The extremes of the same noise are the specks.
+    # The extreme values of the same noise become specks.
     rare = np.float32(random.uniform(2.0, 3.2))
     paper -= np.clip(np.abs(fine) - rare, 0, 1) * np.float32(random.uniform(0.1, 0.6))
     curves = _curves(random, shape, int(random.integers(5, 60)), max(6.0, 0.3 * scale), 0.6)
@@ -286,7 +287,7 @@ def recycled_paper(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def wooden_ground(shape: Shape, scale: float, random: Random) -> Field:
-    """A wooden board: streaks along the grain, and rings that they follow."""
+    """Draws a wooden board: streaks along the grain, and growth rings."""
     along_rows = random.random() < 0.5
     turned = shape if along_rows else shape[::-1]
     thickness = log_uniform(random, 1.5, max(3.0, 0.3 * scale))
@@ -301,7 +302,7 @@ def wooden_ground(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def woven_ground(shape: Shape, scale: float, random: Random) -> Field:
-    """Fabric or coarse laid paper: threads that cross at right angles, of uneven thickness."""
+    """Draws fabric or coarse laid paper: threads of uneven thickness that cross at right angles."""
     pitch = random.uniform(2.2, max(3.5, 0.2 * scale))
     skew = np.float32(random.normal(0, 0.05))
     rows = np.arange(shape[0], dtype=np.float32)[:, None] / np.float32(pitch)
@@ -322,7 +323,7 @@ def woven_ground(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def blackboard(shape: Shape, scale: float, random: Random) -> Field:
-    """A dark board with wiped chalk: for writing that is lighter than its ground."""
+    """Draws a dark board with wiped chalk, for writing that is lighter than its background."""
     board = _uniform(shape, random.uniform(0.08, 0.3))
     dust = draw_noise(shape, (scale * random.uniform(0.2, 1), scale * random.uniform(1, 4)), random)
     fine = draw_noise(shape, random.uniform(1, 2), random)
@@ -334,7 +335,7 @@ def blackboard(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def plastered_ground(shape: Shape, scale: float, random: Random) -> Field:
-    """A wall, stone or embossed paper: bumps lit from one side."""
+    """Draws a wall, stone or embossed paper: bumps lit from one side."""
     size = log_uniform(random, 2.0, max(4.0, 0.5 * scale))
     bumps = draw_noise(shape, size, random)
     bumps += draw_noise(shape, max(1.5, size / 3), random) * np.float32(0.4)
@@ -361,7 +362,7 @@ PAPERS: Mapping[str, Callable[[Shape, float, Random], Field]] = {
     "blackboard": blackboard,
     "plastered": plastered_ground,
 }
-"""Kinds of paper by name. A function may leave 0 to 1; `draw_paper` limits what it gives."""
+"""Kinds of paper by name. Results may be outside 0 to 1; `draw_paper` clips them."""
 
 FREQUENCIES: Mapping[str, float] = {
     "plain": 0.36,
@@ -377,7 +378,7 @@ FREQUENCIES: Mapping[str, float] = {
     "blackboard": 0.02,
     "plastered": 0.03,
 }
-"""Share of each kind: half of the papers are simple, grain is the commonest of the others."""
+"""Share of each kind. Half of the papers are simple; grain is the most frequent of the others."""
 
 _SIMPLE = ("plain", "lit")
 
@@ -385,21 +386,22 @@ _SIMPLE = ("plain", "lit")
 def choose(
     random: Random, frequencies: Mapping[str, float], kinds: Iterable[str] | None = None
 ) -> str:
-    """Returns one of the kinds, each as often as its frequency says.
+    """Returns a random kind, with the given relative frequencies.
 
     Args:
-        random: Where the choice comes from.
+        random: Random number generator.
         frequencies: Relative frequency of each kind.
         kinds: Names to choose from, or None for all.
 
     Raises:
-        UsageError: If a kind is unknown, or none is given.
+        UsageError: A kind is unknown, or `kinds` is empty.
     """
     names = list(frequencies if kinds is None else kinds)
     unknown = [name for name in names if name not in frequencies]
     if unknown or not names:
         raise UsageError(
-            f"unknown kinds {unknown or names}: expected some of {', '.join(sorted(frequencies))}"
+            f"unknown kinds {unknown or names}: expected one or more of "
+            f"{', '.join(sorted(frequencies))}"
         )
     bounds = np.cumsum([frequencies[name] for name in names])
     return names[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]
@@ -408,22 +410,22 @@ def choose(
 def draw_paper(
     shape: Shape, scale: float, random: Random, kinds: Iterable[str] | None = None
 ) -> Field:
-    """Draws a bare ground of a random kind.
+    """Draws a blank background of a random kind.
 
-    Half of the papers are simple (`plain`, `lit`). Others have grain over them now and then. Where
-    the paper is dark (mean under 0.4: some boards), what is written should be lighter than it.
+    Half of the papers are simple (`plain`, `lit`). Some of the others get additional grain. On dark
+    paper (mean below 0.4: some boards) the writing should be lighter than the paper.
 
     Args:
         shape: Height and width in pixels.
-        scale: Height of the writing in pixels, usually 12 to 200, that textures relate to.
-        random: Where the numbers come from; the same state draws the same paper.
+        scale: Height of the writing in pixels, usually 12 to 200. Textures are relative to it.
+        random: Random number generator; the same state gives the same paper.
         kinds: Names of `PAPERS` to choose from, or None for all.
 
     Returns:
         Reflectance, float32, shape (height, width), 0 black to 1 white.
 
     Raises:
-        UsageError: If a kind is unknown.
+        UsageError: A kind is unknown.
     """
     kind = choose(random, FREQUENCIES, kinds)
     paper = PAPERS[kind](shape, scale, random)

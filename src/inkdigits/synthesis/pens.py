@@ -1,6 +1,6 @@
-"""Other hands and pens for ink that is there: enlarged, bent, drawn along the same line anew.
+"""Changes of hand and pen for existing ink: distortion, and strokes redrawn with another width.
 
-Widths of pens are in pixels of the canvas (`inkdigits.synthesis.canvas`).
+Pen widths are in canvas pixels (`inkdigits.synthesis.canvas`).
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from inkdigits.synthesis.glyphs import Ink
 
 _TO_MIDDLE: Final = np.array([[1, 0, -CANVAS_SIDE / 2], [0, 1, -CANVAS_SIDE / 2], [0, 0, 1]])
 _TO_CANVAS: Final = np.linalg.inv(_TO_MIDDLE)
-"""Shifts, as matrices, that make the canvas' middle the origin, and back."""
+"""Translation matrices that move the canvas' middle to the origin and back."""
 
 
 def enlarge(image: Ink) -> Ink:
-    """A tile on a canvas of four times its side."""
+    """Enlarges a tile to a canvas of four times its side length."""
     return as_bytes(cv2.resize(image, (CANVAS_SIDE, CANVAS_SIDE), interpolation=cv2.INTER_CUBIC))
 
 
 def bend(ink: Ink, random: np.random.Generator) -> Ink:
-    """Turn, slant, stretch and tilt a little, and half of the time distort elastically.
+    """Rotates, slants, stretches and tilts slightly; distorts half of the digits elastically.
 
-    The elastic distortion moves every point by a smooth random field (Simard et al., 2003); here
-    it is drawn on a coarse grid and interpolated.
+    The elastic distortion moves every point by a smooth random field (Simard et al., 2003), which
+    is drawn on a coarse grid and interpolated.
     """
     angle = math.radians(_draw_normal(random, 6, 15))
     slant = _draw_normal(random, 0.13, 0.35)
-    # The frame undoes the size, so a digit may shrink to leave room at the canvas' edge.
+    # `frame` normalises the size later, so the digit may shrink here to leave a margin.
     breadth = 0.85 * math.exp(_draw_normal(random, 0.14, 0.3))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     matrix = np.eye(3)
@@ -46,7 +46,7 @@ def bend(ink: Ink, random: np.random.Generator) -> Ink:
     if random.random() < 0.5:
         strength = random.uniform(1, 4)
         coarse = (strength * random.standard_normal((5, 5, 2))).astype(np.float32)
-        # Cubic up to a medium size and linear from there is as smooth, and faster.
+        # Cubic interpolation to a medium size and then linear is equally smooth and faster.
         medium = cv2.resize(coarse, (28, 28), interpolation=cv2.INTER_CUBIC)
         shifts = cv2.resize(medium, (CANVAS_SIDE, CANVAS_SIDE), interpolation=cv2.INTER_LINEAR)
         across, down = cv2.split(cv2.add(shifts, list_places()))
@@ -55,14 +55,14 @@ def bend(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def square_up(ink: Ink, random: np.random.Generator) -> Ink:
-    """Widen what is round into its corners, more or less, as the digits of displays are."""
+    """Makes round shapes more square, like the digits of displays."""
     column, row, width, height = cv2.boundingRect(find_above(ink, 127))
     if min(width, height) < 0.1 * CANVAS_SIDE:
         return ink
     half = np.array([width / 2, height / 2], np.float32)
     middle = np.array([column, row], np.float32) + half - np.float32(0.5)
     places = (list_places() - middle) / half
-    # Points of a square around the middle come from the circle that it touches.
+    # Maps each point of a square around the middle to the inscribed circle.
     nearer = np.abs(places).max(axis=2) / np.maximum(np.hypot(*cv2.split(places)), 1e-6)
     strength = random.uniform(0.5, 1)
     sources = places * (1 - strength + strength * nearer)[:, :, np.newaxis] * half + middle
@@ -71,27 +71,27 @@ def square_up(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def change_pen(ink: Ink, random: np.random.Generator) -> Ink:
-    """Write the same line with another pen: even, thicker, or thinner."""
+    """Redraws the same strokes with another pen: of even width, thicker, or thinner."""
     kind = random.random()
     if kind < 0.45:
-        # Even in the logarithm: from a hairline to a marker twice as thick as MNIST's pens.
+        # Log-uniform width: from a hairline to a marker twice as thick as MNIST's pens.
         width = round(math.exp(random.uniform(math.log(2), math.log(26))))
         return _restroke(ink, width, _square if random.random() < 0.15 else _disc)
     if kind < 0.65:
         return _thicken(ink, int(random.integers(2, 10)))
     thinned = cv2.erode(ink, _disc(int(random.integers(3, 8))))
-    # Thin parts keep a line, so that nothing falls apart.
+    # Thin parts keep a line, so that strokes do not break.
     return as_bytes(cv2.max(thinned, _restroke(ink, 3, _disc)))
 
 
 def outline(ink: Ink, random: np.random.Generator) -> Ink:
-    """Write with a marker and leave only the edges of its strokes."""
+    """Redraws with a marker and keeps only the edges of its strokes."""
     marker = _restroke(ink, int(random.integers(12, 19)), _disc)
     return as_bytes(cv2.subtract(marker, cv2.erode(marker, _disc(int(random.integers(3, 6))))))
 
 
 def straighten(ink: Ink, random: np.random.Generator) -> Ink:
-    """Make every curve a few straight strokes, as pens on screens do."""
+    """Replaces curves by a few straight segments, as drawing on a screen does."""
     outlines, _ = cv2.findContours(find_above(ink, 127), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     tolerance = random.uniform(2, 6)
     straight = [cv2.approxPolyDP(outline, tolerance, True) for outline in outlines]
@@ -101,7 +101,7 @@ def straighten(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def break_stroke(ink: Ink, random: np.random.Generator) -> Ink:
-    """Leave ink out as a dry pen does: one small gap, or many tiny ones."""
+    """Adds gaps like those of a dry pen: one small gap, or many tiny ones."""
     if random.random() < 0.5:
         inked = np.flatnonzero(ink > 127)
         if inked.size == 0:
@@ -115,13 +115,13 @@ def break_stroke(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def soften(ink: Ink, random: np.random.Generator) -> Ink:
-    """Blur, or keep only a few pixels, smooth or as squares, or cut the edges hard."""
+    """Blurs, reduces the resolution (smooth or pixelated), or applies a threshold."""
     kind = random.random()
     if kind < 0.25:
         reach = 2 * int(random.integers(1, 7)) + 1
         return as_bytes(cv2.GaussianBlur(ink, (reach, reach), 0))
     if kind < 0.65:
-        # Down to eight pixels for the height of a digit, as many in each octave.
+        # Log-uniform resolution, down to eight pixels for the height of a digit.
         few = _keep_few_pixels(ink, math.exp(random.uniform(math.log(0.1), math.log(0.6))))
         how = cv2.INTER_LINEAR if random.random() < 0.6 else cv2.INTER_CUBIC
         return as_bytes(cv2.resize(few, ink.shape[::-1], interpolation=how))
@@ -138,13 +138,13 @@ def _draw_normal(random: np.random.Generator, deviation: float, limit: float) ->
 
 
 def _keep_few_pixels(ink: Ink, share: float) -> Ink:
-    """Ink in a picture whose sides are this share as long."""
+    """Returns the ink at a lower resolution: sides of `share` times the canvas side."""
     side = round(CANVAS_SIDE * share)
     return as_bytes(cv2.resize(ink, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def _restroke(ink: Ink, width: int, pen: Callable[[int], Ink]) -> Ink:
-    """Draw the middle line of the strokes anew with a pen of the width given."""
+    """Redraws the centre line of the strokes with a pen of the given width."""
     middle = _find_middle(find_above(ink, 127))
     drawn = as_bytes(cv2.dilate(middle, pen(max(width - 1, 1))))
     return _open_gaps(drawn, ink) if width > 14 else drawn
@@ -156,27 +156,27 @@ def _thicken(ink: Ink, width: int) -> Ink:
 
 
 def _open_gaps(thick: Ink, ink: Ink) -> Ink:
-    """Keep a slit wherever thicker strokes would flow together: a filled 6 is no digit."""
+    """Keeps a slit where thicker strokes would merge: a 6 with a filled loop is illegible."""
     paper = as_bytes(cv2.bitwise_not(find_above(ink, 127)))
     slits = cv2.dilate(_find_middle(paper), _disc(2))
     return as_bytes(cv2.subtract(thick, slits))
 
 
 def _find_middle(mask: Ink) -> Ink:
-    """The middle line of what is 255 in a mask, one to three pixels wide.
+    """Returns the centre line of the strokes in a mask (255), one to three pixels wide.
 
-    Distance to the edge grows by one per pixel everywhere but along the middle line, where it
-    folds: its Laplacian is far below zero there. Side branches run to the edge, where the
+    The distance to the edge grows by one per pixel everywhere except on the centre line, where it
+    has a ridge and its Laplacian is far below zero. Side branches run to the edge, where the
     distance is less than half that of the line they branch from.
     """
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_3)
-    # Turned over, so that the fold stands out.
-    fold = -cv2.Laplacian(cv2.blur(distances, (3, 3)), cv2.CV_32F, ksize=1)
+    # Negated, so that the ridge is positive.
+    ridge = -cv2.Laplacian(cv2.blur(distances, (3, 3)), cv2.CV_32F, ksize=1)
     quarters = cv2.convertScaleAbs(distances, alpha=4)
     nearby = cv2.dilate(quarters, _disc(9))
     deep = cv2.compare(quarters, cv2.convertScaleAbs(nearby, alpha=0.6), cv2.CMP_GT)
-    folded = as_bytes(cv2.threshold(fold, 0.28, 255, cv2.THRESH_BINARY)[1])
-    return as_bytes(cv2.bitwise_and(folded, deep))
+    on_ridge = as_bytes(cv2.threshold(ridge, 0.28, 255, cv2.THRESH_BINARY)[1])
+    return as_bytes(cv2.bitwise_and(on_ridge, deep))
 
 
 @lru_cache

@@ -1,6 +1,6 @@
-"""Glyphs on a page: each one is put there by an affine map, with the marks that it shows.
+"""Glyphs on a page. Each glyph has an affine map to the page and the marks that it shows.
 
-Lengths are in heights of a digit unless a name says pixels.
+Lengths are in digit heights unless a name says pixels.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from inkdigits.synthesis.scribes import Scribe, Scriptorium
 Random = np.random.Generator
 
 _SLANTS: Final = (0.06, 0.18, 0.4)
-"""Standard deviations of the slant (horizontal shift for each unit of height) of upright, common
-and strongly slanted hands; English round hand and its kin slant by 35 to 40° (0.7 to 0.85)."""
+"""Standard deviations of the slant (horizontal shift per unit of height) of upright, normal and
+strongly slanted handwriting. English round hand and similar scripts slant by 35 to 40° (0.7 to
+0.85)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A mark within a placed glyph: its box in pixels of the glyph, and its class.
+    """A mark within a placed glyph: its bounding box in glyph pixels, and its class.
 
     Attributes:
-        label: Class of the reader, or None for ink that is no mark of its own.
-        box: Left, top, right and bottom; None: all ink of the glyph.
+        label: Class of the reader, or None for ink that is not a separate mark.
+        box: Left, top, right and bottom; None for all ink of the glyph.
     """
 
     label: int | None
@@ -45,11 +46,11 @@ class Placed:
     """A glyph on a page.
 
     Attributes:
-        glyph: What is written.
-        matrix: float64, shape (2, 3): from pixels of the glyph to pixels of the page.
-        height_px: Height of the digits it belongs to.
-        strength: 0 to 1, how much ink.
-        parts: The marks that it shows.
+        glyph: The glyph.
+        matrix: Affine map from glyph pixels to page pixels: float64, shape (2, 3).
+        height_px: Height of the digits on its line.
+        strength: Strength of the ink, 0 to 1.
+        parts: The marks that the glyph shows.
     """
 
     glyph: Glyph
@@ -61,11 +62,12 @@ class Placed:
 
 @dataclass(eq=False)
 class Writing:
-    """What a layout gives: glyphs, and lines as polygons of the page.
+    """The result of a layout: placed glyphs, and drawn lines.
 
     Attributes:
         placed: Glyphs, in the order of writing.
-        lines: Lines ruled or struck by hand: points in pixels, thickness in pixels, strength.
+        lines: Lines drawn by hand, such as rules and strike-throughs: points in pixels, thickness
+            in pixels, strength.
     """
 
     placed: list[Placed] = field(default_factory=list)
@@ -74,7 +76,17 @@ class Writing:
 
 @dataclass(frozen=True)
 class Style:
-    """How one number is written: digits of a number share it. Many people write small zeros."""
+    """The style that all digits of one number share.
+
+    Attributes:
+        height_px: Height of the digits.
+        slant: Horizontal shift per unit of height.
+        aspect: Factor of the width.
+        gap: Gap between digits, in digit heights; negative if they touch.
+        jitter: Standard deviation of the random size and position of each digit.
+        strength: Strength of the ink, 0 to 1.
+        zero_size: Relative size of zeros; many people write them smaller.
+    """
 
     height_px: float
     slant: float
@@ -88,7 +100,14 @@ class Style:
     def draw(
         cls, height_px: float, scribe: Scribe, random: Random, *, touching: bool = False
     ) -> Style:
-        """Draws a style for digits of the height given, written by the scribe given."""
+        """Draws a random style for digits of a given height, written by a given scribe.
+
+        Args:
+            height_px: Height of the digits.
+            scribe: Writes the number. A font that is already slanted gets little slant.
+            random: Random number generator.
+            touching: Whether neighbouring digits may touch.
+        """
         spread = _SLANTS[random.choice(3, p=(0.35, 0.4, 0.25))]
         slant = float(np.clip(random.normal(0.05, spread), -0.5, 0.9))
         if scribe.is_slanted:
@@ -119,14 +138,14 @@ def place(
     """Puts a glyph on the page.
 
     Args:
-        writing: Where to.
-        glyph: What.
-        left: Of its ink in pixels, before slanting.
-        top: Of the digits of its line in pixels.
-        style: Of the number.
-        random: Varies size and place a little.
-        parts: As `Placed.parts`; None: the glyph is one mark.
-        size: Of the glyph beside others of its line; it stands on the same line.
+        writing: Collects the placed glyph.
+        glyph: The glyph.
+        left: Left edge of its ink in pixels, before slanting.
+        top: Upper edge of the digits on its line, in pixels.
+        style: Style of the number.
+        random: Random number generator; varies size and position slightly.
+        parts: See `Placed.parts`. None means that the whole glyph is one mark.
+        size: Size relative to the other glyphs of its line, with the same base line.
 
     Returns:
         The right edge of its ink in pixels, before slanting.
@@ -135,7 +154,7 @@ def place(
     scale_y = style.height_px / GLYPH_HEIGHT * varied
     scale_x = scale_y * style.aspect
     y = top + (glyph.top + 1 - size + random.normal(0, style.jitter)) * style.height_px
-    foot = top + style.height_px  # slanting keeps the line that the digits stand on
+    foot = top + style.height_px  # slanting keeps the base line fixed
     turn = random.normal(0, style.jitter * 0.6)
     slant = style.slant + random.normal(0, style.jitter * 0.5)
     matrix = np.array(
@@ -161,17 +180,20 @@ def write_text(
     *,
     rise: float = 0.0,
 ) -> float:
-    """Writes a line of characters; returns its right end in pixels.
+    """Writes a line of characters.
 
     Args:
-        writing: Where to.
-        text: A space leaves room.
-        left: Where it begins, in pixels.
-        top: Of its digits at the beginning, in pixels.
-        style: Of all its characters.
-        scribe: Writes it.
-        random: Varies it.
-        rise: Pixels down for each pixel to the right.
+        writing: Collects the placed glyphs.
+        text: Characters of the line; a space leaves a gap.
+        left: Left end of the line in pixels.
+        top: Upper edge of the digits at the left end, in pixels.
+        style: Style of all characters.
+        scribe: Writes the characters.
+        random: Random number generator.
+        rise: Slope of the line: pixels down for each pixel to the right.
+
+    Returns:
+        The right end of the line in pixels.
     """
     x = left
     if style.gap < 0:
@@ -206,7 +228,20 @@ def write_word(
     scribes: Scriptorium,
     random: Random,
 ) -> float:
-    """Writes a word in a handwriting font, or a printed one; its letters are other marks."""
+    """Writes a word in a handwriting or printed font. Each letter is a mark of the class `OTHER`.
+
+    Args:
+        writing: Collects the placed glyph.
+        word: The word.
+        left: Left edge of its ink in pixels, before slanting.
+        top: Upper edge of the digits on its line, in pixels.
+        style: Style of the word.
+        scribes: Provides the fonts.
+        random: Random number generator.
+
+    Returns:
+        The right edge of its ink in pixels, before slanting.
+    """
     fonts = scribes.handwriting if random.random() < 0.7 else scribes.printed
     font = fonts[int(random.integers(len(fonts)))]
     ink, offset = render(font, word)

@@ -1,7 +1,8 @@
-"""What is printed on paper before somebody writes on it: rules, forms, guilloche, marks.
+"""Prints on paper below the writing: ruled lines, forms, guilloche, emblems.
 
-A print is its cover: 0 where the paper is bare, 1 where black ink hides it, so that a page is
-`paper * (1 - cover)`. The strength of the printing ink is part of the cover. No text is printed.
+A print is an array of coverage: 0 on blank paper, 1 where black ink hides the paper. A printed page
+is `paper * (1 - cover)`. The coverage includes the strength of the printing ink. No text is
+printed.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ Rectangle = tuple[float, float, float, float]
 
 
 def draw_screen(across: Field, pitch: float, width: float) -> Field:
-    """Returns parallel lines: one wherever a coordinate is a multiple of the pitch.
+    """Draws parallel lines: one wherever a coordinate is a multiple of the pitch.
 
     Args:
         across: float32, shape (height, width): coordinate across the lines, in pixels.
         pitch: Distance between lines in pixels.
-        width: Width of a line in pixels; thinner than a pixel is fainter.
+        width: Width of a line in pixels. A line thinner than one pixel is fainter.
 
     Returns:
-        Cover, float32, shape (height, width), 0 to 1.
+        Coverage, float32, shape (height, width), 0 to 1.
     """
     distance = across * np.float32(1 / pitch)
     distance -= np.rint(distance)
@@ -55,30 +56,30 @@ def _columns(shape: Shape) -> Field:
 
 
 def _line_width(scale: float, random: Random) -> float:
-    # Rules are thinner than strokes, which are about a tenth as wide as the writing is high.
+    # Rules are thinner than strokes. Strokes are about a tenth as wide as the writing is high.
     return log_uniform(random, 0.6, max(1.2, 0.08 * scale))
 
 
 def _ink(random: Random) -> float:
-    # Half of the forms are printed as dark as ink, the others in pale colours.
+    # Half of the forms are as dark as ink, the others are pale.
     return random.uniform(0.5, 1.0) if random.random() < 0.5 else random.uniform(0.08, 0.5)
 
 
 def _tilted(shape: Shape, random: Random) -> tuple[Field, Field]:
-    """Returns coordinates down and along a sheet that lies a little askew, or bulges."""
+    """Returns row and column coordinates of a sheet that is slightly rotated or bulges."""
     slope = np.float32(random.normal(0, 0.02) if random.random() < 0.6 else 0.0)
     down = _rows(shape) + _columns(shape) * slope
     along = _columns(shape) - _rows(shape) * slope
     if random.random() < 0.15:
         reach = max(shape)
-        # The pages of an open book: lines sag by a few hundredths of their length.
+        # As in an open book, lines sag by a few hundredths of their length.
         sag = np.float32(random.uniform(-0.1, 0.1) / reach)
         down = down + sag * (_columns(shape) - np.float32(shape[1] / 2)) ** 2
     return down, along
 
 
 def _broken(along: Field, kind: str, width: float, random: Random) -> Field:
-    """Returns where dotted or dashed lines have ink: 0 to 1."""
+    """Returns the ink of dotted or dashed lines along their length: 0 to 1."""
     if kind == "dotted":
         period = width * random.uniform(2.0, 4.0) + 1
         return draw_screen(along, period, max(1.0, width))
@@ -87,7 +88,7 @@ def _broken(along: Field, kind: str, width: float, random: Random) -> Field:
 
 
 def print_rules(shape: Shape, scale: float, random: Random) -> Field:
-    """Horizontal rules, single or double, solid, dotted or dashed, and margins."""
+    """Draws horizontal rules (single or double; solid, dotted or dashed) and margin lines."""
     down, along = _tilted(shape, random)
     pitch = scale * random.uniform(1.1, 2.6)
     down = down - np.float32(random.uniform(0, pitch))
@@ -104,14 +105,14 @@ def print_rules(shape: Shape, scale: float, random: Random) -> Field:
         margin = np.float32(random.uniform(0, shape[1]))
         np.maximum(cover, draw_screen(along - margin, far, width), out=cover)
     if random.random() < 0.2:
-        # A single line to write on, or the top and foot of a column.
+        # A single line to write on, or the upper and lower line of a column.
         far = scale * random.uniform(4, 12)
         cover = draw_screen(down - np.float32(random.uniform(0, shape[0])), far, width)
     return cover * np.float32(_ink(random))
 
 
 def print_squares(shape: Shape, scale: float, random: Random) -> Field:
-    """Squared paper, from millimetre paper to squares larger than a digit."""
+    """Draws squared paper, from millimetre paper to squares larger than a digit."""
     down, along = _tilted(shape, random)
     pitch = max(3.5, log_uniform(random, 0.2 * scale, 1.6 * scale))
     width = min(_line_width(scale, random), pitch / 4)
@@ -127,13 +128,13 @@ def print_squares(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def draw_segments(shape: Shape, segments: Sequence[Rectangle], width: int) -> Field:
-    """Returns the cover of straight lines, each from (x, y) to (x, y) in pixels: 0 to 1."""
+    """Returns the coverage of straight lines, each from (x, y) to (x, y) in pixels: 0 to 1."""
     points = (np.asarray(segments, np.float64).reshape(-1, 2, 1, 2) * 16).astype(np.int32)
     return draw_strokes(shape, points, width)
 
 
 def print_table(shape: Shape, scale: float, random: Random) -> Field:
-    """Grid of a table with columns of unequal widths; some lines are missing or double."""
+    """Draws the grid of a table with columns of unequal width; some lines are missing or double."""
     height, width = shape
     row = scale * random.uniform(1.2, 2.5)
     tops = np.arange(random.uniform(-row, row), height, row)
@@ -158,16 +159,16 @@ def print_table(shape: Shape, scale: float, random: Random) -> Field:
 def frame_boxes(
     shape: Shape, boxes: Sequence[Rectangle], width: int, *, comb: bool = False
 ) -> Field:
-    """Returns the cover of frames around given boxes, as forms have them.
+    """Draws frames around boxes, like the fields of a form.
 
     Args:
         shape: Height and width in pixels.
-        boxes: Left, top, width and height of each frame in pixels; may reach out of the page.
+        boxes: Left, top, width and height of each frame in pixels; may exceed the page.
         width: Width of the lines in pixels.
-        comb: Whether frames are open above: a foot and low teeth between the digits.
+        comb: Whether frames are open at the top, with short teeth between the digits.
 
     Returns:
-        Cover, float32, shape (height, width), 0 to 1.
+        Coverage, float32, shape (height, width), 0 to 1.
     """
     segments: list[Rectangle] = []
     for left, top, box_width, box_height in boxes:
@@ -181,7 +182,7 @@ def frame_boxes(
 
 
 def print_boxes(shape: Shape, scale: float, random: Random) -> Field:
-    """Rows of cells for one digit each: joined, apart, or combs; or one large frame."""
+    """Draws rows of boxes for one digit each: joined, separate or combs; or of larger frames."""
     boxes: list[Rectangle] = []
     height = scale * random.uniform(1.1, 1.8)
     width = height * random.uniform(0.65, 1.1)
@@ -200,17 +201,17 @@ def print_boxes(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def _guilloche_ink(random: Random) -> float:
-    # Under writing of full strength, the lines of cheques reach a tenth to a half of its darkness.
+    # The lines of cheques have a tenth to a half of the darkness of strong writing.
     return log_uniform(random, 0.06, 0.6)
 
 
 def _fine_pitch(scale: float, random: Random) -> float:
-    # Cheques: lines a tenth to a sixth of a digit apart. Under 2.2 pixels a grid aliases them.
+    # On cheques, lines are a tenth to a sixth of a digit apart. Below 2.2 pixels they alias.
     return log_uniform(random, max(2.2, 0.05 * scale), max(4.0, 0.28 * scale))
 
 
 def print_waves(shape: Shape, scale: float, random: Random) -> Field:
-    """Screens of waving parallel lines, one or two that cross: the ground of cheques."""
+    """Draws one or two crossing sets of parallel waves, the background of cheques."""
     turned = shape[::-1] if random.random() < 0.2 else shape
     cover = np.zeros(turned, np.float32)
     rows, columns = _rows(turned), _columns(turned)
@@ -218,7 +219,7 @@ def print_waves(shape: Shape, scale: float, random: Random) -> Field:
     for _ in range(1 if random.random() < 0.55 else 2):
         pitch = _fine_pitch(scale, random)
         length = log_uniform(random, 0.6 * scale, 12 * scale)
-        # Steeper than 45 degrees, waves would lie on each other.
+        # Waves steeper than 45 degrees would overlap.
         amplitude = random.uniform(0, 0.9) * length / (2 * math.pi)
         if random.random() < 0.4:
             amplitude = min(amplitude, pitch * random.uniform(0, 1))
@@ -226,7 +227,7 @@ def print_waves(shape: Shape, scale: float, random: Random) -> Field:
         wave = np.sin(columns * np.float32(2 * math.pi / length) + np.float32(phase))
         across = rows + (wave * np.float32(amplitude) + columns * np.float32(slope))
         if random.random() < 0.4:
-            # Lines that lean more towards the foot: a fan.
+            # The slope changes along the rows, which makes a fan of lines.
             across *= 1 + columns * np.float32(random.uniform(-0.3, 0.3) / turned[1])
         lines = draw_screen(across, pitch, random.uniform(0.2, 0.45) * pitch)
         np.maximum(cover, lines * np.float32(_guilloche_ink(random)), out=cover)
@@ -235,7 +236,7 @@ def print_waves(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_contours(shape: Shape, scale: float, random: Random) -> Field:
-    """Nested arcs and contour lines of smooth hills, whose families overlap in moiré."""
+    """Draws nested arcs and contour lines of smooth hills; two sets overlap to a moiré."""
     small = (shape[0] // 4 + 2, shape[1] // 4 + 2)
     cover = np.zeros(shape, np.float32)
     for _ in range(1 if random.random() < 0.5 else 2):
@@ -247,7 +248,8 @@ def print_contours(shape: Shape, scale: float, random: Random) -> Field:
             np.hypot(rows - np.float32(row), columns - np.float32(column))
             for row, column in centres
         ]
-        # The nearest centre's circles end at each other's; the sum is ellipses and saddles.
+        # With the nearest centre, circles end where they meet. The mean of all distances gives
+        # ellipses and saddles.
         nearest = random.random() < 0.6
         heights += np.minimum.reduce(circles) if nearest else sum(circles) / len(circles)
         across = resize(heights.astype(np.float32), shape, cv2.INTER_LINEAR)
@@ -258,7 +260,7 @@ def print_contours(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_rosettes(shape: Shape, scale: float, random: Random) -> Field:
-    """Rosettes: rings whose radius waves around the centre, drawn over each other."""
+    """Draws rosettes: rings with a radius that oscillates with the angle."""
     small = (shape[0] // 2 + 1, shape[1] // 2 + 1)
     row, column = random.uniform(0, 1, 2) * shape
     rows = _rows(small) * 2 - np.float32(row)
@@ -272,7 +274,7 @@ def print_rosettes(shape: Shape, scale: float, random: Random) -> Field:
     strength = _guilloche_ink(random)
     for sign in (-1, 1):
         wave = np.sin(angle * np.float32(petals) + sign * radius * np.float32(0.5 / scale))
-        # Near the centre, full waves would be steeper than the rings are wide.
+        # Near the centre, the full amplitude would be too steep for the width of the rings.
         wave *= np.minimum(np.float32(depth), radius * np.float32(0.8 / petals))
         across = resize(radius + wave, shape, cv2.INTER_LINEAR)
         lines = draw_screen(across, pitch * 1.6, max(0.7, 0.3 * pitch))
@@ -284,7 +286,7 @@ def print_rosettes(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_ribbons(shape: Shape, scale: float, random: Random) -> Field:
-    """Ribbons of guilloche: families of sine curves that shift from one to the next."""
+    """Draws guilloche ribbons: groups of sine curves with increasing phase."""
     columns = np.linspace(-8, shape[1] + 8, 72)
     curves = []
     for _ in range(int(random.integers(1, 4))):
@@ -303,7 +305,7 @@ def print_ribbons(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_microlines(shape: Shape, scale: float, random: Random) -> Field:
-    """Straight lines as fine as pixels allow, in one or two directions: a tint from afar."""
+    """Draws straight lines as fine as pixels allow, in one or two directions."""
     cover = np.zeros(shape, np.float32)
     for _ in range(1 if random.random() < 0.5 else 2):
         angle = random.uniform(0, math.pi)
@@ -316,7 +318,7 @@ def print_microlines(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_tints(shape: Shape, scale: float, random: Random) -> Field:
-    """Security hatches and dots: a fine pattern that repeats in both directions."""
+    """Draws security hatches or dots: a fine pattern that repeats in both directions."""
     pitch = max(2.5, log_uniform(random, 0.07 * scale, 0.4 * scale))
     down, along = _tilted(shape, random)
     if random.random() < 0.4:
@@ -329,20 +331,20 @@ def print_tints(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_halftone(shape: Shape, scale: float, random: Random) -> Field:
-    """A raster of dots that grow with the darkness of a smooth picture."""
+    """Draws a halftone raster: dots that grow with the darkness of a smooth random field."""
     pitch = max(3.0, log_uniform(random, 0.08 * scale, 0.3 * scale))
     rows, columns = _rows(shape), _columns(shape)
     factor = np.float32(2 * math.pi / pitch * 0.7)
     raster = np.cos((rows + columns) * factor) + np.cos((rows - columns) * factor)
     tone = draw_noise(shape, max(shape) * random.uniform(0.2, 0.8), random)
     tone += np.float32(random.uniform(-1.5, 0))
-    # The raster rises by some 2 / pitch a pixel: this makes edges one pixel wide.
+    # The raster rises by about 2 / pitch per pixel; this factor makes edges one pixel wide.
     cover: Field = np.clip((raster * np.float32(0.5) + tone) * np.float32(pitch / 3), 0, 1)
     return cover * np.float32(_ink(random) * 0.7)
 
 
 def print_marks(shape: Shape, scale: float, random: Random) -> Field:
-    """Emblems: discs, polygons and stars, filled or outlined, pale or dark."""
+    """Draws emblems: discs, polygons and stars, filled or outlined, pale or dark."""
     cover = np.zeros(shape, np.float32)
     for _ in range(int(random.integers(1, 4))):
         canvas = np.zeros(shape, np.uint8)
@@ -355,7 +357,7 @@ def print_marks(shape: Shape, scale: float, random: Random) -> Field:
         middle = random.uniform(0, 1, 2) * (shape[1], shape[0])
         points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None] + middle
         outline = (points * 16).astype(np.int32)[:, None, :]
-        # The outline of a round shape would be a zero.
+        # Round shapes are always filled, because their outline would be a zero.
         if random.random() < 0.5 or corners > 5:
             cv2.fillPoly(canvas, [outline], 255, cv2.LINE_AA, 4)
         else:
@@ -367,7 +369,7 @@ def print_marks(shape: Shape, scale: float, random: Random) -> Field:
 
 
 def print_bars(shape: Shape, scale: float, random: Random) -> Field:
-    """Shaded bands behind rows or columns, and thick bars."""
+    """Draws shaded bands behind rows or columns, or a thick bar."""
     turned = shape[::-1] if random.random() < 0.3 else shape
     rows = _rows(turned) + _columns(turned) * np.float32(random.normal(0, 0.01))
     if random.random() < 0.6:
@@ -398,7 +400,7 @@ PRINTS: Mapping[str, Callable[[Shape, float, Random], Field]] = {
 """Kinds of print by name."""
 
 GUILLOCHE = ("waves", "contours", "rosettes", "ribbons", "microlines", "tints")
-"""The kinds that bank cheques are printed with."""
+"""Kinds of print on bank cheques."""
 
 FREQUENCIES: Mapping[str, float] = {
     "rules": 0.17,
@@ -415,27 +417,26 @@ FREQUENCIES: Mapping[str, float] = {
     "marks": 0.05,
     "bars": 0.04,
 }
-"""Share of each kind: a little over 40 % are the fine lines of cheques."""
+"""Share of each kind. A little over 40 % are the fine lines of cheques."""
 
 
 def draw_print(
     shape: Shape, scale: float, random: Random, kinds: Iterable[str] | None = None
 ) -> Field:
-    """Draws a print of a random kind; fine lines often lie over each other, or under a rule.
+    """Draws a print of a random kind. Fine lines of cheques may be combined with others or a rule.
 
     Args:
         shape: Height and width in pixels.
-        scale: Height of the writing in pixels, usually 12 to 200, that prints relate to.
-        random: Where the numbers come from; the same state draws the same print.
-        kinds: Names of `PRINTS` to choose from, or None for all. With names given, nothing of
-            another kind is drawn.
+        scale: Height of the writing in pixels, usually 12 to 200. Prints are relative to it.
+        random: Random number generator; the same state gives the same print.
+        kinds: Names of `PRINTS` to choose from, or None for all. Other kinds are not drawn.
 
     Returns:
-        Cover, float32, shape (height, width), 0 bare paper to 1 black: a page with it is
-        `paper * (1 - cover)`. Never empty on purpose: whoever wants bare paper leaves it out.
+        Coverage, float32, shape (height, width), 0 blank paper to 1 black. The printed page is
+        `paper * (1 - cover)`. There is always a print; for blank paper do not call this function.
 
     Raises:
-        UsageError: If a kind is unknown.
+        UsageError: A kind is unknown.
     """
     allowed = list(PRINTS if kinds is None else kinds)
     kind = choose(random, FREQUENCIES, allowed)
@@ -445,7 +446,7 @@ def draw_print(
             second = choose(random, FREQUENCIES, [name for name in allowed if name in GUILLOCHE])
             np.maximum(cover, PRINTS[second](shape, scale, random), out=cover)
         if random.random() < 0.25:
-            # A field to write in stands out by a tint, sharply or softly bounded.
+            # A tinted field to write in, with a sharp or soft edge.
             edge = draw_noise(shape, max(shape), random) * np.float32(random.uniform(0.5, 20))
             cover += np.clip(edge, 0, 1) * np.float32(random.uniform(0.05, 0.25)) * (1 - cover)
         if random.random() < 0.3 and "rules" in allowed:

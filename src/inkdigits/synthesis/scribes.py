@@ -1,4 +1,4 @@
-"""Who writes on a drawn page: MNIST's writers, handwriting fonts, and stroke hands."""
+"""Writers of drawn pages: MNIST's writers, handwriting fonts, and stroke hands."""
 
 from __future__ import annotations
 
@@ -29,41 +29,41 @@ LABELS: Final = {
     **{character: label for label, character in CHARACTERS.items()},
     "—": DASH,
 }
-"""Class of each character that is a class of its own; all others are `OTHER`."""
+"""Class of each character that has its own class; all others are `OTHER`."""
 
 _OTHER_FORM_SHARE: Final = 0.35
-"""Of the digits of MNIST's writers: a third in a European form is about what the forms 1, 6, 7 and
-9 of `digit_forms` need to be as common as the American ones."""
+"""Share of MNIST's digits that get another form. With a third, the European forms of 1, 6, 7 and 9
+in `digit_forms` are about as frequent as the American ones."""
 _NEW_PEN_SHARE: Final = 0.6
-"""Of them, redrawn with another pen: MNIST's own pens and scanner keep the rest."""
+"""Share of MNIST's digits that are redrawn with another pen; the others keep MNIST's strokes."""
 _BROKEN_SHARE: Final = 0.04
-"""Of them, with a gap, as a pen that skips leaves it: rare, as on paper."""
+"""Share of MNIST's digits with a gap, like that of a skipping pen; it is rare, as on paper."""
 _NEARBY: Final = 0.12
-"""A writer's digits come from this share of the digits of like stroke width."""
+"""A writer uses this share of the digits, those with similar stroke widths."""
 _FIELD_SHARE: Final = 0.035
-"""Most that a font's character is bent, in its longer side (standard deviation of a random field of
-4 × 4 places): 2 of 64 pixels, less than a stroke is wide."""
+"""Maximum distortion of a font's character, as a share of its longer side (standard deviation of a
+random field on 4 × 4 points): 2 of 64 pixels, less than a stroke width."""
 
 
 class Scribe(Protocol):
-    """Writes characters in one hand."""
+    """A writer: writes characters in one handwriting."""
 
     @property
     def is_slanted(self) -> bool:
-        """Whether its glyphs lean already, as the hand does."""
+        """Whether its glyphs are already slanted."""
         ...
 
     def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
         """Writes characters that are joined or touch.
 
         Returns:
-            Each glyph and where its left edge lies in pixels, or None from a hand that does not
-            join its characters.
+            Each glyph and the position of its left edge in pixels, or None if this writer does
+            not join its characters.
         """
         ...
 
     def write(self, character: str, random: np.random.Generator) -> Glyph:
-        """Writes one character; each call varies it as a hand does."""
+        """Writes one character; each call varies it like handwriting."""
         ...
 
 
@@ -74,12 +74,12 @@ class DigitBank:
         """Prepares glyphs.
 
         Args:
-            digits: Tiles to take from, of all ten digits.
-            n: How many glyphs to prepare.
-            random: Chooses digits, forms and pens.
+            digits: Tiles of all ten digits.
+            n: Number of glyphs to prepare.
+            random: Random number generator for digits, forms and pens.
 
         Raises:
-            UsageError: One of the ten digits is not among those chosen.
+            UsageError: One of the ten digits is missing among the chosen tiles.
         """
         chosen = random.permutation(len(digits))[:n]
         glyphs: list[list[tuple[float, Glyph]]] = [[] for _ in DIGITS]
@@ -102,7 +102,8 @@ class DigitBank:
             digit for digit, of_label in zip(DIGITS, glyphs, strict=True) if not of_label
         ]:
             raise UsageError(
-                f"no {', '.join(missing)} among the {len(chosen)} digits to write with: take more"
+                f"no {', '.join(missing)} among the {len(chosen)} digits to write with: expected "
+                "all ten digits; choose more"
             )
         self._glyphs = [
             [glyph for _, glyph in sorted(of_label, key=lambda pair: pair[0])]
@@ -110,36 +111,42 @@ class DigitBank:
         ]
 
     def draw(self, label: int, width: float, random: np.random.Generator) -> Glyph:
-        """A digit of about the stroke width given, 0 the thinnest to 1 the thickest."""
+        """Draws a random digit of about a given stroke width.
+
+        Args:
+            label: The digit, 0 to 9.
+            width: Rank of the stroke width, 0 for the thinnest to 1 for the thickest.
+            random: Random number generator.
+        """
         of_label = self._glyphs[label]
         place = width + random.uniform(-_NEARBY, _NEARBY) / 2
         return of_label[int(np.clip(place, 0, 1) * (len(of_label) - 1))]
 
 
 class BankScribe:
-    """One of MNIST's writers, so to speak: digits of like stroke width; marks by a stroke hand."""
+    """Imitates one of MNIST's writers: digits of similar stroke widths, marks by a stroke hand."""
 
     is_slanted = False
 
     def __init__(self, bank: DigitBank, marks: Scribe, random: np.random.Generator) -> None:
-        """Chooses a stroke width; `marks` writes what is not a digit."""
+        """Chooses a stroke width; `marks` writes all other characters."""
         self._bank = bank
         self._width = random.random()
         self._marks = marks
 
     def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
-        """As `Scribe.write_run`: not joined."""
+        """Returns None, because this writer does not join its characters."""
         return None
 
     def write(self, character: str, random: np.random.Generator) -> Glyph:
-        """As `Scribe.write`."""
+        """Writes one character."""
         if character in DIGITS:
             return self._bank.draw(LABELS[character], self._width, random)
         return self._marks.write(character, random)
 
 
 class FontScribe:
-    """Writes with a font, each character bent a little."""
+    """Writes with a font and distorts each character slightly."""
 
     is_slanted = False
 
@@ -151,13 +158,13 @@ class FontScribe:
         others: Sequence[Path] = (),
         bending: float = 1.0,
     ) -> None:
-        """Takes a font file.
+        """Chooses the stroke thickness.
 
         Args:
-            font: A file that Pillow opens.
-            random: Chooses how thick the strokes become.
+            font: A font file that Pillow can open.
+            random: Random number generator for the thickness.
             others: Fonts for the characters that this one lacks.
-            bending: 0 keeps the font's forms.
+            bending: Strength of the distortion; 0 keeps the forms of the font.
         """
         self._font = font
         self._others = others
@@ -165,23 +172,24 @@ class FontScribe:
         self._thicker = int(random.choice([-1, 0, 0, 0, 1, 2])) if bending else 0
 
     def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
-        """As `Scribe.write_run`: not joined."""
+        """Returns None, because this writer does not join its characters."""
         return None
 
     def write(self, character: str, random: np.random.Generator) -> Glyph:
-        """As `Scribe.write`.
+        """Writes one character.
 
         Raises:
             UsageError: Neither the font nor one of the others has the character.
         """
         font = self._font
         if not has_character(font, character):
-            able = [other for other in self._others if has_character(other, character)]
-            if not able:
+            available = [other for other in self._others if has_character(other, character)]
+            if not available:
                 raise UsageError(
-                    f"no font has {character!r}: looked at {font.name} and {len(self._others)} more"
+                    f"no font has {character!r}: searched {font.name} and {len(self._others)} "
+                    "others; give a font that has it"
                 )
-            font = able[int(random.integers(len(able)))]
+            font = available[int(random.integers(len(available)))]
         ink, top = render(font, character)
         if self._bending:
             ink = warp(ink, random, self._bending, self._thicker)
@@ -189,29 +197,29 @@ class FontScribe:
 
 
 class StrokeScribe:
-    """A stroke hand as a scribe; what it has no form for is written with a font."""
+    """Writes with a stroke hand, and with a font if the hand has no form of a character."""
 
     is_slanted = True
 
     def __init__(self, others: Scribe, random: np.random.Generator) -> None:
-        """Draws the hand."""
+        """Draws the hand; `others` writes the characters without a stroke form."""
         self.hand = StrokeHand.draw(random)
         self._others = others
 
     def write_run(self, text: str, random: np.random.Generator) -> list[tuple[Glyph, float]] | None:
-        """As `Scribe.write_run`."""
+        """Writes joined characters; returns None if one has no stroke form."""
         if not all(character in STROKE_LABELS for character in text):
             return None
         return self.hand.write_joined(text, random)
 
     def write(self, character: str, random: np.random.Generator) -> Glyph:
-        """As `Scribe.write`."""
+        """Writes one character."""
         writer = self.hand if character in STROKE_LABELS else self._others
         return writer.write(character, random)
 
 
 def write_sign(random: np.random.Generator) -> Glyph:
-    """Writes a letter, sign or small drawing of the tables of strokes; none is a digit."""
+    """Writes a random letter, sign or small drawing of `inkdigits.synthesis.letters`."""
     tables = {**LETTERS, **SYMBOLS}
     name = list(tables)[int(random.integers(len(tables)))]
     ink = crop_ink(draw_strokes(tables[name], random))
@@ -219,7 +227,17 @@ def write_sign(random: np.random.Generator) -> Glyph:
 
 
 def warp(ink: Ink, random: np.random.Generator, strength: float, thicker: int) -> Ink:
-    """Bends a glyph by a smooth random field (Simard et al., 2003) and changes its pen."""
+    """Distorts a glyph by a smooth random field (Simard et al., 2003) and changes its thickness.
+
+    Args:
+        ink: uint8, shape (height, width), 0 background, 255 full ink.
+        random: Random number generator.
+        strength: Factor of the distortion.
+        thicker: Number of pixels by which each edge grows; -1 makes thick strokes thinner.
+
+    Returns:
+        The distorted ink, uint8, cropped.
+    """
     height, width = ink.shape
     margin = max(height, width) // 6 + 2
     framed = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
@@ -245,7 +263,7 @@ def _grid(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.floa
 
 
 def crop_ink(ink: Ink) -> Ink:
-    """The part of a canvas that holds ink; empty where there is none."""
+    """Crops a canvas to its ink; the result is empty if there is no ink."""
     x, y, width, height = cv2.boundingRect((ink > FAINT).astype(np.uint8))
     return np.ascontiguousarray(ink[y : y + height, x : x + width])
 
@@ -257,13 +275,13 @@ def _scale(ink: Ink, scale: float) -> Ink:
 
 
 class Scriptorium:
-    """All that pages are made from: each page asks it for one or more scribes.
+    """The sources of writing from which each page draws one or more scribes.
 
     Attributes:
         bank: MNIST's digits.
-        handwriting: Files of handwriting fonts.
-        printed: Files of printed fonts.
-        photographs: float32, shape (height, width), 0 black to 1 white.
+        handwriting: Handwriting font files.
+        printed: Printed font files.
+        photographs: Photographs: float32, shape (height, width), 0 black to 1 white.
     """
 
     def __init__(
@@ -275,15 +293,15 @@ class Scriptorium:
         *,
         shares: tuple[float, float, float, float] = (0.42, 0.25, 0.30, 0.03),
     ) -> None:
-        """Takes the sources of writing.
+        """Loads the photographs.
 
         Args:
             bank: MNIST's digits.
-            handwriting: Files of handwriting fonts, at least one.
-            printed: Files of printed fonts, at least one.
-            photographs: Pictures without writing, for pages without paper.
-            shares: How often the writer is one of MNIST's, a handwriting font, a stroke hand, a
-                printed font; they sum to 1.
+            handwriting: Handwriting font files, at least one.
+            printed: Printed font files, at least one.
+            photographs: Picture files without writing, used as backgrounds instead of paper.
+            shares: Probabilities that the writer is one of MNIST's, a handwriting font, a stroke
+                hand, or a printed font; they sum to 1.
         """
         self.bank = bank
         self.handwriting = handwriting
@@ -292,7 +310,7 @@ class Scriptorium:
         self._shares = shares
 
     def hire(self, random: np.random.Generator) -> Scribe:
-        """Chooses who writes the next digits."""
+        """Draws a random writer."""
         kind = random.choice(4, p=self._shares)
         font = self.hire_font(random)
         if kind == 0:
@@ -306,7 +324,7 @@ class Scriptorium:
         return FontScribe(printed, random, others=others, bending=0.0)
 
     def hire_font(self, random: np.random.Generator) -> FontScribe:
-        """Chooses a handwriting font, with the others for what it lacks."""
+        """Draws a random handwriting font, with the others for the characters that it lacks."""
         font = self.handwriting[int(random.integers(len(self.handwriting)))]
         return FontScribe(font, random, others=self.handwriting)
 

@@ -1,4 +1,4 @@
-"""Small grey pictures of ink on paper, and the ink that is extracted from them again."""
+"""Small grey pictures of ink on paper, and the ink extracted from them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from inkdigits.synthesis.glyphs import Ink
 
 
 def photograph(ink: Ink, random: np.random.Generator) -> Ink:
-    """Lay the ink on paper, take a small picture of it, and extract the ink again.
+    """Draws the ink on paper, takes a small picture of it, and extracts the ink again.
 
-    The paper has its tone, uneven light and grain; the picture may be a JPEG; the ink may be
-    lighter than the paper. Ink that `extract_mark` does not bring back stays as it was: what a
-    failed extraction leaves is not the digit.
+    The paper has a random tone, uneven light and grain. The picture may be compressed as JPEG. The
+    ink may be lighter than the paper. If `extract_mark` does not recover the ink, the original ink
+    is returned, because a failed extraction no longer shows the digit.
+
+    Args:
+        ink: uint8, shape (height, width), 0 background, 255 full ink.
+        random: Random number generator.
+
+    Returns:
+        The extracted ink, in the small picture's size, or `ink`.
     """
     side = int(random.integers(36, 60))
-    if random.random() < 0.5 and min(ink.shape) > 2 * side:  # of few pixels, and enlarged since
+    if random.random() < 0.5 and min(ink.shape) > 2 * side:  # low resolution, then enlarged
         few = cv2.resize(ink, (side // 3, side // 3), interpolation=cv2.INTER_AREA)
         small = as_bytes(cv2.resize(few, (side, side), interpolation=cv2.INTER_CUBIC))
     else:
@@ -32,7 +39,7 @@ def photograph(ink: Ink, random: np.random.Generator) -> Ink:
 
 
 def take_picture(ink: Ink, random: np.random.Generator) -> NDArray[np.uint8]:
-    """A grey picture of ink on paper: uint8, same shape, 0 black, 255 white."""
+    """Returns a grey picture of ink on paper: uint8, same shape, 0 black, 255 white."""
     height, width = ink.shape
     ramp_down, ramp_right = random.uniform(-0.25, 0.25, 2)
     light = (

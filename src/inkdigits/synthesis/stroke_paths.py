@@ -1,8 +1,8 @@
-"""The path of a pen: control points of strokes, as texts that a person can edit.
+"""Pen paths: control points of strokes in a text format that a person can edit.
 
-A path lists control points ``x,y`` in hundredths of a digit's height, y downwards from the top of
-digits (0) to the base line (100), in the order in which the pen passes them; ``!`` marks a corner,
-``;`` lifts the pen.
+A path lists control points ``x,y`` in the order in which the pen passes them. Coordinates are in
+hundredths of a digit height; y runs downwards from the top of digits (0) to the base line (100).
+``!`` marks a corner, ``;`` lifts the pen.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Form:
 
     Attributes:
         name: Name of the form, unique among those of its character.
-        path: Control points, as the module describes them.
-        modern: How common the form is among writers of today, relative to the other forms.
-        old: The same among writers of the 19th century.
-        tied: Whether its pen path invites a tie to the next character; a hand that joins its
-            characters prefers such forms.
+        path: Control points, in the format of this module.
+        modern: Frequency of the form among writers of today, relative to the other forms.
+        old: Frequency of the form among writers of the 19th century.
+        tied: Whether the pen path leads easily to the next character. Hands that join their
+            characters prefer such forms.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Form:
 
     @cached_property
     def strokes(self) -> Strokes:
-        """The control points of the form, ready for drawing."""
+        """The parsed control points of the form."""
         return Strokes.parse(self.path)
 
 
@@ -43,15 +43,15 @@ class Form:
 class Strokes:
     """Control points of all strokes of a form, one after the other.
 
-    A chord leads from each point to the following one; those between two strokes are not drawn.
+    A chord leads from each point to the next. Chords between two strokes are not drawn.
 
     Attributes:
-        points: complex128, shape (points,): x + iy in heights of a digit, y downwards.
-        corners: float64, shape (points,): 1 where the path has a corner, else 0.
-        chord_in: int64, shape (points,): index of the chord that arrives at each point; at the
-            start of a stroke, of the one that leaves it.
-        chord_out: int64, shape (points,): index of the chord that leaves each point; at the end of
-            a stroke, of the one that arrives.
+        points: complex128, shape (points,): x + iy in digit heights, y downwards.
+        corners: float64, shape (points,): 1 at a corner of the path, else 0.
+        chord_in: int64, shape (points,): index of the chord that ends at each point; at the first
+            point of a stroke, the chord that begins there.
+        chord_out: int64, shape (points,): index of the chord that begins at each point; at the
+            last point of a stroke, the chord that ends there.
         spans: First and last index of the points of each stroke.
     """
 
@@ -63,7 +63,7 @@ class Strokes:
 
     @classmethod
     def parse(cls, path: str) -> Strokes:
-        """Parses the text of a form; each stroke has at least two points."""
+        """Parses the path of a form. Each stroke must have at least two points."""
         points: list[complex] = []
         corners: list[float] = []
         spans: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Arrangements of the suite's pages: digits in numbers, numbers in columns and lines."""
+"""Arrangements of digits on the suite's pages: numbers in columns and lines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from inkdigits.synthesis.suite_pens import Cover, Span
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How digits stand on a page; numbers are drawn between the bounds, which count.
+    """Arrangement of digits on a page. Values are drawn between two inclusive bounds.
 
     Attributes:
-        lines: Lines on the page.
-        numbers: Numbers on each line; they stand in columns.
-        digits: Digits of each number.
-        depth: How far neighbours lie in each other, measured from where they would just touch;
-            None: they stand apart.
+        lines: Number of lines on the page.
+        numbers: Number of numbers on each line; they form columns.
+        digits: Number of digits of each number.
+        depth: How far neighbouring digits overlap, measured from the position where they just
+            touch; None if they do not touch.
     """
 
     lines: tuple[int, int] = (1, 1)
@@ -31,7 +31,7 @@ class Arrangement:
 
 @dataclass(frozen=True, eq=False)
 class PlacedDigit:
-    """A written digit and its place in pixels, counted from a corner that is yet to be found."""
+    """A written digit and its position in pixels, relative to an arbitrary origin."""
 
     ink: Cover
     left: int
@@ -45,7 +45,18 @@ def arrange(
     write: Callable[[int], Cover],
     random: np.random.Generator,
 ) -> tuple[list[PlacedDigit], list[list[int]]]:
-    """Digits at their places, and the numbers that were drawn from 0 to n - 1, by line."""
+    """Places random digits on lines.
+
+    Args:
+        arrangement: The arrangement.
+        n: Number of digits to choose from.
+        height: Height of the digits in pixels.
+        write: Draws the digit of a given index, 0 to n - 1.
+        random: Random number generator.
+
+    Returns:
+        The placed digits, and the indices of the digits on each line.
+    """
     skew = random.normal(0, 0.02)
     gap = random.uniform(0.12, 0.35) * height
     pitch = random.uniform(1.5, 2.0) * height
@@ -61,7 +72,7 @@ def arrange(
             for _ in range(draw_between(arrangement.digits, random)):
                 lines[-1].append(int(random.integers(n)))
                 ink = write(lines[-1][-1])
-                # Digits stand on a line that rises or falls, and not quite on it.
+                # The base line rises or falls, and digits deviate slightly from it.
                 bottom = line * pitch + skew * x + random.normal(0, 0.04) * height
                 glyph = PlacedDigit(ink, round(x), round(bottom) - ink.shape[0])
                 if before is not None and arrangement.depth is not None:
@@ -74,7 +85,7 @@ def arrange(
 
 
 def _push_into(glyph: PlacedDigit, before: PlacedDigit, depth_px: float) -> PlacedDigit:
-    """Move a digit left until it touches the one before, and so much further."""
+    """Moves a digit left until it overlaps the digit before it by a given depth."""
     top = max(glyph.top, before.top)
     bottom = min(glyph.top + glyph.ink.shape[0], before.top + before.ink.shape[0])
     here = glyph.ink[top - glyph.top : bottom - glyph.top] > 0.5
@@ -91,7 +102,16 @@ def _push_into(glyph: PlacedDigit, before: PlacedDigit, depth_px: float) -> Plac
 def place(
     glyphs: list[PlacedDigit], height: float, random: np.random.Generator
 ) -> tuple[Cover, tuple[Box, ...]]:
-    """Glyphs on a page with bare margins, and where they then lie."""
+    """Draws digits on a page with empty margins and returns their bounding boxes.
+
+    Args:
+        glyphs: The placed digits.
+        height: Height of the digits in pixels.
+        random: Random number generator for the margins.
+
+    Returns:
+        Ink, float32, shape (height, width), 0 background to 1 full ink, and the box of each digit.
+    """
     before_x, before_y, after_x, after_y = (
         round(margin * height) for margin in random.uniform(0.5, 1.2, 4)
     )
@@ -111,5 +131,5 @@ def place(
 
 
 def draw_between(bounds: tuple[int, int], random: np.random.Generator) -> int:
-    """A whole number between two bounds, which count."""
+    """Returns a random integer between two inclusive bounds."""
     return int(random.integers(bounds[0], bounds[1] + 1))

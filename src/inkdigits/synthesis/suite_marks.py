@@ -1,11 +1,10 @@
-"""Pictures of the suite `marks`: numbers with separators, and what is no number at all.
+"""Pictures of the suite `marks`: numbers with separators, and marks that are not numbers.
 
-They are kept from training: written in MNIST's test digits, in fonts that no training page shows,
-and by stroke hands drawn for each picture, with letters and signs of `held_out_marks` beside them,
-on this suite's own papers. Blank pages alone come from the papers, prints and cameras that training
-draws with too: no other page without writing is as varied.
+Training does not use these pictures. They show MNIST's test digits, held-out fonts, stroke hands
+drawn for each picture, and letters and signs of `held_out_marks`, on this suite's own papers. Only
+blank pages use the same papers, prints and camera as training, because these vary the most.
 
-Cover is float32 of shape (height, width), 0 bare paper to 1 full ink.
+Cover is float32 of shape (height, width), 0 background to 1 full ink.
 """
 
 from __future__ import annotations
@@ -53,48 +52,50 @@ _WORDS: Final = (
     "strada finestra Emma Paul Sofia Hugo Clara"
 )
 WORDS: Final = tuple(_WORDS.split())
-"""None of them is on a training page (`inkdigits.synthesis.texts`)."""
+"""Words that do not occur on training pages (`inkdigits.synthesis.texts`)."""
 
 _HAND_LETTERS: Final = "ACEFHKLMNPRUWXacdefhkmnprtwx"
-"""Looked at in all eight handwriting fonts kept from training: J, T, V, Y and v, left out here,
-resemble 1, 7, 9 or 0 in some of them, as the letters do that `held_out_marks` leaves out."""
+"""Letters that were checked by eye in all eight held-out handwriting fonts. J, T, V, Y and v are
+left out because they resemble 1, 7, 9 or 0 in some fonts, and so are the letters that
+`held_out_marks` leaves out."""
 _HAND_SIGNS: Final = "#%&@*=<?€§"
-"""Brackets and bars are left out: they could be a 1."""
+"""Signs without brackets and bars, which could be a 1."""
 _OTHER_SOURCE_SHARE: Final = 0.5
-"""Of letters and signs: half in these handwriting fonts, half as `held_out_marks` prints them."""
+"""Share of letters and signs from `held_out_marks`; the others use the handwriting fonts."""
 
 _SCRIBE_SHARES: Final = (0.3, 0.4, 0.25, 0.05)
-"""Numbers by MNIST's writers, handwriting fonts, stroke hands, printed fonts: each of the first
-three often enough to count, and most by the fonts that tell most about hands never seen."""
+"""Shares of numbers by MNIST's writers, handwriting fonts, stroke hands and printed fonts. The
+first three are frequent enough to be measured. Handwriting fonts have the largest share, because
+they say most about unseen handwriting."""
 _N_BANK_DIGITS: Final = 2_000
-"""Of the test digits: 200 of each, prepared within a second or two."""
+"""Number of test digits to write with: 200 of each digit, prepared within one or two seconds."""
 
 _HEIGHTS_PX: Final = (24.0, 100.0)
-"""Heights of digits: at 24 pixels a point is still 2 to 3 pixels wide, which people see; pages of
-small writing are for the suite `pages`."""
+"""Heights of digits. At 24 pixels a point is 2 to 3 pixels wide, which people can see. The suite
+`pages` covers small writing."""
 _MARGINS: Final = (0.4, 1.5)
-"""Bare paper around the writing, in heights of a digit."""
+"""Empty margin around the writing, in digit heights."""
 _CANVAS_SHARE: Final = 0.3
-"""Of the pictures, drawn on a screen: black and white, without paper, light or camera."""
+"""Share of pictures as drawn on a screen: black and white, without paper, light or camera."""
 _CONDITION_SHARE: Final = 0.25
-"""Each of light, shadow, noise and JPEG comes to a picture on paper with this probability, as on
-the mixed pages of the suite `pages`."""
+"""Probability of each of light, shadow, noise and JPEG for a picture on paper, as on the mixed
+pages of the suite `pages`."""
 
 _BLANK_SIDES_PX: Final = (100.0, 800.0)
 _BLANK_SCALES_PX: Final = (12.0, 200.0)
-"""Heights of the writing that a blank page's texture and print are made for."""
+"""Heights of writing to which texture and print of a blank page are relative."""
 _BLANK_PRINT_SHARE: Final = 0.3
-"""Of the blank pages; the others are bare."""
+"""Share of blank pages with a print."""
 
 
 @dataclass(frozen=True, eq=False)
 class MarkPicture:
-    """A drawn picture and what is to be read on it.
+    """A drawn picture and its label.
 
     Attributes:
-        picture: What a reader gets: uint8, shape (height, width).
-        text: Digits and separators, as `Reading.to_text(separators=True)` has them; "" where
-            nothing is to be read.
+        picture: The picture to read: uint8, shape (height, width).
+        text: Digits and separators in the format of `Reading.to_text(separators=True)`; "" if
+            there is nothing to read.
     """
 
     picture: Picture
@@ -104,35 +105,35 @@ class MarkPicture:
 def gather_scribes(
     digits: LabelledImages, fonts: Sequence[Font], random: Random, *, n_digits: int = _N_BANK_DIGITS
 ) -> Scriptorium:
-    """Brings together who writes in this suite.
+    """Collects the writers of this suite: digits and fonts.
 
     Args:
-        digits: MNIST's test digits, of all ten.
-        fonts: Those kept from training, of both kinds.
-        random: Chooses digits, their forms and pens.
-        n_digits: How many of the digits to write with.
+        digits: MNIST's test digits; all ten digits must occur.
+        fonts: Held-out fonts of both kinds, handwriting and printed.
+        random: Random number generator for digits, forms and pens.
+        n_digits: Number of digits to write with.
 
     Raises:
-        UsageError: A font of training is among them, a kind is missing, or a digit.
+        UsageError: A font is one of training, a kind of font is missing, or a digit is missing.
     """
     if trained := [font.name for font in fonts if font.part != "held-out"]:
         raise UsageError(
-            f"the fonts {', '.join(trained)} are on training pages: expected fonts of the part "
+            f"training pages use the fonts {', '.join(trained)}: expected fonts of the part "
             "'held-out'"
         )
     handwriting = [font.path for font in fonts if font.kind == "handwriting"]
     printed = [font.path for font in fonts if font.kind == "printed"]
     if not handwriting or not printed:
         raise UsageError(
-            f"{len(handwriting)} handwriting and {len(printed)} printed fonts: expected at least "
-            "one of each"
+            f"got {len(handwriting)} handwriting and {len(printed)} printed fonts: expected at "
+            "least one of each"
         )
     bank = DigitBank(digits, n_digits, random)
     return Scriptorium(bank, handwriting, printed, shares=_SCRIBE_SHARES)
 
 
 def compose_number(random: Random) -> str:
-    """A number as people write it, with separators or, three times in ten, without."""
+    """Returns a random number as people write it. Three of ten have no separators."""
 
     def draw_digits(low: int, high: int) -> str:
         n = int(random.integers(low, high + 1))
@@ -160,7 +161,7 @@ def compose_number(random: Random) -> str:
 
 
 def draw_number(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """One number by one hand."""
+    """Draws one number by one writer."""
     text = compose_number(random)
     scribe = scribes.hire(random)
     writing = Writing()
@@ -170,21 +171,21 @@ def draw_number(scribes: Scriptorium, random: Random) -> MarkPicture:
 
 
 def draw_letter(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """One letter that nobody takes for a digit."""
+    """Draws one letter that does not resemble a digit."""
     if random.random() < _OTHER_SOURCE_SHARE:
         return MarkPicture(HELD_OUT_KINDS["letters of fonts"](random))
     return _draw_character(_HAND_LETTERS, scribes, random)
 
 
 def draw_sign(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """One sign that nobody takes for a digit."""
+    """Draws one sign that does not resemble a digit."""
     if random.random() < _OTHER_SOURCE_SHARE:
         return MarkPicture(HELD_OUT_KINDS["mathematical signs"](random))
     return _draw_character(_HAND_SIGNS, scribes, random)
 
 
 def draw_words(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """One to three words on a line, in one handwriting font."""
+    """Draws one to three words on a line, in one handwriting font."""
     font = scribes.handwriting[int(random.integers(len(scribes.handwriting)))]
     style = _draw_style(random)
     writing, left = Writing(), 0.0
@@ -196,7 +197,7 @@ def draw_words(scribes: Scriptorium, random: Random) -> MarkPicture:
 
 
 def draw_blank_page(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """Paper of any grain and light, sometimes printed on, never written on."""
+    """Draws paper of any grain and light without writing, sometimes with a print."""
     height, width = (round(log_uniform(random, *_BLANK_SIDES_PX)) for _ in range(2))
     scale = log_uniform(random, *_BLANK_SCALES_PX)
     paper = draw_paper((height, width), scale, random)
@@ -207,7 +208,7 @@ def draw_blank_page(scribes: Scriptorium, random: Random) -> MarkPicture:
 
 
 def cut_photograph(scribes: Scriptorium, random: Random) -> MarkPicture:
-    """A patch of a photograph that no training page shows."""
+    """Crops a patch of a photograph that training does not use."""
     return MarkPicture(HELD_OUT_KINDS["photographs"](random))
 
 
@@ -223,15 +224,15 @@ KINDS: Final[Mapping[str, tuple[int, Draw]]] = MappingProxyType(
         "photographs": (500, cut_photograph),
     }
 )
-"""How many pictures of each kind the suite has, and what draws one. On 500 pictures a share of 95 %
-has a 95 % interval of 2 points to either side, on 1,000 of 1.4."""
+"""Number of pictures of each kind, and the function that draws one. With 500 pictures the 95 %
+interval of a share of 95 % is 2 points to either side, with 1,000 pictures 1.4 points."""
 
 
 def _draw_character(characters: str, scribes: Scriptorium, random: Random) -> MarkPicture:
-    """One of the characters in a handwriting font that has it."""
+    """Draws one of the characters in a handwriting font that has it."""
     font = scribes.handwriting[int(random.integers(len(scribes.handwriting)))]
-    able = [character for character in characters if has_character(font, character)]
-    character = able[random.integers(len(able))]
+    available = [character for character in characters if has_character(font, character)]
+    character = available[random.integers(len(available))]
     ink, top = render(font, character)
     writing = Writing()
     glyph = Glyph(ink, top, LABELS.get(character, OTHER))
@@ -240,8 +241,9 @@ def _draw_character(characters: str, scribes: Scriptorium, random: Random) -> Ma
 
 
 def _draw_style(random: Random, *, is_slanted: bool = False) -> Style:
-    """Writing as a hand does it that does not join its digits, at the height of glyphs."""
-    # Hands and fonts that lean already lean no further: a letter on its side is another letter.
+    """Draws a random style of unjoined writing, at the height of glyphs."""
+    # Hands and fonts that are already slanted get no further slant, which would make them
+    # illegible.
     slant = 0.0 if is_slanted else float(np.clip(random.normal(0.05, 0.12), -0.2, 0.35))
     return Style(
         height_px=GLYPH_HEIGHT,
@@ -254,7 +256,7 @@ def _draw_style(random: Random, *, is_slanted: bool = False) -> Style:
 
 
 def _lay_down(writing: Writing, random: Random) -> Picture:
-    """The writing at some size on a canvas or on paper, as a camera takes it."""
+    """Draws the writing in a random size, on a plain canvas or as a photograph of paper."""
     height_px = log_uniform(random, *_HEIGHTS_PX)
     fine = _draw_cover(writing, random)
     factor = height_px / GLYPH_HEIGHT
@@ -273,7 +275,7 @@ def _lay_down(writing: Writing, random: Random) -> Picture:
 
 
 def _draw_cover(writing: Writing, random: Random) -> Cover:
-    """All glyphs of the writing with bare paper around them."""
+    """Draws all glyphs of the writing with empty margins."""
     corners = []
     for placed in writing.placed:
         height, width = placed.glyph.ink.shape

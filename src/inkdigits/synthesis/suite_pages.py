@@ -1,13 +1,13 @@
-"""Pages of the suite `pages`: numbers in MNIST's digits on paper, whose true reading is known.
+"""Pages of the suite `pages`: numbers written with MNIST's digits on paper, with known labels.
 
-They are kept from training, which draws its own. The test images show one framed digit each; what
-users bring are pages. A page here is arranged, written with a pen, laid on paper with whatever else
-is there, and taken with a camera, by chance at every step. `KINDS` says what each kind of page has
-of its own. MNIST's digits were put beside each other by LeCun et al. (1998) and over each other by
-Sabour et al. (2017), on black; here they stand on paper.
+Training does not use these pages. Each of MNIST's test images shows one digit in a frame, but users
+read whole pages. A page is arranged, written with a pen, drawn on paper with other marks, and
+photographed; every step is random. `KINDS` lists the properties of each kind of page. LeCun et al.
+(1998) put MNIST's digits side by side and Sabour et al. (2017) on top of each other, both on black;
+here the digits are on paper.
 
-Lengths are in heights of a digit unless a name says pixels. Ink and other cover are float32 of
-shape (height, width), 0 bare paper to 1 full ink.
+Lengths are in digit heights unless a name says pixels. Ink and other cover are float32 of shape
+(height, width), 0 background to 1 full ink.
 """
 
 from __future__ import annotations
@@ -48,18 +48,19 @@ _HEIGHTS_PX: Final = (28, 100)
 """Heights of digits on a page."""
 
 _MIXED_SHARE: Final = 0.25
-"""Each of a mixed page's marks and conditions is there with this probability."""
+"""Probability of each mark and each condition on a mixed page."""
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """A drawn page and what is written on it.
+    """A drawn page and its label.
 
     Attributes:
-        picture: What a reader gets: uint8, shape (height, width) or (height, width, 3) for RGB.
-        text: The digits, lines separated by a newline, as `Reading.text` has them.
-        boxes: Where each digit of the text lies, in its order; boxes of digits that touch overlap.
-        ink: The digits alone: uint8, shape (height, width), 0 bare paper, 255 full ink.
+        picture: The picture to read: uint8, shape (height, width) or (height, width, 3) for RGB.
+        text: The digits, lines separated by a newline, in the format of `Reading.text`.
+        boxes: Bounding box of each digit, in the order of the text. Boxes of touching digits
+            overlap.
+        ink: The digits alone: uint8, shape (height, width), 0 background, 255 full ink.
     """
 
     picture: NDArray[np.uint8]
@@ -73,11 +74,11 @@ class Kind:
     """A kind of page.
 
     Attributes:
-        arrangement: How its digits stand.
-        pens: One of these writes it.
-        marks: What else is on the paper.
-        paint: Its colours.
-        conditions: What happens to the light and in the camera, in this order.
+        arrangement: Arrangement of the digits.
+        pens: Pens to choose from.
+        marks: Other marks on the paper.
+        paint: Colours of paper and ink.
+        conditions: Effects of light and camera, in the order of application.
     """
 
     arrangement: Arrangement
@@ -88,22 +89,22 @@ class Kind:
 
 
 def draw_page(kind: str, digits: LabelledImages, random: np.random.Generator) -> Page:
-    """Draw a page of numbers.
+    """Draws a page of numbers.
 
     Args:
         kind: One of `KINDS`.
-        digits: What it is written in, at least one digit; each is taken as often as any other.
-        random: Decides everything else: the same state gives the same page.
+        digits: Digits to write with, at least one; all have the same probability.
+        random: Random number generator; the same state gives the same page.
 
     Raises:
-        UsageError: No such kind, no digits, or one without ink.
+        UsageError: The kind is unknown, there are no digits, or a digit has no ink.
     """
     if kind not in KINDS:
-        raise UsageError(f"{kind!r} is no kind of page: expected one of {', '.join(KINDS)}")
+        raise UsageError(f"unknown kind of page {kind!r}: expected one of {', '.join(KINDS)}")
     if not len(digits) or not digits.images.any(axis=(1, 2)).all():
         raise UsageError(
-            f"of {len(digits)} digits to write in, some hold no ink: expected at least one digit, "
-            "and ink in each"
+            f"cannot write with these {len(digits)} digits: expected at least one digit, and ink "
+            "in each"
         )
     recipe = KINDS[kind] or _mix(random)
     height = float(np.exp(random.uniform(*np.log(_HEIGHTS_PX))))
@@ -178,11 +179,11 @@ KINDS: Final[Mapping[str, Kind | None]] = MappingProxyType(
         "mixed": None,
     }
 )
-"""Every kind of page by its name; a kind that is None takes from all others by chance."""
+"""Kinds of pages by name. The kind None combines properties of the others at random."""
 
 
 def _mix(random: np.random.Generator) -> Kind:
-    """A kind whose parts come from any of the others."""
+    """Returns a kind that combines properties of the others at random."""
     others = [kind for kind in KINDS.values() if kind is not None]
 
     def pick() -> Kind:

@@ -1,6 +1,6 @@
-"""Pens of the suite's pages: MNIST's digits enlarged, traced anew, interrupted.
+"""Pens of the suite's pages: MNIST's digits are enlarged, redrawn and interrupted.
 
-Ink is float32 of shape (height, width), 0 bare paper to 1 full ink.
+Ink is float32 of shape (height, width), 0 background to 1 full ink.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from inkdigits.synthesis.canvas import as_bytes
 Cover: TypeAlias = NDArray[np.float32]
 
 Span: TypeAlias = tuple[float, float]
-"""Least and most."""
+"""Minimum and maximum."""
 
 _FINE_PX: Final = 96
-"""Digits are drawn this high before they are brought to their height."""
+"""Digits are drawn at this height before they are scaled to their final height."""
 
 _FAINT: Final = 48
-"""Paler ink, of 255, is the fringe of strokes."""
+"""Ink up to this level, of 255, is the fringe of strokes."""
 
-_LEAST_PART: Final = 0.04
-"""Smaller parts of a tile, as a share of its ink, are specks."""
+_MIN_COMPONENT_SHARE: Final = 0.04
+"""Connected components below this share of a tile's ink are specks."""
 
 
 @dataclass(frozen=True)
 class Pen:
-    """What a page is written with; each page has its own between the bounds.
+    """The pen of a page. Each page draws its own values between the bounds.
 
     Attributes:
-        widths: Width of a round pen that follows the middle of MNIST's strokes; None: MNIST's own
-            strokes.
-        strengths: Share of the way from paper to full ink.
-        grain: Whether the paper's grain shows in the strokes, as with a pencil.
-        gaps: At most so many places of a digit where the pen gives no ink.
+        widths: Width of a round pen that follows the centre line of MNIST's strokes, in digit
+            heights; None keeps MNIST's own strokes.
+        strengths: Strength of the ink, 0 to 1.
+        grain: Whether the grain of the paper shows in the strokes, as with a pencil.
+        gaps: Maximum number of gaps in the ink of a digit.
     """
 
     widths: Span | None = None
@@ -48,9 +48,18 @@ class Pen:
 
 
 def write_digit(tile: NDArray[np.uint8], height_px: float, width: float | None) -> Cover:
-    """A tile's digit, cropped to its ink and of the height given."""
+    """Draws the digit of a tile, cropped to its ink, at a given height.
+
+    Args:
+        tile: uint8, shape (28, 28), 0 background, 255 full ink.
+        height_px: Longer side of the digit's bounding box, in pixels.
+        width: Width of the pen in digit heights; None keeps the strokes of the tile.
+
+    Returns:
+        Ink, float32, shape (height, width), 0 background to 1 full ink.
+    """
     scale = _FINE_PX / max(cv2.boundingRect(tile)[2:])
-    # Bare pixels around, into which a stroke can widen.
+    # A margin leaves room for wider strokes.
     fine = cv2.resize(np.pad(tile, 4), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     fine = cv2.GaussianBlur(fine, (0, 0), 0.35 * scale)
     fine = _drop_specks(as_bytes(cv2.convertScaleAbs(fine, alpha=255 / fine.max())))
@@ -61,21 +70,21 @@ def write_digit(tile: NDArray[np.uint8], height_px: float, width: float | None) 
     scale = height_px / max(rows, columns)
     size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    # Blurred outlines are firm again: MNIST's grey is coarser than this picture's.
+    # Sharpens the outlines, because MNIST's grey edges are wide after enlargement.
     sharp = np.clip(fine.astype(np.float32) / 128 - 0.25, 0, 1)
     return cv2.resize(sharp, size, interpolation=smooth).astype(np.float32, copy=False)
 
 
 def _drop_specks(fine: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Leave out what MNIST's scanner saw beside one digit in fifty; `sprinkle` adds its own."""
+    """Removes the specks that MNIST's scans show beside one digit in fifty."""
     _, labels = cv2.connectedComponents((fine > _FAINT).astype(np.uint8), connectivity=8)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    return np.where((areas > _LEAST_PART * areas.sum())[labels], fine, 0).astype(np.uint8)
+    return np.where((areas > _MIN_COMPONENT_SHARE * areas.sum())[labels], fine, 0).astype(np.uint8)
 
 
 def _retrace(fine: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
-    """Follow the middle of the strokes with a round pen."""
+    """Redraws the centre line of the strokes with a round pen."""
     middle = _thin((fine > 110).astype(np.uint8))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px, width_px))
     drawn = cv2.dilate(middle * np.uint8(255), disc)
@@ -83,7 +92,7 @@ def _retrace(fine: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
 
 
 def _thin(body: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The middle of strokes, 1 on 0, one pixel wide (Guo & Hall, 1989)."""
+    """Thins strokes to a centre line of ones, one pixel wide (Guo & Hall, 1989)."""
     while True:
         left = body
         for removable in _REMOVABLE:
@@ -95,10 +104,10 @@ def _thin(body: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _list_removable(second_pass: bool) -> NDArray[np.uint8]:
-    """For each of the 256 neighbourhoods of a pixel whether it can go, 1, or must stay, 0."""
+    """Returns for each of the 256 neighbourhoods whether its pixel is removed (1) or kept (0)."""
     removable = np.zeros(256, np.uint8)
     for code in range(256):
-        # From the pixel above clockwise; the second pass looks from the opposite side.
+        # Clockwise from the pixel above; the second pass removes pixels on the opposite side.
         ring = [bool(code >> place & 1) for place in range(8)]
         pairs = [ring[place] or ring[place + 1] for place in range(0, 8, 2)]
         other_pairs = [ring[place - 1] or ring[place] for place in range(0, 8, 2)]
@@ -118,14 +127,14 @@ _REMOVABLE: Final = (_list_removable(False), _list_removable(True))
 
 
 def interrupt(glyph: Cover, gaps: int, random: np.random.Generator) -> Cover:
-    """Take the ink away in narrow gaps across the strokes."""
+    """Removes ink in narrow gaps across the strokes."""
     height = max(glyph.shape)
     solid = np.argwhere(glyph > 0.5).astype(np.float64)
     kept = np.ones(glyph.shape, np.float32)
     for _ in range(gaps):
         centre = solid[random.integers(len(solid))]
         around = solid[np.hypot(*(solid - centre).T) < 0.2 * height] - centre
-        # The strokes near here run along the axis of most spread; a gap is at right angles to it.
+        # Nearby strokes run along the axis of largest variance; the gap is perpendicular to it.
         down, across = np.linalg.eigh(around.T @ around)[1][:, 0] * 0.18 * height
         start, end = (
             (round(centre[1] + side * across), round(centre[0] + side * down)) for side in (-1, 1)
@@ -133,13 +142,13 @@ def interrupt(glyph: Cover, gaps: int, random: np.random.Generator) -> Cover:
         thickness = max(round(random.uniform(0.03, 0.08) * height), 2)
         cv2.line(kept, start, end, 0.0, thickness, cv2.LINE_8)
     rest = glyph * kept
-    # A gap may have taken the end of a stroke.
+    # A gap may have removed the end of a stroke, so the digit is cropped again.
     left, top, columns, rows = cv2.boundingRect((rest > 0).astype(np.uint8))
     return rest[top : top + rows, left : left + columns]
 
 
 def make_grain(shape: tuple[int, ...], random: np.random.Generator) -> Cover:
-    """What share of a pencil's lead the paper takes, from place to place."""
+    """Returns the share of a pencil's lead that the paper takes at each pixel, 0.3 to 1."""
     noise = cv2.GaussianBlur(random.normal(0, 1, shape).astype(np.float32), (0, 0), 0.8)
     grain: Cover = np.clip(0.85 + 0.6 * noise, 0.3, 1).astype(np.float32)
     return grain

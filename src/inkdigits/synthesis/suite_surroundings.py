@@ -1,7 +1,7 @@
 """Surroundings of the writing on the suite's pages: prints, specks, colours, light and camera.
 
-Heights are those of the page's digits, in pixels. Cover is float32 of shape (height, width), 0 bare
-paper to 1 full ink.
+`height` is the height of the page's digits in pixels. Cover is float32 of shape (height, width),
+0 background to 1 full ink.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Photo: TypeAlias = NDArray[np.float32]
 """Levels, 0 black to 255 white, shape (height, width) grey or (height, width, 3) RGB."""
 
 Mark = Callable[[Cover, float, np.random.Generator], Cover]
-"""What is on the paper besides the writing given, whose digits have the height given in pixels."""
+"""Draws other marks on the paper, given the writing and the height of its digits in pixels."""
 
 Condition = Callable[[Photo, float, np.random.Generator], Photo]
-"""Changes a photo whose digits have the height given in pixels."""
+"""Changes a photo, given the height of its digits in pixels."""
 
 Colour: TypeAlias = NDArray[np.float32]
 """A level, shape (1,), or red, green and blue, shape (3,), 0 to 255."""
@@ -35,17 +35,17 @@ _WORDS: Final = ("Account", "AMOUNT", "Date", "Invoice", "Name", "Number", "Sign
 
 
 def rule(writing: Cover, height: float, random: np.random.Generator) -> Cover:
-    """Lines across the paper, as wide apart as one writes between them."""
+    """Draws horizontal rules with the usual distance for this height of writing."""
     step = random.uniform(1.1, 1.9) * height
     return _draw_rules(writing.shape, step, height, random)
 
 
 def square(writing: Cover, height: float, random: np.random.Generator) -> Cover:
-    """Lines both ways, closer than a digit is high."""
+    """Draws squared paper with squares smaller than a digit."""
     step = random.uniform(0.4, 0.8) * height
     state = random.bit_generator.state
     across = _draw_rules(writing.shape, step, height, random)
-    # The same print runs down.
+    # Vertical lines have the same distance, strength and thickness.
     random.bit_generator.state = state
     down = _draw_rules(writing.shape[::-1], step, height, random).T[:, ::-1]
     return np.maximum(across, down)
@@ -65,7 +65,7 @@ def _draw_rules(
 
 
 def print_words(writing: Cover, height: float, random: np.random.Generator) -> Cover:
-    """A printed word above the writing, another below, as on a form."""
+    """Prints one word above the writing and one below, as on a form."""
     rows, columns = writing.shape
     written = np.flatnonzero(writing.any(axis=1))
     words = Image.new("L", (columns, rows))
@@ -78,7 +78,7 @@ def print_words(writing: Cover, height: float, random: np.random.Generator) -> C
 
 
 def sprinkle(writing: Cover, height: float, random: np.random.Generator) -> Cover:
-    """Specks, some as dark as the ink."""
+    """Draws specks, some of them as dark as the ink."""
     specks = np.zeros_like(writing)
     rows, columns = writing.shape
     for _ in range(random.integers(4, 16)):
@@ -90,17 +90,17 @@ def sprinkle(writing: Cover, height: float, random: np.random.Generator) -> Cove
 
 
 def paint_grey(random: np.random.Generator) -> tuple[Colour, Colour]:
-    """Light grey paper and dark grey ink."""
+    """Chooses light grey paper and dark grey ink."""
     return _as_colours(random.uniform(190, 255, 1), random.uniform(0, 60, 1))
 
 
 def paint_dark(random: np.random.Generator) -> tuple[Colour, Colour]:
-    """Dark grey paper and light grey ink."""
+    """Chooses dark grey paper and light grey ink."""
     return _as_colours(random.uniform(0, 70, 1), random.uniform(180, 255, 1))
 
 
 def paint_coloured(random: np.random.Generator) -> tuple[Colour, Colour]:
-    """Any two colours that differ well in some channel, be they as bright as each other."""
+    """Chooses two colours that differ clearly in one channel; their brightness may be equal."""
     while True:
         paper, ink = random.uniform(0, 255, (2, 3))
         if np.abs(paper - ink).max() > 110:
@@ -112,13 +112,13 @@ def _as_colours(paper: NDArray[np.float64], ink: NDArray[np.float64]) -> tuple[C
 
 
 def blend(cover: Cover, paper: Colour, ink: Colour) -> Photo:
-    """A photo of paper with what covers it, in even light."""
+    """Returns a photo of covered paper in even light."""
     photo: Photo = paper + cover[..., None] * (ink - paper)
     return photo[..., 0] if len(paper) == 1 else photo
 
 
 def slant_light(photo: Photo, _: float, random: np.random.Generator) -> Photo:
-    """Light that falls off from one side to the other."""
+    """Darkens the photo from one side to the other."""
     rows, columns = photo.shape[:2]
     angle = random.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
@@ -128,12 +128,12 @@ def slant_light(photo: Photo, _: float, random: np.random.Generator) -> Photo:
 
 
 def shade(photo: Photo, height: float, random: np.random.Generator) -> Photo:
-    """The shadow of a hand or a telephone, with a soft edge."""
+    """Adds the shadow of a hand or a telephone, with a soft edge."""
     rows, columns = photo.shape[:2]
     x, y = random.uniform(0.1, 0.9, 2) * (columns, rows)
     angles = np.sort(random.uniform(0, np.pi, 2)) + random.uniform(0, 2 * np.pi)
     far = 3 * (rows + columns)
-    # A wedge from a point on the page outwards.
+    # The shadow is a wedge that begins at a point on the page.
     corners = [(x, y), *((x + far * np.cos(a), y + far * np.sin(a)) for a in angles)]
     wedge = np.zeros((rows, columns), np.float32)
     cv2.fillPoly(wedge, [np.array(corners, np.int32)], 1.0)
@@ -142,28 +142,28 @@ def shade(photo: Photo, height: float, random: np.random.Generator) -> Photo:
 
 
 def _light(photo: Photo, light: NDArray[np.floating]) -> Photo:
-    """A photo under light of shape (height, width), 0 none to 1 full."""
+    """Multiplies a photo by light of shape (height, width), 0 dark to 1 full light."""
     lit: Photo = (photo * (light if photo.ndim == 2 else light[..., None])).astype(np.float32)
     return lit
 
 
 def add_noise(photo: Photo, _: float, random: np.random.Generator) -> Photo:
-    """A sensor's noise, the same at every level."""
+    """Adds sensor noise, equally strong at every grey level."""
     noise = random.normal(0, random.uniform(8, 20), photo.shape)
     noisy: Photo = (photo + noise).astype(np.float32)
     return noisy
 
 
 def compress(photo: Photo, _: float, random: np.random.Generator) -> Photo:
-    """JPEG of low quality, after the lens's blur."""
+    """Blurs like a lens and compresses as JPEG of low quality."""
     blurred = cv2.GaussianBlur(photo, (0, 0), random.uniform(0.5, 1.2)).astype(np.float32)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(10, 40))]
-    # Whether a file's channels are called RGB or BGR makes no difference on the way there and back.
+    # The order of channels (RGB or BGR) does not matter when encoding and decoding again.
     encoded = cv2.imencode(".jpg", to_bytes(blurred), quality)[1]
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), np.float32)
 
 
 def to_bytes(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Levels rounded and clipped to 0 to 255."""
+    """Rounds levels and clips them to 0 to 255."""
     rounded: NDArray[np.uint8] = np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
     return rounded

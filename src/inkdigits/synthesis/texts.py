@@ -1,4 +1,4 @@
-"""What is written on a drawn page: numbers as people write them, words, letters and signs."""
+"""Texts of drawn pages: numbers as people write them, words, letters and signs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 SIGNS: Final = "=×÷:%#*~<>[]{}€£@&?!()"
 LETTERS: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwx"
-"""Letters that nobody takes for a digit when they stand alone; O, l, S and others are left out."""
+"""Letters that do not resemble a digit when they stand alone; O, l, S and others are left out."""
 _WORDS: Final = (
     "total name date amount number account street city score time meter phone zip code page "
     "class student teacher hello world test grade room order invoice price qty sum yes no from "
@@ -19,16 +19,20 @@ _WORDS: Final = (
     "minus over answer"
 )
 WORDS: Final = tuple(_WORDS.split())
-"""What forms, registers, school books and shopping lists say beside their numbers."""
+"""Words beside the numbers of forms, registers, school books and shopping lists."""
 
 
 def compose_number(random: np.random.Generator) -> str:
-    """A number as people write it: plain, an amount, a date, a reading of a meter, a sum."""
+    """Returns a random number as people write it: plain, an amount, a date, a meter reading, a sum.
+
+    Args:
+        random: Random number generator.
+    """
 
     def digits(low: int, high: int) -> str:
         n = int(random.integers(low, high + 1))
         text = "".join(str(d) for d in random.integers(0, 10, n))
-        if random.random() < 0.2:  # round numbers: zeros in a row touch
+        if random.random() < 0.2:  # round numbers, because zeros in a row often touch
             zeros = int(random.integers(1, n + 1))
             text = text[: n - zeros] + "0" * zeros
         return text

@@ -1,23 +1,23 @@
-"""Augmentation of tiles: MNIST's digits as they would look in real pictures.
+"""Augmentation of tiles: MNIST's digits as they look in real pictures.
 
-A digit is enlarged, then bent, written with another pen, worn, and joined by what stands beside
-it on real paper; a few go over paper and come back through `extract_mark`. Last, every one passes
-through the `frame` that prediction uses. A share of the digits stays as it is.
+A digit is enlarged, distorted, redrawn with another pen, and damaged, or gets marks beside it as on
+real paper. A few are drawn on paper and extracted again with `extract_mark`. Finally every digit
+passes through the `frame` that prediction uses. A share of the digits stays unchanged.
 
 MNIST-C (Mu & Gilmer, 2019) measures robustness with fifteen kinds of corruption. None of its code
-or settings is used here, but a network trained on these tiles has met something like each kind:
+or settings is used here, but these tiles contain effects similar to each kind:
 
 | kind of MNIST-C | what resembles it here |
 |---|---|
-| shot noise, impulse noise | `disturb` adds noise or lets pixels fail; `add_specks` |
+| shot noise, impulse noise | `disturb` adds noise or sets pixels to 0 or 255; `add_specks` |
 | glass blur, motion blur | `disturb` scatters pixels or blurs along a line; `soften` |
-| shear, rotate, scale | `bend` slants and turns, mildly; `frame` undoes any scale |
-| brightness, fog | `disturb` lowers the contrast or lays a haze over the tile |
-| translate | `disturb` moves the tile out of its frame |
-| stripe | `disturb` inverts or wipes a band |
-| dotted line, zigzag | `disturb` crosses the tile out, dashed or not; `add_rule` |
+| shear, rotate, scale | `bend` slants and rotates slightly; `frame` normalises the scale |
+| brightness, fog | `disturb` lowers the contrast or adds haze |
+| translate | `disturb` shifts the tile |
+| stripe | `disturb` inverts or erases a band |
+| dotted line, zigzag | `disturb` draws a solid or dashed line across the tile; `add_rule` |
 | spatter | `add_specks` |
-| Canny edges | `disturb` keeps the edges only; `outline` |
+| Canny edges | `disturb` keeps only the edges; `outline` |
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from inkdigits.synthesis.tile_damage import disturb
 
 _UNCHANGED_SHARE: Final = 0.2
 _OTHER_FORM_SHARE: Final = 0.4
-"""Of the digits that are written otherwise elsewhere: 1, 6, 7 and 9."""
+"""Share of the digits with another form: 1, 6, 7 and 9."""
 
-# Of the digits that do change:
+# Shares of the digits that are changed:
 _NEW_PEN_SHARE: Final = 0.55
 _OUTLINED_SHARE: Final = 0.025
 _SQUARED_SHARE: Final = 0.08
@@ -63,28 +63,28 @@ _DISTURBED_SHARE: Final = 0.3
 def augment_digits(
     images: NDArray[np.uint8], labels: NDArray[np.integer[Any]], random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Give each digit the looks of one from a real picture; a fifth stay as they are.
+    """Makes digits look like those of real pictures; a fifth of them stays unchanged.
 
     Args:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        labels: Shape (n,), 0 to 9, where 0 is the digit zero: 1 and 7 have European forms.
-        random: Where all chance comes from; the same state gives the same tiles.
+        labels: Shape (n,), 0 to 9. The labels select digits with another form, such as 1 and 7.
+        random: Random number generator; the same state gives the same tiles.
 
     Returns:
         Tiles of the same digits: uint8, shape (n, 28, 28), 0 background, 255 full ink.
 
     Raises:
-        DataFormatError: The images are no tiles, or there are not as many labels.
+        DataFormatError: The images are not tiles, or the number of labels differs.
     """
     if images.dtype != np.uint8 or images.shape[1:] != (TILE_SIDE, TILE_SIDE):
         raise DataFormatError(
-            f"images are {images.dtype} of shape {images.shape}, "
-            f"expected uint8 of shape (n, {TILE_SIDE}, {TILE_SIDE}): convert them"
+            f"images are {images.dtype} of shape {images.shape}: "
+            f"expected uint8 of shape (n, {TILE_SIDE}, {TILE_SIDE}); convert them"
         )
     if labels.shape != images.shape[:1]:
         raise DataFormatError(
-            f"there are labels of shape {labels.shape} for {len(images)} images, "
-            "expected one for each: bring the two that belong together"
+            f"labels have shape {labels.shape} for {len(images)} images: "
+            f"expected ({len(images)},), one label for each image"
         )
     tiles = np.empty_like(images)
     for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
@@ -108,7 +108,7 @@ def _augment_digit(image: Ink, label: int, random: np.random.Generator) -> Ink:
         ink = outline(ink, random)
     if random.random() < _STRAIGHTENED_SHARE:
         ink = straighten(ink, random)
-    # At most one blemish, for two of them can make a digit unreadable.
+    # At most one blemish, because two of them can make a digit illegible.
     chance = random.random()
     for share, spoil in BLEMISHES:
         if 0 <= chance < share:
@@ -124,14 +124,14 @@ def _augment_digit(image: Ink, label: int, random: np.random.Generator) -> Ink:
 
 @dataclass(frozen=True)
 class Distortion:
-    """The widest moves that `distort_digits` draws from, evenly on both sides of none.
+    """Limits of `distort_digits`. Values are uniform between the limit and its negative.
 
     Attributes:
-        degrees: Turned, about the middle.
-        shear: Horizontal shift for each pixel of height.
-        zoom: Natural logarithm of the scale, drawn for width and height each.
-        shift: Pixels, right and down each.
-        bend: Pixels, the standard deviation of a smooth random field; drawn from 0 upwards.
+        degrees: Rotation about the middle.
+        shear: Horizontal shift per pixel of height.
+        zoom: Natural logarithm of the scale, drawn separately for width and height.
+        shift: Shift in pixels, drawn separately for x and y.
+        bend: Standard deviation of a smooth random field in pixels, drawn from 0 to this limit.
     """
 
     degrees: float
@@ -145,18 +145,18 @@ DISTORTIONS: Final = {
     "affine": Distortion(degrees=10, shear=0, zoom=0.1, shift=2.8, bend=0),
     "distortions": Distortion(degrees=15, shear=0.15, zoom=0.12, shift=2, bend=1.2),
 }
-"""By the name of an augmentation in a recipe."""
+"""Limits by the name of the augmentation in a recipe."""
 
 
 def distort_digits(
     images: NDArray[np.uint8], random: np.random.Generator, widest: Distortion
 ) -> NDArray[np.uint8]:
-    """Turn, shear, zoom, shift and bend each digit a little, as hands differ.
+    """Rotates, shears, scales, shifts and bends each digit slightly.
 
     Args:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        random: Where all chance comes from; the same state gives the same tiles.
-        widest: How far at most.
+        random: Random number generator; the same state gives the same tiles.
+        widest: Limits of the distortion.
 
     Returns:
         Tiles of the same digits: uint8, shape (n, 28, 28), 0 background, 255 full ink.

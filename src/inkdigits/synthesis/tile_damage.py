@@ -1,4 +1,4 @@
-"""Damage to finished tiles that leaves their digits readable."""
+"""Damage to finished tiles that leaves their digits legible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ Values = NDArray[np.float32]
 
 
 def disturb(tile: Ink, random: np.random.Generator) -> Ink:
-    """Spoil a finished tile in one of several ways, none of which hides the digit."""
+    """Damages a finished tile in one of several ways. The digit stays legible.
+
+    Args:
+        tile: uint8, shape (28, 28), 0 background, 255 full ink.
+        random: Random number generator.
+
+    Returns:
+        The damaged tile, uint8, shape (28, 28).
+    """
     spoil = _DISTURBANCES[random.integers(len(_DISTURBANCES))]
     return np.clip(spoil(tile.astype(np.float32), random), 0, 255).astype(np.uint8)
 
@@ -44,12 +52,12 @@ def _add_ramp(values: Values, random: np.random.Generator) -> Values:
 
 
 def _cross_out(values: Values, random: np.random.Generator) -> Values:
-    """Draws a line of one to four straight parts from edge to edge, some of them dashed."""
+    """Draws a line of one to four straight segments from edge to edge, some lines dashed."""
     n_points = int(random.integers(2, 6))
     along = np.linspace(0, TILE_SIDE - 1, n_points)
     points = np.stack([along, random.uniform(2, TILE_SIDE - 2, n_points)], axis=1)
     line = np.zeros(values.shape, np.float32)
-    shift = 4  # binary places of a pixel that `polylines` draws with
+    shift = 4  # number of fractional bits in the coordinates for `polylines`
     places = np.rint(points * (1 << shift)).astype(np.int32)
     shade = random.uniform(80, 255)
     cv2.polylines(line, [places], False, shade, 1, cv2.LINE_AA, shift)
@@ -61,7 +69,7 @@ def _cross_out(values: Values, random: np.random.Generator) -> Values:
 
 
 def _spoil_band(values: Values, random: np.random.Generator) -> Values:
-    """Inverts a band of the tile, or wipes a narrow one."""
+    """Inverts a band of the tile, or erases a narrow one."""
     wiped = random.random() < 0.3
     width = int(random.integers(1, 4 if wiped else 12))
     start = int(random.integers(2, TILE_SIDE - 2 - width))
@@ -79,7 +87,7 @@ def _misplace(values: Values, random: np.random.Generator) -> Values:
 
 
 def _smear(values: Values, random: np.random.Generator) -> Values:
-    """Blurs along a line, or scatters pixels among their neighbours."""
+    """Blurs along a line, or moves pixels to random neighbouring positions."""
     if random.random() < 0.5:
         kernel = np.zeros((7, 7), np.float32)
         angle, reach = random.uniform(0, np.pi), random.uniform(1, 3.4)
@@ -98,7 +106,7 @@ def _smear(values: Values, random: np.random.Generator) -> Values:
 
 
 def _keep_edges(values: Values, random: np.random.Generator) -> Values:
-    """Keeps the steps from paper to ink only, as thin lines or softly."""
+    """Keeps only the edges of the ink, as thin lines or soft ones."""
     if random.random() < 0.6:
         low = random.uniform(40, 120)
         return cv2.Canny(values.astype(np.uint8), low, 2 * low).astype(np.float32)

@@ -1,13 +1,25 @@
-"""Networks, recipes, the fit, the run folder and export; needs Keras, `inkdigits[train]`.
+"""Training: recipes, networks, samples, model files, the fit; needs Keras, `inkdigits[train]`.
 
-Importing this package loads no framework: that happens when something is trained or loaded.
+The parts, each of which imports only those above it:
+
+recipes       named, frozen sets of network and hyper-parameters
+runs          one training and its folder
+networks      Keras networks for tiles and of the reader
+samples       the images, pages and targets that networks are trained on
+model_files   export, conversion and loading of models; the reader's ONNX graph
+fit           training itself: steps, checkpoints, progress, validation
+
+Importing this package loads no framework. Training or loading a model does.
 """
 
-from inkdigits.training.export import FORMATS, export
-from inkdigits.training.fitting import resume, train
-from inkdigits.training.loading import load_recognizer
-from inkdigits.training.reader_recipes import READER_RECIPES, ReaderRecipe
-from inkdigits.training.recipes import RECIPES, Layer, Recipe, get_recipe
+from inkdigits.training.fit.entry_points import resume, train
+from inkdigits.training.model_files.conversion import FORMATS, export
+from inkdigits.training.model_files.loading import load_recognizer
+from inkdigits.training.recipes.catalogue import RECIPES
+from inkdigits.training.recipes.layers import Layer
+from inkdigits.training.recipes.lookup import get_recipe
+from inkdigits.training.recipes.reader_recipe import READER_RECIPES, ReaderRecipe
+from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run
 
 __all__ = [

@@ -1,12 +1,12 @@
-"""A run: one training, one folder.
+"""A run: one training and its folder.
 
-settings.json    the effective recipe, seed, hashes of the data, versions
-history.csv      a row per whole epoch
-checkpoint.npz   all that the next epoch starts from; replaced after each epoch
-curves.png       accuracy and loss of both sets
+settings.json    the effective recipe, seed, SHA-256 of the data, versions
+history.csv      one row per complete epoch
+checkpoint.npz   the state that the next epoch starts from; replaced after each epoch
+curves.png       accuracy and loss on the training and validation sets
 model.keras      the trained network for Keras
-model.onnx       the same for ONNX Runtime
-model.json       the card of both; written last, so where it is the run is whole
+model.onnx       the same network for ONNX Runtime
+model.json       the card of both models; written last, so a folder with it is complete
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import OutputExistsError, RunError
 from inkdigits.files import remove_leftovers, write_text_whole, write_whole
-from inkdigits.training.recipes import Recipe
+from inkdigits.training.recipes.reader_recipe import KIND
+from inkdigits.training.recipes.tile_recipe import Recipe
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 RECORDED_PACKAGES = ("inkdigits", "keras", "tensorflow", "torch", "jax", "numpy", "onnxruntime")
@@ -34,15 +35,15 @@ RECORDED_PACKAGES = ("inkdigits", "keras", "tensorflow", "torch", "jax", "numpy"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was started with.
+    """The settings that a run was started with.
 
     Attributes:
-        recipe: The effective one, overrides included.
-        seed: Of weights, split, order and dropout.
-        data_sha256: File name to hash of the raw IDX bytes; of own pictures, their tiles'; of
-            teachers, their files'.
+        recipe: The effective recipe, with overrides applied.
+        seed: Seed of the weights, the validation split, the order of the images and dropout.
+        data_sha256: SHA-256 by file name: of the uncompressed IDX files, of the tiles of the user's
+            own pictures, and of the teachers' model files.
         data: The folder given with `--data`, or None for the cache.
-        backend: Keras' backend.
+        backend: The backend of Keras.
         versions: Package name to version.
         pictures: The folder given with `--pictures`, or None.
         teachers: The models given with `--teacher`.
@@ -60,13 +61,14 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state after a whole epoch.
+    """The state of training after a complete epoch.
 
     Attributes:
-        history: A row per epoch so far, keys as `HISTORY_COLUMNS`.
-        weights: The network's variables in order.
-        optimizer: The optimizer's variables in order.
-        best_weights: The variables at the lowest validation loss; None without early stopping.
+        history: One row per epoch so far, with the keys `HISTORY_COLUMNS`.
+        weights: The network's variables, in Keras' order.
+        optimizer: The optimizer's variables, in Keras' order.
+        best_weights: The network's variables at the lowest validation loss; None without early
+            stopping.
     """
 
     history: list[dict[str, float]]
@@ -93,25 +95,26 @@ class Run:
 
     @property
     def card(self) -> Path:
-        """The card of both, written last."""
+        """The card of both models, which is written last."""
         return self.folder / "model.json"
 
     @property
     def is_finished(self) -> bool:
-        """Whether training came to its end and every file is whole."""
+        """True if training has finished and every file is complete."""
         return self.card.is_file()
 
     @classmethod
     def create(cls, folder: Path | None, name: str) -> Run:
-        """Makes a new run folder.
+        """Creates a new run folder.
 
         Args:
-            folder: Where; None takes the first free one of `runs/<recipe>`, `runs/<recipe>-2`, …
-            name: Of the recipe.
+            folder: The folder to create; None: the first of `runs/<recipe>`, `runs/<recipe>-2`, …
+                that does not exist.
+            name: Name of the recipe.
 
         Raises:
             OutputExistsError: The folder exists.
-            RunError: It cannot be made.
+            RunError: The folder cannot be created.
         """
         try:
             if folder is not None:
@@ -130,7 +133,8 @@ class Run:
         except FileExistsError:
             if folder is None:
                 raise RunError(
-                    "runs is there and is no folder: move it, or name another with --output"
+                    "'runs' exists and is not a folder: move it, or choose a run folder with "
+                    "--output"
                 ) from None
             raise OutputExistsError(
                 f"{folder} exists already: continue it with --resume {folder}, or choose another "
@@ -138,41 +142,46 @@ class Run:
             ) from None
         except OSError as error:
             raise RunError(
-                f"the run folder {error.filename} cannot be made ({error.strerror}): choose "
+                f"the run folder {error.filename} cannot be created ({error.strerror}): choose "
                 "another one with --output"
             ) from error
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
-        """An existing run.
+        """Opens an existing run.
 
         Raises:
-            RunError: The folder is missing or holds no settings.
+            RunError: The folder is missing or has no `settings.json`.
         """
         run = cls(Path(folder))
         if not run.folder.is_dir():
             raise RunError(
-                f"{folder} is not there: expected the folder of a run, such as runs/quick"
+                f"no folder at {folder}: expected the folder of a run, such as runs/quick"
             )
         if not (run.folder / "settings.json").is_file():
-            raise RunError(f"{folder} holds no settings.json: it is not the folder of a run")
+            raise RunError(
+                f"no settings.json in {folder}: expected the folder of a run, such as runs/quick"
+            )
         return run
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second process from training in this folder; freed however this one ends.
+        """Locks the folder, so that only one process trains in it.
 
-        Removes what a process that was killed left half-written. In a finished run nothing is
-        removed, since `inkdigits export` may be writing there.
+        The lock is released whichever way the process ends. Removes the partly written files of a
+        process that was killed, except in a finished run, where `inkdigits export` may be writing.
+
+        Raises:
+            RunError: Another process holds the lock, or the folder cannot be written.
         """
-        import filelock  # of the extra `train`, while recipes are listed without it
+        import filelock  # from the extra `train`, which listing recipes does not need
 
         lock = filelock.FileLock(self.folder / ".lock")
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise RunError(
-                f"{self.folder} is being trained by another process: wait for it or stop it"
+                f"another process is training in {self.folder}: wait for it or stop it"
             ) from None
         except OSError as error:
             raise RunError(
@@ -191,18 +200,26 @@ class Run:
         write_text_whole(self.folder / "settings.json", json.dumps(values, indent=2) + "\n")
 
     def load_settings(self) -> Settings:
-        """Reads `settings.json`; RunError where it is damaged or of another version."""
+        """Reads `settings.json`.
+
+        Raises:
+            RunError: The file is damaged, or written by an incompatible version.
+        """
         path = self.folder / "settings.json"
         try:
             values = json.loads(path.read_bytes())
             values["recipe"] = Recipe.from_json(values["recipe"])
-            values["teachers"] = tuple(values.get("teachers", ()))  # which older runs do not name
+            values["teachers"] = tuple(values.get("teachers", ()))  # missing in older runs
             return Settings(**values)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}): start a new run") from error
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Replaces `checkpoint.npz`, then `history.csv`, which follows from it."""
+        """Replaces `checkpoint.npz`, then `history.csv`, which repeats the checkpoint's history.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
         arrays = {f"weight_{i:03}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {f"optimizer_{i:03}": array for i, array in enumerate(checkpoint.optimizer)}
         arrays |= {f"best_{i:03}": array for i, array in enumerate(checkpoint.best_weights or [])}
@@ -211,10 +228,10 @@ class Run:
         self.save_history(checkpoint.history)
 
     def load_checkpoint(self) -> Checkpoint | None:
-        """The state after the last whole epoch; None before the first.
+        """Returns the state after the last complete epoch, or None before the first one ends.
 
         Raises:
-            RunError: The file is there and damaged.
+            RunError: The checkpoint is damaged.
         """
         path = self.folder / "checkpoint.npz"
         if not path.is_file():
@@ -226,7 +243,7 @@ class Run:
                     for prefix in ("weight_", "optimizer_", "best_")
                 }
                 history = json.loads(str(arrays["history"]))
-        except Exception as error:  # zipfile, NumPy and JSON each have their own
+        except Exception as error:  # zipfile, NumPy and JSON have no common error class
             raise RunError(f"{path} is damaged ({error}): start a new run") from error
         return Checkpoint(history, groups["weight_"], groups["optimizer_"], groups["best_"] or None)
 
@@ -239,7 +256,11 @@ class Run:
         write_text_whole(self.folder / "history.csv", text.getvalue())
 
     def load_history(self) -> list[dict[str, float]]:
-        """The rows of `history.csv`; accuracies are shares from 0 to 1, `seconds` of the epoch."""
+        """Returns the rows of `history.csv`: accuracies from 0 to 1, and `seconds` per epoch.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
         path = self.folder / "history.csv"
         try:
             with path.open(newline="", encoding="utf-8") as file:
@@ -252,7 +273,7 @@ class Run:
 
 
 def list_versions(packages: tuple[str, ...] = RECORDED_PACKAGES) -> Mapping[str, str]:
-    """Package name to version, of those that are installed."""
+    """Returns package name to version, for the packages that are installed."""
     found = {}
     for package in packages:
         for distribution in (package, f"{package}-cpu"):
@@ -262,3 +283,12 @@ def list_versions(packages: tuple[str, ...] = RECORDED_PACKAGES) -> Mapping[str,
             except PackageNotFoundError:
                 continue
     return found
+
+
+def is_reader_run(folder: Path) -> bool:
+    """Returns True if the settings in a run folder are those of a reader."""
+    try:
+        settings = json.loads((folder / "settings.json").read_bytes())
+        return bool(settings["recipe"]["kind"] == KIND)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False

@@ -1,9 +1,9 @@
-"""The HTTP service and its page; needs FastAPI and uvicorn, `inkdigits[serve]`.
+"""The HTTP service and its page. Needs FastAPI and uvicorn: `inkdigits[serve]`.
 
     from inkdigits.web import Settings, build_app
     app = build_app(Recognizer.load(), Settings(max_bytes=5_000_000))
 
-Importing this package loads neither: that happens when an application is built.
+Importing this package does not import them; building an application does.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ def build_app(
     """Builds the service as an ASGI application.
 
     Args:
-        recognizer: What reads the pictures; or what loads it, which is then called while the
-            application starts, and until it is done the service answers that it is not ready.
-        settings: Limits and what is switched on; None: the defaults.
+        recognizer: The recognizer that reads the pictures, or a function that loads it. The
+            function is called while the application starts; until it returns, the service is live
+            but not ready.
+        settings: Limits and options; None for the defaults.
 
     Returns:
-        An application whose lifespan must be run, as every ASGI server does.
+        The application. Its lifespan must be run, as every ASGI server does.
 
     Raises:
         MissingExtraError: FastAPI or another part of `inkdigits[serve]` is not installed.
@@ -54,20 +55,20 @@ def serve(
     port: int = 8000,
     report_address: Callable[[str], object] = print,
 ) -> None:
-    """Runs the service until SIGTERM or Ctrl-C, then finishes what has begun.
+    """Runs the service until SIGTERM or Ctrl-C, then finishes the requests in progress.
 
     Args:
-        load_recognizer: Loads what reads the pictures; called once, while the service starts.
-        settings: Limits and what is switched on; None: the defaults.
-        host: Address to listen on; one of this machine alone is the default.
-        port: TCP port; 0 takes a free one.
-        report_address: Called with the page's address once the service listens.
+        load_recognizer: Loads the recognizer; called once, while the service starts.
+        settings: Limits and options; None for the defaults.
+        host: Address to listen on. The default accepts connections from this machine only.
+        port: TCP port; 0 for any free one.
+        report_address: Called with the address of the page once the service listens.
 
     Raises:
         MissingExtraError: As in `build_app`.
-        UsageError: The port cannot be listened on.
-        KeyboardInterrupt: It was Ctrl-C.
-        Exception: Whatever `load_recognizer` raises.
+        UsageError: The address is invalid, in use or not permitted.
+        KeyboardInterrupt: Ctrl-C stopped the service.
+        Exception: Any exception of `load_recognizer`.
     """
     try:
         from inkdigits.web.server import serve as run

@@ -1,4 +1,4 @@
-"""Tiles of simultaneous requests, which the network sees together."""
+"""Batches the tiles of concurrent requests for the network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from inkdigits.errors import RequestError
 from inkdigits.recognition.network import Network
 
-GIVEN_UP: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
-"""Set where nobody waits any longer for what the current thread works on."""
+CANCELLED: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
+"""Set once the request that the current thread works for has timed out or disconnected."""
 
 
 class Batcher:
-    """One thread that runs the network on whatever waits.
+    """One thread that runs the network on the queued calls.
 
-    It never waits for more to come: a lone tile is answered as fast as without it, and the more
-    there is to do, the larger the batches become.
+    It never waits for a batch to fill: a single call is answered without delay, and batches grow
+    with the load.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class Batcher:
         max_waiting: int,
         report_batch: Callable[[int], object] = lambda n_tiles: None,
     ) -> None:
-        """Starts the thread, which `close` ends.
+        """Starts the thread; `close` ends it.
 
         Args:
-            network: What judges tiles.
-            max_batch: Tiles at most that the network sees at once, unless one call alone has more.
-            max_waiting: Calls that may wait.
-            report_batch: Told the number of tiles of each batch.
+            network: The network that classifies tiles.
+            max_batch: Largest number of tiles in a batch. A single larger call is one batch.
+            max_waiting: Largest number of calls in the queue.
+            report_batch: Called with the number of tiles of each batch.
         """
         self._network = network
         self._max_batch = max_batch
@@ -51,31 +51,29 @@ class Batcher:
 
     @property
     def n_waiting(self) -> int:
-        """Calls that the network has not begun."""
+        """Number of calls in the queue."""
         return self._waiting.qsize()
 
     def submit(self, tiles: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
-        """Has tiles judged.
+        """Queues tiles for classification.
 
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
 
         Returns:
-            The future of what the network gives for them.
+            A future of the network's output for these tiles.
 
         Raises:
-            RequestError: Too many calls wait already: status 503.
+            RequestError: The queue is full: status 503.
         """
         if self._waiting.qsize() >= self._max_waiting:
-            raise RequestError(
-                503, "Too much is waiting to be read: try again soon", {"Retry-After": "1"}
-            )
+            raise RequestError(503, "The queue is full: try again soon", {"Retry-After": "1"})
         call = _Call(tiles)
         self._waiting.put(call)
         return call.future
 
     def close(self) -> None:
-        """Finishes what waits, and ends the thread."""
+        """Runs the queued calls, then ends the thread."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -93,7 +91,7 @@ class Batcher:
                 except Empty:
                     break
                 if following is None:
-                    self._waiting.put(None)  # ends the thread once this batch is done
+                    self._waiting.put(None)  # ends the thread after this batch
                     break
                 if n_tiles + len(following.tiles) > self._max_batch:
                     ahead = following
@@ -110,7 +108,7 @@ class Batcher:
             if len(calls) > 1:
                 tiles = np.concatenate([call.tiles for call in calls])
             self._report_batch(len(tiles))
-            judged = self._network(tiles)
+            outputs = self._network(tiles)
         except BaseException as error:
             for call in calls:
                 call.future.set_exception(error)
@@ -118,12 +116,12 @@ class Batcher:
         start = 0
         for call in calls:
             end = start + len(call.tiles)
-            call.future.set_result(judged[start:end])
+            call.future.set_result(outputs[start:end])
             start = end
 
 
 class _Call:
-    """Some tiles, and the future of what the network says of them."""
+    """Tiles, and the future of the network's output for them."""
 
     __slots__ = ("future", "tiles")
 
@@ -133,23 +131,23 @@ class _Call:
 
 
 class BatchedNetwork:
-    """A network for the threads of the service, which all ask the same batcher."""
+    """A network that submits its tiles to a batcher; safe to share between threads."""
 
     def __init__(self, batcher: Batcher, *, max_tiles: int) -> None:
-        """Asks for at most `max_tiles` at a time, so that a full page lets others come between."""
+        """Submits at most `max_tiles` per call, so that one large page cannot starve others."""
         self._batcher = batcher
         self._max_tiles = max_tiles
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `Network.__call__`; waits for the answer.
+        """Classifies tiles, as `Network.__call__`; blocks until the result is there.
 
         Raises:
-            RequestError: Too many calls wait, or nobody waits for the answer any longer.
+            RequestError: The queue is full, or the request was cancelled: status 503.
         """
-        judged = []
+        outputs = []
         for start in range(0, max(len(tiles), 1), self._max_tiles):
-            given_up = GIVEN_UP.get()
-            if given_up is not None and given_up.is_set():
-                raise RequestError(503, "Nobody waits for this any longer")
-            judged.append(self._batcher.submit(tiles[start : start + self._max_tiles]).result())
-        return judged[0] if len(judged) == 1 else np.concatenate(judged)
+            cancelled = CANCELLED.get()
+            if cancelled is not None and cancelled.is_set():
+                raise RequestError(503, "The request was cancelled")
+            outputs.append(self._batcher.submit(tiles[start : start + self._max_tiles]).result())
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

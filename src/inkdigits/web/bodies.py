@@ -1,4 +1,4 @@
-"""The bodies of requests, which are counted and timed while they arrive, and never touch a disk."""
+"""Request bodies: limited in size and time while they arrive, and never written to disk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from inkdigits.errors import RequestError
 from inkdigits.web.settings import Settings
 
 PICTURES_FIELD = "pictures"
-_TAKEN = "image/*, application/octet-stream or multipart/form-data"
-_MOST_FIGURES = 15
-_MOST_PART_HEADERS = 8
-"""Of a field of a form: browsers send two."""
+_SUPPORTED = "image/*, application/octet-stream or multipart/form-data"
+_MAX_DIGITS = 15
+_MAX_PART_HEADERS = 8
+"""Headers of one form field; browsers send two."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture as it came.
+    """An uploaded picture.
 
     Attributes:
-        name: Of its file, without folders; None where none was told.
-        content: The file's bytes.
+        name: Its file name, without folders; None if the client sent none.
+        content: The bytes of the file.
     """
 
     name: str | None
@@ -35,59 +35,69 @@ class Upload:
 
 
 def parse_length(name: str, value: str | None) -> int | None:
-    """The length that a header tells; None where it is not there.
+    """Parses a header that contains a length in bytes.
+
+    Returns:
+        The length; None if the header is missing.
 
     Raises:
-        RequestError: It is no number, or one beyond all bodies: status 400.
+        RequestError: Not an integer of 0 or more, or an absurdly large one: status 400.
     """
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and len(value) <= _MOST_FIGURES):
-        raise RequestError(400, f"{name} is no number of bytes")
+    if not (value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS):
+        raise RequestError(400, f"Invalid {name} {value[:20]!r}: expected a number of bytes")
     return int(value)
 
 
-def check_counts(body: bytes, most: Mapping[bytes, int]) -> None:
-    """Checks JSON before it is parsed: how often some characters come, which costs next to nothing.
+def check_counts(body: bytes, limits: Mapping[bytes, int]) -> None:
+    """Checks how often some characters occur in JSON, which is cheap, before it is parsed.
 
     Args:
         body: The JSON.
-        most: Of each character.
+        limits: The largest count of each character.
 
     Raises:
-        RequestError: One comes more often: status 400.
+        RequestError: A character occurs more often: status 400.
     """
-    for character, limit in most.items():
+    for character, limit in limits.items():
         if (n := body.count(character)) > limit:
             raise RequestError(
-                400, f"The JSON holds {n:,} {character.decode()!r}: expected at most {limit:,}"
+                400, f"The JSON contains {n:,} {character.decode()!r}: expected at most {limit:,}"
             )
 
 
 class BodyReader:
-    """Receives bodies within the limits, of one request and of all together."""
+    """Receives request bodies within the limits, per request and in total.
+
+    Attributes:
+        held_bytes: Bytes of all bodies that are in memory now.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Takes the limits."""
+        """Creates a reader with these limits."""
         self._settings = settings
         self.held_bytes = 0
 
     @asynccontextmanager
     async def receive(self, request: Request, max_bytes: int | None = None) -> AsyncIterator[bytes]:
-        """Receives the body of a request; it counts as held until the block ends.
+        """Receives a request body, which counts towards `held_bytes` until the block ends.
 
         Args:
-            request: Of which.
-            max_bytes: Its length at most, where what is sent there needs less than a picture.
+            request: The request.
+            max_bytes: A limit below that of the settings, for routes that need less than a picture.
 
         Raises:
-            RequestError: Too large (413), too slow (408), encoded (415), too much at once (503),
-                or a Content-Length that is no number (400).
-            ClientDisconnect: The client has gone.
+            RequestError: Too large (413), too slow (408), compressed (415), too many bytes of all
+                requests together (503), or an invalid Content-Length (400).
+            ClientDisconnect: The client disconnected.
         """
         announced = parse_length("Content-Length", request.headers.get("content-length"))
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise RequestError(415, "The body is compressed: send it as it is")
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise RequestError(
+                415, f"Unsupported Content-Encoding {encoding[:60]!r}: send the body uncompressed"
+            )
         max_bytes = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
         if announced is not None and announced > max_bytes:
             raise _too_large(max_bytes)
@@ -103,7 +113,7 @@ class BodyReader:
                         if self.held_bytes > self._settings.max_held_bytes:
                             raise RequestError(
                                 503,
-                                "Too much is being uploaded: try again soon",
+                                "Too many bytes are being uploaded at once: try again soon",
                                 {"Retry-After": "2"},
                             )
             except TimeoutError:
@@ -116,20 +126,20 @@ class BodyReader:
 
 
 def _too_large(max_bytes: int) -> RequestError:
-    return RequestError(413, f"The body is larger than the {max_bytes:,} bytes that are taken here")
+    return RequestError(413, f"The body is too large: expected at most {max_bytes:,} bytes")
 
 
 def list_uploads(body: bytes, content_type: str | None, max_pictures: int) -> list[Upload]:
-    """The pictures in a body: the body itself, or each field `pictures` of a form.
+    """Returns the pictures of a body: the body itself, or each field `pictures` of a form.
 
     Args:
-        body: All of it.
-        content_type: The header's value; None where there was none.
-        max_pictures: More are refused.
+        body: The whole body.
+        content_type: The value of the Content-Type header; None if it is missing.
+        max_pictures: Largest number of form fields.
 
     Raises:
-        RequestError: A type that is not taken (415), a form that is damaged or without pictures
-            or an empty body (400), too many pictures (413).
+        RequestError: An unsupported type (415); an empty body, or a form that is damaged or has no
+            pictures (400); too many pictures (413).
     """
     if not body:
         raise RequestError(400, "The body is empty: expected a picture")
@@ -137,15 +147,15 @@ def list_uploads(body: bytes, content_type: str | None, max_pictures: int) -> li
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [Upload(None, body)]
     if kind != "multipart/form-data":
-        raise RequestError(415, f"The Content-Type is {kind[:60]!r}: expected {_TAKEN}")
+        raise RequestError(415, f"Unsupported Content-Type {kind[:60]!r}: expected {_SUPPORTED}")
     uploads = _split_form(body, content_type or "", max_pictures)
     if not uploads:
-        raise RequestError(400, f"The form holds no field {PICTURES_FIELD!r}: expected a picture")
+        raise RequestError(400, f"The form has no field {PICTURES_FIELD!r}: expected a picture")
     return uploads
 
 
 def _split_form(body: bytes, content_type: str, max_pictures: int) -> list[Upload]:
-    """The fields named `pictures` of a form (RFC 7578)."""
+    """Returns the fields named `pictures` of a form (RFC 7578)."""
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     form = _Form(max_pictures)
     if boundary:
@@ -165,18 +175,18 @@ def _split_form(body: bytes, content_type: str, max_pictures: int) -> list[Uploa
             parser.write(body)
             parser.finalize()
         except MultipartParseError:
-            form.is_whole = False
-    if not form.is_whole:
-        raise RequestError(400, "The form is damaged: expected whole multipart/form-data")
+            form.is_complete = False
+    if not form.is_complete:
+        raise RequestError(400, "The form is damaged: expected complete multipart/form-data")
     return form.uploads
 
 
 class _Form:
-    """What the parser of a form finds."""
+    """Collects the callbacks of the form parser."""
 
     def __init__(self, max_parts: int) -> None:
         self.uploads: list[Upload] = []
-        self.is_whole = False
+        self.is_complete = False
         self._max_parts = max_parts
         self._n_parts = -1
         self.begin_part()
@@ -185,7 +195,7 @@ class _Form:
         self._n_parts += 1
         if self._n_parts > self._max_parts:
             raise RequestError(
-                413, f"The form holds more than the {self._max_parts} pictures that are taken"
+                413, f"The form has too many fields: expected at most {self._max_parts} pictures"
             )
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
@@ -198,9 +208,9 @@ class _Form:
         self._value += data[start:end]
 
     def end_header(self) -> None:
-        if len(self._headers) >= _MOST_PART_HEADERS:
+        if len(self._headers) >= _MAX_PART_HEADERS:
             raise RequestError(
-                400, f"A part of the form has more than the {_MOST_PART_HEADERS} headers taken"
+                400, f"A form field has too many headers: expected at most {_MAX_PART_HEADERS}"
             )
         self._headers[self._name.lower()] = self._value
         self._name = self._value = b""
@@ -216,4 +226,4 @@ class _Form:
             self.uploads.append(Upload(name or None, b"".join(self._parts)))
 
     def end(self) -> None:
-        self.is_whole = True
+        self.is_complete = True

@@ -1,4 +1,4 @@
-"""Connections: each has an end, whatever its client sends, or does not send, or does not take."""
+"""Connection limits: timeouts and sizes that hold whatever a client sends or does not read."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inkdigits.web.answers import answer
+from inkdigits.web.responses import json_response
 
 HEADERS_TIMEOUT_S: Final = 20.0
-"""From the first byte of a request to the end of its headers, and between requests."""
+"""Timeout from the first byte of a request to the end of its headers, and between requests."""
 WRITE_TIMEOUT_S: Final = 20.0
-"""For which a client may take nothing of an answer."""
+"""Timeout for a client that reads nothing of a response."""
 MAX_HEAD_BYTES: Final = 65_536
-"""Of a request line with all headers; browsers send less than 8 kB, and nginx takes 32."""
-_OVERHEAD: Final = 16
-"""Bytes sent for each byte of a chunked body at most: chunks of one byte take six. What is more
-are trailers, of which nobody has any use."""
+"""Largest request line with all headers; browsers send less than 8 kB, nginx accepts 32 kB."""
+_MAX_OVERHEAD: Final = 16
+"""Largest number of bytes on the wire per byte of a chunked body: chunks of one byte take six. More
+than that are trailers or chunk extensions, which the service does not use."""
 
 _PHRASES: Final = {
     400: b"Bad Request",
@@ -29,18 +29,18 @@ _PHRASES: Final = {
 
 
 def build_protocol(max_connections: int, max_of_client: int) -> type[HttpToolsProtocol]:
-    """Returns the class of a server's connections, for uvicorn.
+    """Returns the protocol class for uvicorn.
 
     Args:
-        max_connections: Of all clients at the same time; more are answered with status 503.
-        max_of_client: Of one address at the same time.
+        max_connections: Largest number of open connections; further ones get status 503.
+        max_of_client: Largest number of open connections of one address.
     """
     register = _Register(max_connections, max_of_client)
     return type("Connection", (_Connection,), {"register": register})
 
 
 class _Register:
-    """Counts the connections, of all clients and of each."""
+    """Counts open connections, in total and per client."""
 
     def __init__(self, max_connections: int, max_of_client: int) -> None:
         self._max_connections = max_connections
@@ -48,22 +48,22 @@ class _Register:
         self._counts: Counter[str] = Counter()
 
     def enter(self, client: str) -> bool:
-        """Counts a connection, and returns whether it is within the limits."""
+        """Adds a connection, and returns whether it is within the limits."""
         self._counts[client] += 1
         is_within = self._counts[client] <= self._max_of_client
         return is_within and self._counts.total() <= self._max_connections
 
     def leave(self, client: str) -> None:
-        """Counts one connection less."""
+        """Removes a connection."""
         self._counts[client] -= 1
         if self._counts[client] <= 0:
             del self._counts[client]
 
 
 class _Connection(HttpToolsProtocol):
-    """HTTP/1.1 with limits on headers, trailers, and time.
+    """HTTP/1.1 with limits on headers, trailers and time.
 
-    A subclass has the `register` that all connections of a server share.
+    A subclass sets `register`, which all connections of a server share.
     """
 
     register: _Register
@@ -82,7 +82,7 @@ class _Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._client_name = self.client[0] if self.client else ""
         if not self.register.enter(self._client_name):
-            self._refuse(503, "Too many connections are open: close some, or try again soon")
+            self._reject(503, "Too many connections are open: close some, or try again soon")
             return
         self._start_timer()
 
@@ -95,7 +95,7 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closed:
             return
-        # An empty line after an answer is data too, with which the wait for a request goes on.
+        # An empty line after a response is data too, but must not reset the timeout.
         if self._is_in_head and self._deadline is None:
             self._start_timer()
         was_in_head, n_heads = self._is_in_head, self._n_heads
@@ -104,20 +104,20 @@ class _Connection(HttpToolsProtocol):
         if self._is_closed or self.parser is None:
             return
         if self._is_in_head != was_in_head or self._n_heads > n_heads:
-            return  # a head or a body has come to its end
+            return  # the end of a head or of a body
         if self._is_in_head:
-            # The parser tells of a header when it is whole, which a hostile one never is.
+            # The parser reports complete headers only, and a hostile one is never complete.
             self._n_head_bytes += len(data)
             if self._n_head_bytes > MAX_HEAD_BYTES:
-                self._refuse_head()
-        elif self._n_bytes > MAX_HEAD_BYTES + _OVERHEAD * self._n_body_bytes:
-            self._refuse_head()
+                self._reject_head()
+        elif self._n_bytes > MAX_HEAD_BYTES + _MAX_OVERHEAD * self._n_body_bytes:
+            self._reject_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_head = True
         self._n_head_bytes = 0
-        if self._deadline is None:  # a later request of the same connection
+        if self._deadline is None:  # a later request on the same connection
             self._start_timer()
 
     def on_headers_complete(self) -> None:
@@ -127,12 +127,12 @@ class _Connection(HttpToolsProtocol):
         self._n_bytes = self._n_body_bytes = 0
         n_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if n_bytes > MAX_HEAD_BYTES:
-            self._refuse_head()
+            self._reject_head()
         elif sum(name == b"host" for name, _ in self.headers) > 1:
-            self._refuse(400, "The request has more than one Host header: send one")
+            self._reject(400, "The request has more than one Host header: send one")
         if self._is_closed:
-            # The parser goes on with what it was fed, which must begin nothing.
-            raise httptools.HttpParserError("refused")
+            # Stops the parser, so that no request in the rest of its input is handled.
+            raise httptools.HttpParserError("rejected")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -154,45 +154,47 @@ class _Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """The one shape of errors also where no request could be made out."""
+        """Sends the usual JSON error for input that is not HTTP."""
         if not self._is_closed:
-            self._refuse(400, "This is no HTTP request")
+            self._reject(400, "Invalid HTTP request")
 
-    def _refuse_head(self) -> None:
-        self._refuse(
-            431, f"Request line, headers or trailers are beyond {MAX_HEAD_BYTES:,} bytes: send less"
+    def _reject_head(self) -> None:
+        self._reject(
+            431,
+            f"Request line, headers or trailers are too large: expected at most "
+            f"{MAX_HEAD_BYTES:,} bytes",
         )
 
-    def _refuse(self, status: int, message: str) -> None:
-        """Answers, unless an answer has begun, and closes."""
+    def _reject(self, status: int, message: str) -> None:
+        """Sends an error, unless a response has started, and closes the connection."""
         self._stop_timer()
         self._is_closed = True
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # the application's answer would follow this one
+            self.cycle.disconnected = True  # else the application's response would follow this one
             self.cycle.message_event.set()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            said = answer({"error": {"status": status, "message": message}}, status)
+            response = json_response({"error": {"status": status, "message": message}}, status)
             lines = [b"HTTP/1.1 %d %s" % (status, _PHRASES[status]), b"connection: close"]
-            lines += [b": ".join(header) for header in said.raw_headers]
-            self.transport.write(b"\r\n".join([*lines, b"", bytes(said.body)]))
+            lines += [b": ".join(header) for header in response.raw_headers]
+            self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self._close()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         self._deadline = None
         self._close()
 
     def _close(self) -> None:
-        """Closes once the client has taken what was written, or does not take it."""
+        """Closes once the client has read everything, or after the write timeout."""
         if not self.transport.is_closing():
             self.transport.close()
         if self._write_deadline is None:
             self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
 
     def _start_timer(self) -> None:
-        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self._give_up)
+        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self._time_out)
 
     def _stop_timer(self) -> None:
         if self._deadline is not None:

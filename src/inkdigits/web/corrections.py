@@ -1,4 +1,4 @@
-"""Corrections of readings, kept as a folder that `inkdigits evaluate --pictures` reads."""
+"""Stores corrections of readings in a folder that `inkdigits evaluate --pictures` reads."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label", "tile", "read", "saved")
 NO_DIGIT: Final = "none"
 MAX_MANIFEST_BYTES: Final = 50_000_000
-"""Some 300,000 corrections, all of which lie in memory while one is saved."""
+"""About 300,000 corrections; the whole manifest is in memory while one is saved."""
 LOCK_S: Final = 2.0
-"""How long to wait for another process that saves or deletes; it takes milliseconds."""
+"""Timeout for the lock, which another process holds for milliseconds while it saves or deletes."""
 _TILES = "tiles"
 _LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What a picture really shows.
+    """The correct label of a picture.
 
     Attributes:
         id: 32 hexadecimal digits.
-        label: The digits that are written; "" where none is.
-        read: What was read; "" where nothing was.
-        saved: When, in ISO 8601 with its offset from UTC.
+        label: The correct digits; "" if the picture contains no digit.
+        read: The digits that the model read; "" if it read none.
+        saved: Time of saving, ISO 8601 with UTC offset.
     """
 
     id: str
@@ -54,21 +54,21 @@ class Correction:
 class CorrectionStore:
     """A folder of corrections, which several processes may share.
 
-    `manifest.csv` lists them. A picture lies beside it before it is listed, and is deleted after
-    it is no longer listed, so that whoever reads the folder finds all that the manifest names.
+    `manifest.csv` lists them. A picture is written before its row and deleted after it, so every
+    file that the manifest names exists.
 
-    The manifest is replaced as a whole, so that it is the old or the new one however a process
-    ends. Only where the disk is too full for that, deletion overwrites the rows that leave, in
-    place, with empty lines, which readers of CSV skip: no byte of another row is written, and a
-    process that is killed meanwhile leaves at worst a damaged row of what was to be deleted.
+    The manifest is replaced as a whole, so a process that is killed leaves the old or the new one.
+    Only if the disk is too full for that, deletion overwrites the deleted rows in place with empty
+    lines, which CSV readers skip. No byte of another row is written, and a process that is killed
+    in between leaves at worst a damaged row of a deleted correction.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Makes the folder where it is missing.
+        """Opens the folder, and creates it if it is missing.
 
         Raises:
-            OutputError: It cannot be written, is locked by another process, or holds a manifest
-                that is not of corrections.
+            OutputError: The folder cannot be written, is locked by another process, or contains a
+                manifest of something else.
         """
         self.folder = folder
         self._lock = FileLock(folder / _LOCK, timeout=LOCK_S)
@@ -80,19 +80,19 @@ class CorrectionStore:
             self._load_rows()
 
     def save(self, *, picture: bytes, tile: NDArray[np.uint8], label: str, read: str) -> str:
-        """Keeps a correction.
+        """Saves a correction.
 
         Args:
             picture: The bytes of a PNG file.
-            tile: What the network saw: uint8, shape (28, 28), 0 background, 255 full ink.
-            label: The digits that are written; "" where none is.
-            read: What was read; "" where nothing was.
+            tile: Input of the network: uint8, shape (28, 28), 0 background, 255 full ink.
+            label: The correct digits; "" if the picture contains no digit.
+            read: The digits that the model read; "" if it read none.
 
         Returns:
-            Its id.
+            The id of the correction.
 
         Raises:
-            OutputError: It cannot be written, or as for the folder; nothing of it is then kept.
+            OutputError: The files cannot be written, or as for the folder. No file is left behind.
         """
         name = uuid.uuid4().hex
         saved = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -120,10 +120,10 @@ class CorrectionStore:
         return name
 
     def list_all(self) -> list[Correction]:
-        """All corrections, in the order in which they were saved.
+        """Returns all corrections, oldest first.
 
         Raises:
-            OutputError: The manifest cannot be read, or is not of corrections.
+            OutputError: The manifest cannot be read, or is one of something else.
         """
         return [
             Correction(
@@ -136,10 +136,10 @@ class CorrectionStore:
         ]
 
     def delete(self, name: str) -> bool:
-        """Deletes a correction, also on a full disk.
+        """Deletes a correction, even on a full disk.
 
         Returns:
-            Whether it was there.
+            True if the correction existed.
 
         Raises:
             OutputError: The manifest cannot be written, or as for the folder.
@@ -147,23 +147,23 @@ class CorrectionStore:
         return bool(self._delete(lambda row: Path(row["file"]).stem == name))
 
     def delete_all(self) -> int:
-        """Deletes all, and says how many they were; errors as in `delete`."""
+        """Deletes all corrections and returns their number. Raises the errors of `delete`."""
         return self._delete(lambda row: True)
 
-    def _delete(self, is_meant: Callable[[dict[str, str]], bool]) -> int:
+    def _delete(self, is_selected: Callable[[dict[str, str]], bool]) -> int:
         with self._locked():
             rows = self._load_rows()
-            leaving = [row for row in rows if is_meant(row)]
-            if leaving:
+            deleted = [row for row in rows if is_selected(row)]
+            if deleted:
                 try:
-                    self._write_rows([row for row in rows if not is_meant(row)])
+                    self._write_rows([row for row in rows if not is_selected(row)])
                 except OutputError as error:
                     if getattr(error.__cause__, "errno", None) not in FULL:
                         raise
-                    self._blank_rows(is_meant)
-        for row in leaving:
+                    self._blank_rows(is_selected)
+        for row in deleted:
             self._remove_files(Path(row["file"]).stem)
-        return len(leaving)
+        return len(deleted)
 
     def _picture(self, name: str) -> Path:
         return self.folder / f"{name}.png"
@@ -172,7 +172,7 @@ class CorrectionStore:
         return self.folder / _TILES / f"{name}.png"
 
     def _remove_files(self, name: str) -> None:
-        # A row that somebody wrote by hand may name a file of theirs, which stays.
+        # A row added by hand may name a user's own file, which is not deleted.
         if re.fullmatch("[0-9a-f]{32}", name):
             for path in (self._picture(name), self._tile(name)):
                 with suppress(OSError):
@@ -180,7 +180,7 @@ class CorrectionStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps other threads and processes from the folder."""
+        """Locks the folder against other threads and processes."""
         try:
             self._lock.acquire()
         except Timeout:
@@ -199,10 +199,10 @@ class CorrectionStore:
         return [row for row, _, _ in self._parse_manifest()]
 
     def _parse_manifest(self) -> list[tuple[dict[str, str], int, int]]:
-        """Each row of the manifest, and the bytes from and to which it lies there.
+        """Returns each row of the manifest, with the offsets of its first byte and of its end.
 
         Raises:
-            OutputError: It cannot be read, or is something else than a manifest of corrections.
+            OutputError: The manifest cannot be read, or is one of something else.
         """
         path = self.folder / MANIFEST
         try:
@@ -211,11 +211,11 @@ class CorrectionStore:
         except FileNotFoundError:
             return []
         except UnicodeDecodeError:
-            raise self._refuse_manifest("is not in UTF-8") from None
+            raise self._manifest_error("is not in UTF-8") from None
         except ValueError as error:
-            raise self._refuse_manifest(f"is {error}") from None
+            raise self._manifest_error(f"is {error}") from None
         except OSError as error:
-            raise self._refuse_manifest(
+            raise self._manifest_error(
                 f"cannot be read: {(error.strerror or 'input/output error').lower()}"
             ) from error
         lines = content.splitlines(keepends=True)
@@ -224,21 +224,21 @@ class CorrectionStore:
         rows = []
         try:
             if tuple(next(reader, ())) != COLUMNS:
-                raise self._refuse_manifest(f"has other columns than {', '.join(COLUMNS)}")
+                raise self._manifest_error(f"has other columns than {', '.join(COLUMNS)}")
             first_line = reader.line_num
             for cells in reader:
                 if len(cells) > len(COLUMNS):
-                    raise self._refuse_manifest(f"has too many cells in line {reader.line_num}")
+                    raise self._manifest_error(f"has too many cells in line {reader.line_num}")
                 if cells:
                     cells += [""] * (len(COLUMNS) - len(cells))
                     row = dict(zip(COLUMNS, cells, strict=True))
                     rows.append((row, starts[first_line], starts[reader.line_num]))
                 first_line = reader.line_num
         except csv.Error as error:
-            raise self._refuse_manifest(f"is damaged in line {reader.line_num}: {error}") from None
+            raise self._manifest_error(f"is damaged in line {reader.line_num}: {error}") from None
         return rows
 
-    def _refuse_manifest(self, fault: str) -> OutputError:
+    def _manifest_error(self, fault: str) -> OutputError:
         return OutputError(
             f"{self.folder / MANIFEST} {fault}: repair it, or choose another folder for "
             "corrections",
@@ -251,16 +251,16 @@ class CorrectionStore:
         writer.writeheader()
         writer.writerows(rows)
         if len(text.getvalue().encode()) > MAX_MANIFEST_BYTES:
-            raise self._refuse_manifest(f"would be larger than {MAX_MANIFEST_BYTES:,} bytes")
+            raise self._manifest_error(f"would be larger than {MAX_MANIFEST_BYTES:,} bytes")
         write_text_whole(self.folder / MANIFEST, text.getvalue())
 
-    def _blank_rows(self, is_meant: Callable[[dict[str, str]], bool]) -> None:
-        """Overwrites rows in place, which needs no space; errors as in `delete`."""
+    def _blank_rows(self, is_selected: Callable[[dict[str, str]], bool]) -> None:
+        """Overwrites rows in place, which needs no free space. Raises the errors of `delete`."""
         path = self.folder / MANIFEST
         try:
             with path.open("r+b") as file:
                 for row, start, end in self._parse_manifest():
-                    if is_meant(row):
+                    if is_selected(row):
                         file.seek(start)
                         file.write(b"\n" * (end - start))
                 file.flush()
@@ -272,7 +272,7 @@ class CorrectionStore:
 
 
 def _describe(path: Path, fault: str, error: Exception) -> OutputError:
-    """What is wrong with the folder, with its path for the log and without it for a client."""
+    """Builds the error for a folder; its message has the path for the log, its reason has not."""
     reason = str(error)
     if isinstance(error, OSError):
         reason = describe_write_error(error)

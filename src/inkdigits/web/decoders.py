@@ -1,9 +1,8 @@
-"""Processes that decode pictures, each within limits of time and memory, and ended beyond them.
+"""A pool of decoder processes with limits on CPU time and memory.
 
-A decoder of a picture format cannot be interrupted, and what a hostile file makes of it is not
-known beforehand. So the service decodes in processes of their own: one that takes more than its
-share of a core or of memory, or that nobody waits for any longer, is killed, and the next picture
-gets a new one.
+A picture decoder cannot be interrupted, and its cost for a hostile file is not known in advance.
+So the service decodes pictures in separate processes. A process that exceeds its CPU time or its
+memory, or whose request was cancelled, is killed; the next picture gets a new one.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from inkdigits.errors import PictureError, PictureTooLargeError, RequestError
 from inkdigits.recognition.decoding import DecodingLimits, Picture, decode_picture
 
 CPU_S: Final = 2.0
-"""Seconds of a core that one picture may take. By `measurements/attacks.py`, with reading, noise of
-19 megapixels takes 0.6, and 20 megapixels with transparency take 1.0."""
+"""CPU seconds per picture. Measured by `measurements/attacks.py`, reading included: noise of 19
+megapixels takes 0.6 s, 20 megapixels with transparency take 1.0 s."""
 MEMORY_BYTES: Final = 300_000_000
-"""Memory that one picture may take beyond that of the process. By the same measurement, the largest
-that are taken need up to 187 million."""
+"""Bytes of memory per picture, beyond those of the idle process. By the same measurement, the
+largest accepted pictures need up to 187 million."""
 _POLL_S: Final = 0.05
 _START_S: Final = 20.0
 
@@ -42,12 +41,12 @@ class _Worker:
 
 
 class DecoderPool:
-    """Decodes pictures in up to `n` processes, which start when they are first needed."""
+    """Decodes pictures in up to `n` processes, which start on first use."""
 
     def __init__(self, n: int, limits: DecodingLimits) -> None:
-        """Takes the number of processes, and what is refused before it is decoded."""
+        """Creates a pool of `n` processes; `limits` are checked before a picture is decoded."""
         self._limits = limits
-        self._places = threading.BoundedSemaphore(n)
+        self._slots = threading.BoundedSemaphore(n)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._is_closed = False
@@ -57,27 +56,27 @@ class DecoderPool:
             self._context.set_forkserver_preload([__name__, "PIL.JpegImagePlugin"])
 
     def decode(
-        self, content: bytes, name: str | None, given_up: threading.Event | None = None
+        self, content: bytes, name: str | None, cancelled: threading.Event | None = None
     ) -> Picture:
         """Decodes a picture, as `decode_picture` does.
 
         Args:
-            content: The bytes of its file.
-            name: Of the file, for messages.
-            given_up: Ends the process when it is set.
+            content: The bytes of the file.
+            name: The file's name, for error messages.
+            cancelled: An event that ends the decoding once it is set.
 
         Raises:
-            PictureError: As in `decode_picture`; PictureTooLargeError, too, where it takes too much
-                time or memory.
-            RequestError: Nobody waits for it any longer: status 503.
+            PictureError: As `decode_picture`; PictureTooLargeError also if decoding exceeds the
+                limit of CPU time or memory.
+            RequestError: The decoding was cancelled, or no process started: status 503.
         """
-        while not self._places.acquire(timeout=_POLL_S):
-            _check(given_up)
+        while not self._slots.acquire(timeout=_POLL_S):
+            _check_cancelled(cancelled)
         worker = None
         try:
-            _check(given_up)
+            _check_cancelled(cancelled)
             worker = self._take()
-            answer = self._ask(worker, (content, name, self._limits), name, given_up)
+            answer = self._ask(worker, (content, name, self._limits), name, cancelled)
             with self._lock:
                 if not self._is_closed:
                     self._idle.append(worker)
@@ -85,14 +84,14 @@ class DecoderPool:
         finally:
             if worker is not None:
                 _end(worker)
-            self._places.release()
+            self._slots.release()
         if isinstance(answer, Exception):
             raise answer
         shape, pixels, notes = answer
         return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), notes)
 
     def close(self) -> None:
-        """Ends all processes; those that decode end with their pictures."""
+        """Ends the idle processes now, and each busy one after its picture."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
@@ -113,18 +112,22 @@ class DecoderPool:
         worker = _Worker(process, ours)
         if not ours.poll(_START_S):
             _end(worker)
-            raise RequestError(503, "No process to decode with could be started: try again soon")
+            raise RequestError(503, "The decoder process did not start: try again soon")
         ours.recv()
         return worker
 
     def _ask(
-        self, worker: _Worker, task: object, name: str | None, given_up: threading.Event | None
+        self, worker: _Worker, task: object, name: str | None, cancelled: threading.Event | None
     ) -> Any:
-        """What the process says; a PictureError where it was ended by its limits."""
+        """Returns the result of a process.
+
+        Raises:
+            PictureTooLargeError: The process exceeded its limits and was killed.
+        """
         try:
             worker.connection.send(task)
             while not worker.connection.poll(_POLL_S):
-                _check(given_up)
+                _check_cancelled(cancelled)
             return worker.connection.recv()
         except (EOFError, OSError):
             raise PictureTooLargeError(
@@ -134,9 +137,9 @@ class DecoderPool:
 
 
 def _choose_method() -> str:
-    """How processes start: from a server that has the modules already, which takes 20 ms, or anew.
+    """Returns the start method: forkserver, which has the modules loaded and takes 20 ms, or spawn.
 
-    The server needs a socket in a temporary folder, and a read-only system may have none.
+    The fork server needs a socket in a temporary folder, which a read-only system may not have.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return "spawn"
@@ -147,9 +150,9 @@ def _choose_method() -> str:
     return "forkserver"
 
 
-def _check(given_up: threading.Event | None) -> None:
-    if given_up is not None and given_up.is_set():
-        raise RequestError(503, "Nobody waits for this any longer")
+def _check_cancelled(cancelled: threading.Event | None) -> None:
+    if cancelled is not None and cancelled.is_set():
+        raise RequestError(503, "The request was cancelled")
 
 
 def _end(worker: _Worker) -> None:
@@ -159,9 +162,9 @@ def _end(worker: _Worker) -> None:
 
 
 def _work(connection: Connection) -> None:
-    """Decodes what comes, until the service ends."""
+    """Decodes pictures until the connection closes."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the service ends its processes
+        signal.signal(number, signal.SIG_IGN)  # the service ends this process
     connection.send("ready")
     while True:
         try:
@@ -180,7 +183,7 @@ def _work(connection: Connection) -> None:
         except PictureError as error:
             answer = error
         except MemoryError:
-            return  # what that means is said in `_ask`
+            return  # `_ask` reports it
         _limit_time(0)
         with suppress(BrokenPipeError):
             connection.send(answer)
@@ -188,13 +191,13 @@ def _work(connection: Connection) -> None:
 
 
 def _limit_time(seconds: float) -> None:
-    """Ends this process after so many seconds of a core, 0 never; nothing on Windows."""
+    """Kills this process after `seconds` of CPU time; 0 removes the limit. No limit on Windows."""
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # nobody handles its signal, which kills
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal has no handler, so it kills
 
 
 def _limit_memory() -> None:
-    """Limits what the next picture may take; nothing where the system cannot."""
+    """Limits the memory for the next picture; does nothing where the system does not support it."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -1,8 +1,8 @@
-"""The gallery of the page: test digits of MNIST to be read, and the model's worst mistakes.
+"""The gallery of the page: MNIST test digits, and the model's most confident mistakes.
 
-    python -m inkdigits.web.gallery     # writes page/gallery.json anew, for the default model
+    python -m inkdigits.web.gallery     # rewrites page/gallery.json for the default model
 
-It is built once for each default model and lies in the package, so that the page needs no MNIST.
+The file is built once per default model and is part of the package, so the page needs no MNIST.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from inkdigits.recognition import Recognizer
 
 GALLERY: Final = Path(__file__).with_name("page") / "gallery.json"
-"""What the page shows."""
+"""The file that the page loads."""
 
 N_SAMPLES: Final = 4
-"""Samples of each digit."""
+"""Number of samples of each digit."""
 
 N_MISTAKES: Final = 24
-"""Mistakes at most."""
+"""Largest number of mistakes."""
 
 
 def build_gallery(
@@ -41,29 +41,28 @@ def build_gallery(
     n_samples: int = N_SAMPLES,
     n_mistakes: int = N_MISTAKES,
 ) -> dict[str, Any]:
-    """Chooses what the gallery shows: nothing by hand, and nothing at random.
+    """Selects samples and mistakes by fixed rules, without manual or random choice.
 
-    A mistake is a test digit that is read as another one; what is refused is none. Its confidence
-    is the one that reading its picture gives.
+    A mistake is a test digit that is read as another digit. Rejected and uncertain digits do not
+    count. Its confidence is that of its reading.
 
     Args:
-        recognizer: Whose mistakes are shown.
-        test: Digits that it was not trained on.
-        n_samples: How many of each digit to show: the first of the test set.
-        n_mistakes: How many mistakes to show at most: the most confident ones, most confident
-            first.
+        recognizer: The recognizer that reads the digits.
+        test: Digits that the recognizer was not trained on.
+        n_samples: Number of samples of each digit, the first of the test set.
+        n_mistakes: Largest number of mistakes, the most confident first.
 
     Returns:
-        For JSON: `model`, the recipe's name; `n_images`; `n_mistakes`, how many there are in all;
-        `samples`, each with `index` in the test set, `label` and `png`, its tile as a PNG file in
-        base64; `mistakes`, each with `read` and `confidence` (0 to 1) as well.
+        A JSON object: `model`, the recipe's name; `n_images`; `n_mistakes`, the number of all
+        mistakes; `samples`, each with `index` in the test set, `label` and `png`, its tile as a
+        base64 PNG file; `mistakes`, each with `read` and `confidence` (0 to 1) in addition.
     """
     mistakes: dict[int, tuple[int, float]] = {}
     readings = recognizer.read_many(iter(test.images), one_digit=True)
     for index, (reading, label) in enumerate(zip(readings, test.labels.tolist(), strict=True)):
         if isinstance(reading, Reading) and reading.text not in ("", UNCERTAIN, str(label)):
             mistakes[index] = int(reading.text), float(reading.confidence)
-    worst = sorted(mistakes, key=lambda index: -mistakes[index][1])[:n_mistakes]
+    most_confident = sorted(mistakes, key=lambda index: -mistakes[index][1])[:n_mistakes]
     samples = [np.flatnonzero(test.labels == label)[:n_samples] for label in range(10)]
     return {
         "model": recognizer.reader.card.recipe["name"],
@@ -76,19 +75,19 @@ def build_gallery(
                 "read": mistakes[index][0],
                 "confidence": round(mistakes[index][1], 4),
             }
-            for index in worst
+            for index in most_confident
         ],
     }
 
 
 def write_gallery(path: Path = GALLERY) -> None:
-    """Writes the gallery of the default model and MNIST's test images.
+    """Writes the gallery of the default model on MNIST's test images.
 
     Args:
-        path: The JSON file, which is replaced.
+        path: The JSON file to replace.
 
     Raises:
-        DataFormatError, DataUnavailableError: No whole MNIST.
+        DataFormatError, DataUnavailableError: MNIST is damaged or not available.
         OutputError: The file cannot be written.
     """
     from inkdigits.data import fetch_mnist

@@ -1,4 +1,4 @@
-"""What every request passes: who may ask, how often, and what each answer says besides."""
+"""Middleware around the application: access checks, rate limit, response headers, metrics."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkdigits.errors import RequestError
-from inkdigits.web.answers import answer_error
-from inkdigits.web.metrics import Metrics
+from inkdigits.web.counters import Metrics
+from inkdigits.web.responses import error_response
 from inkdigits.web.settings import ANY_HOST, LOCAL_HOSTS, Settings
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -37,16 +37,19 @@ CORRECTIONS: Final = "/v1/corrections"
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 _CLIENT_GONE: Final = 499
 _LINGER_S: Final = 2.0
-_MOST_CLIENTS: Final = 10_000
+_MAX_CLIENTS: Final = 10_000
 
 logger = logging.getLogger("inkdigits.web")
 
 
 class Gate:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
+
+    A handler or check that raises gets a JSON error as its response.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
-        """Takes what lies behind the gate."""
+        """Wraps `app`."""
         self._app = app
         self._metrics = metrics
         self._hosts = frozenset(name.lower() for name in settings.allowed_hosts)
@@ -55,7 +58,7 @@ class Gate:
         self._limiter = None if per_minute is None else RateLimiter(per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request; never raises."""
+        """Handles one request. Never raises."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -69,8 +72,8 @@ class Gate:
         except Exception as error:
             if not isinstance(error, RequestError):
                 logger.exception("%s %s failed", scope["method"], scope["path"])
-            if not exchange.has_begun:
-                await answer_error(error, scope["path"])(scope, exchange.receive, exchange.send)
+            if not exchange.has_started:
+                await error_response(error, scope["path"])(scope, exchange.receive, exchange.send)
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.report_request(route, exchange.status, time.perf_counter() - started_s)
 
@@ -78,46 +81,46 @@ class Gate:
         host = _parse_host(headers)
         if ANY_HOST not in self._hosts and host not in self._hosts:
             raise RequestError(
-                400, "The service is not known by this name: see --allowed-host of its command"
+                400, "Host name not allowed: start the service with --allowed-host NAME to allow it"
             )
-        # A page elsewhere, whose name was made to lead here, would list and delete them.
-        is_kept = scope["path"].startswith(CORRECTIONS)
-        if is_kept and self._key is None and ANY_HOST in self._hosts and not _is_own(host):
+        # By DNS rebinding, a page of another site could list and delete corrections.
+        is_correction = scope["path"].startswith(CORRECTIONS)
+        if is_correction and self._key is None and ANY_HOST in self._hosts and not _is_own(host):
             raise RequestError(
                 403,
-                "Corrections are only for this machine's own names and addresses: start the "
-                "service with --allowed-host NAME or with a key",
+                "Corrections are available only under this machine's own names and addresses: "
+                "start the service with --allowed-host NAME or with an API key",
             )
-        # Browsers say so of themselves; a page elsewhere must not write here in their name.
+        # Browsers send this header. A page of another site must not write here in the user's name.
         is_safe = scope["method"] in ("GET", "HEAD", "OPTIONS")
         if not is_safe and headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
-            raise RequestError(403, "Pages of other sites may not ask")
+            raise RequestError(403, "Requests from pages of other sites are not allowed")
         if is_open(scope["path"]):
             return
         if self._limiter is not None:
             self._limiter.check(scope["client"][0] if scope.get("client") else "")
-        if self._key is not None and not self._brings_key(headers):
+        if self._key is not None and not self._has_key(headers):
             raise RequestError(
                 401,
-                "A key is needed: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
+                "An API key is required: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    def _brings_key(self, headers: dict[bytes, bytes]) -> bool:
+    def _has_key(self, headers: dict[bytes, bytes]) -> bool:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
         return hmac.compare_digest(given, self._key or b"")
 
 
 def _parse_host(headers: dict[bytes, bytes]) -> str:
-    """The name or address by which the service is addressed, without port; lower case."""
+    """Returns the host of the Host header in lower case, without the port."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdecimal() else host
 
 
 def _is_own(host: str) -> bool:
-    """Whether a name is this machine's own: no name server can make such a name lead elsewhere."""
+    """Returns whether a host is this machine's own, which DNS rebinding cannot imitate."""
     name = socket.gethostname().lower()
     if host in (*LOCAL_HOSTS, name, f"{name}.local"):
         return True
@@ -129,7 +132,7 @@ def _is_own(host: str) -> bool:
 
 
 def is_open(path: str) -> bool:
-    """Whether an address is for everybody: the page, the description of the API, health."""
+    """Returns whether a path needs no API key: the page, the API documentation, health checks."""
     return (
         path in ("/", "/v1/status", "/openapi.json", "/docs")
         or path.startswith(("/page/", "/docs/", "/v2/health/"))
@@ -138,10 +141,10 @@ def is_open(path: str) -> bool:
 
 
 class RateLimiter:
-    """Buckets of tokens, one for each client: bursts of a minute's worth, then a steady rate."""
+    """A token bucket per client: bursts of up to a minute's requests, then a steady rate."""
 
     def __init__(self, per_minute: int) -> None:
-        """Takes how many requests a client may make."""
+        """Allows `per_minute` requests per minute to each client."""
         self._capacity = float(per_minute)
         self._per_second = per_minute / 60
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -150,68 +153,68 @@ class RateLimiter:
         """Counts a request of a client.
 
         Args:
-            client: Its address.
-            now_s: The time on a clock that only goes forward; None: now.
+            client: The address of the client.
+            now_s: The time of a monotonic clock; None for the current time.
 
         Raises:
-            RequestError: It has made too many: status 429.
+            RequestError: The client has sent too many requests: status 429.
         """
         now_s = time.monotonic() if now_s is None else now_s
         tokens, then_s = self._buckets.pop(client, (self._capacity, now_s))
         tokens = min(tokens + (now_s - then_s) * self._per_second, self._capacity)
         self._buckets[client] = (max(tokens - 1, 0.0) if tokens >= 1 else tokens, now_s)
-        if len(self._buckets) > _MOST_CLIENTS:
+        if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
         if tokens < 1:
             wait_s = math.ceil((1 - tokens) / self._per_second)
             raise RequestError(
                 429,
-                f"More than {self._capacity:g} requests in a minute: wait {wait_s} s",
+                f"More than {self._capacity:g} requests per minute: wait {wait_s} s",
                 {"Retry-After": str(wait_s)},
             )
 
 
 class _Exchange:
-    """One request and its answer, on their way through the gate."""
+    """One request and its response, with the ASGI callables that the application gets."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.status = 500
-        self.has_begun = False
+        self.has_started = False
         self._receive = receive
         self._send = send
         length = self.headers.get(b"content-length", b"0")
-        self._is_whole = length == b"0" and b"transfer-encoding" not in self.headers
+        self._is_complete = length == b"0" and b"transfer-encoding" not in self.headers
 
     async def receive(self) -> Message:
         message = await self._receive()
         if not message.get("more_body", False):
-            self._is_whole = True
+            self._is_complete = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.has_begun = True
+            self.has_started = True
             self.status = message["status"]
             headers = [*message.get("headers", ()), *_HEADERS]
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NOT_STORED)
-            if not self._is_whole:
-                await self._take_rest()
+            if not self._is_complete:
+                await self._drain_body()
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
         await self._send(message)
 
-    async def _take_rest(self) -> None:
-        """Takes the rest of a refused body for a while and drops it.
+    async def _drain_body(self) -> None:
+        """Reads and discards the rest of a rejected body, for a limited time.
 
-        A client that is still sending would else see its connection break instead of the answer.
+        A client that is still sending would otherwise see a broken connection, not the response.
         """
         if self.status == 408:
             return
         try:
             async with asyncio.timeout(_LINGER_S):
-                while not self._is_whole:
+                while not self._is_complete:
                     await self.receive()
         except TimeoutError:
             return

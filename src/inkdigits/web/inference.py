@@ -1,6 +1,6 @@
-"""The Open Inference Protocol, version 2, over HTTP: tiles in, probabilities out.
+"""Open Inference Protocol, version 2, over HTTP: tiles in, probabilities out.
 
-With its extension for tensors in binary form, in which tiles are 784 bytes each.
+Supports the binary tensor extension, in which each tile is 784 bytes.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from inkdigits.web.bodies import check_counts, parse_length
 INPUT: Final = "tiles"
 OUTPUT: Final = "probabilities"
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
-_MOST_DIMENSION: Final = 2**31
-_MOST_LISTS: Final = 32
-"""Lists for each tile in JSON: one of each row, one of the tile, and a few for one tile alone."""
-_MOST_NAMES: Final = 200
-"""Objects and quotes in a request: one with all that is optional has some forty."""
+_MAX_DIMENSION: Final = 2**31
+_MAX_LISTS: Final = 32
+"""Lists per tile in JSON: one per row, one for the tile, and a few for the request."""
+_MAX_NAMES: Final = 200
+"""Objects and quotes in a request; one with every optional field has about forty."""
 
 
 @dataclass(frozen=True, eq=False)
 class InferRequest:
-    """What a client wants judged.
+    """A parsed inference request.
 
     Attributes:
         tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        id: Given back as it came; None where there was none.
-        is_binary: Whether the probabilities are wanted in binary form.
+        id: Id that the response repeats; None if the request has none.
+        is_binary: Whether to send the probabilities in binary form.
     """
 
     tiles: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class InferRequest:
 
 
 def describe_model(name: str) -> dict[str, Any]:
-    """The metadata of a model."""
+    """Returns the metadata of a model."""
     return {
         "name": name,
         "versions": ["1"],
@@ -55,33 +55,34 @@ def describe_model(name: str) -> dict[str, Any]:
 
 
 def parse_infer_request(body: bytes, header_length: str | None, max_tiles: int) -> InferRequest:
-    """Reads a request.
+    """Parses a request.
 
     Args:
-        body: JSON, and after it binary tensors if `header_length` says so.
-        header_length: Of the header `Inference-Header-Content-Length`: bytes of the JSON part.
-        max_tiles: More are refused.
+        body: JSON, followed by binary tensors if `header_length` is given.
+        header_length: Value of the header `Inference-Header-Content-Length`, the length of the JSON
+            part in bytes; None if it is missing.
+        max_tiles: Largest number of tiles.
 
     Raises:
-        RequestError: It is none (400), or has too many tiles (413).
+        RequestError: The request is invalid (400), or has too many tiles (413).
     """
     n_json = parse_length(HEADER_LENGTH, header_length)
     if n_json is None:
         n_json = len(body)
     elif n_json > len(body):
-        raise RequestError(400, f"{HEADER_LENGTH} is beyond the end of the body")
+        raise RequestError(400, f"{HEADER_LENGTH} is larger than the body")
     text = body[:n_json]
-    # Each list and string becomes an object of Python: a million of them would hold up everybody.
-    check_counts(text, {b"[": _MOST_LISTS * max_tiles, b"{": _MOST_NAMES, b'"': _MOST_NAMES})
+    # Each list and string becomes a Python object; a million of them would block the event loop.
+    check_counts(text, {b"[": _MAX_LISTS * max_tiles, b"{": _MAX_NAMES, b'"': _MAX_NAMES})
     try:
         request = orjson.loads(text)
     except ValueError:
-        raise RequestError(400, "The request is no JSON") from None
+        raise RequestError(400, "The request is not valid JSON") from None
     if not isinstance(request, dict):
-        raise RequestError(400, "The request is no JSON object")
+        raise RequestError(400, "The request is not a JSON object")
     name = request.get("id")
     if not (name is None or isinstance(name, str)):
-        raise RequestError(400, "id is no string")
+        raise RequestError(400, "id: expected a string")
     inputs = request.get("inputs")
     if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
         raise RequestError(400, f"inputs: expected one tensor, {INPUT!r}")
@@ -92,12 +93,12 @@ def parse_infer_request(body: bytes, header_length: str | None, max_tiles: int) 
 def encode_infer_response(
     model: str, request: InferRequest, probabilities: NDArray[np.float32]
 ) -> tuple[bytes, dict[str, str]]:
-    """The body of an answer, and its headers.
+    """Returns the body of a response and its headers.
 
     Args:
-        model: Its name.
-        request: What was asked.
-        probabilities: float32, shape (n, 10).
+        model: The name of the model.
+        request: The request.
+        probabilities: float32, shape (n, 10), 0 to 1.
     """
     output: dict[str, Any] = {
         "name": OUTPUT,
@@ -131,12 +132,12 @@ def _parse_tiles(tensor: dict[str, Any], binary: bytes, max_tiles: int) -> NDArr
     if not (
         isinstance(shape, list)
         and len(shape) == 3
-        and all(type(size) is int and 0 < size < _MOST_DIMENSION for size in shape)
+        and all(type(size) is int and 0 < size < _MAX_DIMENSION for size in shape)
         and tuple(shape[1:]) == TILE_SHAPE
     ):
         raise RequestError(400, f"{INPUT}: expected the shape [n, 28, 28] with n of 1 or more")
     if shape[0] > max_tiles:
-        raise RequestError(413, f"{INPUT}: {shape[0]} tiles; at most {max_tiles} are taken")
+        raise RequestError(413, f"{INPUT}: {shape[0]} tiles: expected at most {max_tiles}")
     n_values = math.prod(shape)
     if "data" in tensor:
         return _parse_values(tensor["data"], tuple(shape)).reshape(shape)
@@ -150,10 +151,10 @@ def _parse_tiles(tensor: dict[str, Any], binary: bytes, max_tiles: int) -> NDArr
 
 
 def _parse_values(data: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Values in a flat list, or in lists nested as the shape says.
+    """Parses values in a flat list, or in lists nested according to the shape.
 
     Raises:
-        RequestError: Anything else: status 400.
+        RequestError: The data is anything else: status 400.
     """
     n_values = math.prod(shape)
     values: list[Any] = data if isinstance(data, list) else []
@@ -166,7 +167,7 @@ def _parse_values(data: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         values = list(chain.from_iterable(values))
     try:
         if len(values) == n_values:
-            # From a list straight to bytes, which refuses all but integers from 0 to 255.
+            # `bytes` accepts only integers from 0 to 255.
             return np.frombuffer(bytes(values), np.uint8)
     except (TypeError, ValueError):
         pass
@@ -176,10 +177,10 @@ def _parse_values(data: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _wants_binary(request: dict[str, Any]) -> bool:
-    """Whether the output is wanted as bytes, as the request says in one of two places.
+    """Returns whether the request asks, in either of two places, for binary output.
 
     Raises:
-        RequestError: It asks for an output that there is not.
+        RequestError: The request asks for an unknown output: status 400.
     """
     parameters = request.get("parameters")
     wanted = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
@@ -190,7 +191,7 @@ def _wants_binary(request: dict[str, Any]) -> bool:
         raise RequestError(400, "outputs: expected a list of objects")
     for output in outputs:
         if output.get("name") != OUTPUT:
-            raise RequestError(400, f"outputs: there is only {OUTPUT!r}")
+            raise RequestError(400, f"outputs: expected {OUTPUT!r}")
         own = output.get("parameters")
         if isinstance(own, dict) and isinstance(own.get("binary_data"), bool):
             wanted = own["binary_data"]

@@ -1,33 +1,34 @@
-"""What requests and answers look like, for the description of the API."""
+"""Pydantic models of requests and responses, and how routes put them into the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import models_json_schema
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Written = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,64}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+DigitString = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,64}$")]
 Pixel = Annotated[int, Field(ge=0, le=255)]
 Row = Annotated[list[Pixel], Field(min_length=28, max_length=28)]
 Tile = Annotated[list[Row], Field(min_length=28, max_length=28)]
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong."""
+    """Status and message of an error."""
 
     status: int
     message: str = Field(description="One sentence")
 
 
 class Error(BaseModel):
-    """Every answer that is no success, but for those of the Open Inference Protocol."""
+    """An error of any route outside the Open Inference Protocol."""
 
     error: ErrorDetail
 
 
 class ProtocolError(BaseModel):
-    """An answer of the Open Inference Protocol that is no success."""
+    """An error of the Open Inference Protocol."""
 
     error: str = Field(description="One sentence")
 
@@ -35,42 +36,42 @@ class ProtocolError(BaseModel):
 class DigitRow(BaseModel):
     """One digit of a picture."""
 
-    digit: int | None = Field(description="Null where it is too uncertain or was refused")
+    digit: int | None = Field(description="Null if the digit is too uncertain or was rejected")
     character: str = Field(
-        description="What stands for it in the text: ? where it is too uncertain to say which "
-        "digit it is, empty where it was refused"
+        description="The character in the text: ? if it is too uncertain which digit it is, empty "
+        "if it was rejected"
     )
-    confidence: Share = Field(
-        description="Probability of the most likely digit, other marks and none being possible"
+    confidence: Probability = Field(
+        description="Probability of the most likely digit, among all classes"
     )
-    probabilities: list[Share] = Field(
-        description="Of the digits 0 to 9, given that it is one of them"
+    probabilities: list[Probability] = Field(
+        description="Probabilities of the digits 0 to 9, given that it is a digit"
     )
-    class_probabilities: dict[str, Share] = Field(
-        description="Of each digit, of each other kind of mark, and of none"
+    class_probabilities: dict[str, Probability] = Field(
+        description="Probabilities of each digit, each other kind of mark, and none"
     )
     box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
     line: int
-    reason: str | None = Field(description="Why it was not read")
-    tile: Tile | None = Field(None, description="What the network saw; with tiles=true")
+    reason: str | None = Field(description="Why the digit was not read")
+    tile: Tile | None = Field(None, description="Input of the network; with tiles=true")
     heat: list[list[float]] | None = Field(
         None,
-        description="How much the probability of the digit falls where a place is covered; "
-        "with heat=true",
+        description="Heat map: how much the probability of the digit falls if a part of the tile "
+        "is covered; with heat=true",
     )
 
 
 class MarkRow(BaseModel):
-    """A mark that is no digit."""
+    """A mark that is not a digit."""
 
     kind: str = Field(description="point, comma, dash, slash, plus or other")
-    confidence: Share
+    confidence: Probability
     box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
     line: int
 
 
 class PictureRow(BaseModel):
-    """One picture; of one among several that cannot be read only `file` and `error`."""
+    """The reading of one picture; only `file` and `error` for an unreadable one of several."""
 
     file: str | None
     error: str | None = None
@@ -78,17 +79,17 @@ class PictureRow(BaseModel):
         None,
         description="Lines are separated by a newline; ? stands for a digit that is too uncertain",
     )
-    confidence: Share | None = None
+    confidence: Probability | None = None
     digits: list[DigitRow] | None = None
-    marks: list[MarkRow] | None = Field(None, description="Marks that are no digits")
+    marks: list[MarkRow] | None = Field(None, description="Marks that are not digits")
     notes: list[str] | None = None
-    reason: str | None = Field(None, description="Why nothing was read")
-    width: int | None = Field(None, description="Of the upright picture in pixels")
+    reason: str | None = Field(None, description="Why no digit was read")
+    width: int | None = Field(None, description="Pixels of the upright picture")
     height: int | None = None
 
 
 class Limits(BaseModel):
-    """What is taken."""
+    """Limits on requests."""
 
     max_bytes: int
     max_pixels: int
@@ -96,35 +97,35 @@ class Limits(BaseModel):
 
 
 class Status(BaseModel):
-    """What the service is."""
+    """Version, models and limits of the service."""
 
     version: str
-    model: str = Field(description="Name of the recipe of the network for tiles, as under /v2")
-    reader: str = Field(description="Name of the recipe of the reader, which finds the digits")
-    threshold: Share = Field(description="Least probability of a digit that is read")
-    corrections: bool = Field(description="Whether corrections are kept")
+    model: str = Field(description="Recipe of the network for tiles; its name under /v2")
+    reader: str = Field(description="Recipe of the reader, which finds the digits")
+    threshold: Probability = Field(description="Minimum confidence of a digit")
+    corrections: bool = Field(description="Whether the service stores corrections")
     limits: Limits
 
 
 class NewCorrection(BaseModel):
-    """What a picture really shows."""
+    """The correct label of a picture."""
 
     model_config = ConfigDict(extra="forbid")
 
-    label: Written = Field(description="The digits that are written; empty where none is")
-    read: Written = Field(description="What was read; empty where nothing was")
+    label: DigitString = Field(description="The correct digits; empty if there is no digit")
+    read: DigitString = Field(description="The digits that the model read; empty if it read none")
     tile: Tile
     picture: str = Field(description="A PNG file in base64")
 
 
 class CorrectionId(BaseModel):
-    """By which a correction is deleted."""
+    """The id of a stored correction."""
 
     id: str
 
 
 class KeptCorrection(BaseModel):
-    """A correction that is kept."""
+    """A stored correction."""
 
     id: str
     label: str
@@ -133,7 +134,7 @@ class KeptCorrection(BaseModel):
 
 
 class Corrections(BaseModel):
-    """All that are kept."""
+    """All stored corrections."""
 
     folder: str
     corrections: list[KeptCorrection]
@@ -150,7 +151,7 @@ class InferInput(BaseModel):
 
 
 class InferOutput(BaseModel):
-    """A tensor that is wanted."""
+    """A requested output tensor."""
 
     name: str = Field(pattern="^probabilities$")
     parameters: dict[str, Any] | None = None
@@ -166,9 +167,31 @@ class Inference(BaseModel):
 
 
 class InferAnswer(BaseModel):
-    """An answer of the Open Inference Protocol."""
+    """A response of the Open Inference Protocol."""
 
     model_name: str
     model_version: str
     id: str | None = None
     outputs: list[dict[str, Any]]
+
+
+# Routes receive these bodies with limits of their own, so FastAPI does not know them as parameters.
+_references, _definitions = models_json_schema(
+    [(NewCorrection, "validation"), (Inference, "validation")],
+    ref_template="#/components/schemas/{model}",
+)
+BODY_COMPONENTS: Final[dict[str, Any]] = _definitions["$defs"]
+"""JSON schemas of the request bodies, for `components` of the OpenAPI document."""
+
+
+def describe_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the `openapi_extra` of a route that parses a JSON body of this model itself."""
+    content = {"application/json": {"schema": _references[model, "validation"]}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def describe_errors(
+    *statuses: int, model: type[BaseModel] = Error
+) -> dict[int | str, dict[str, Any]]:
+    """Returns the `responses` of a route that answers with these error statuses."""
+    return {status: {"model": model} for status in statuses}

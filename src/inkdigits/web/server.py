@@ -1,4 +1,4 @@
-"""The application behind a socket: from the first connection to the last answer."""
+"""Runs the application with uvicorn, from the listening socket to a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from inkdigits.web.settings import Settings
 
 KEEP_ALIVE_S: Final = 30
 _LAST_S: Final = 5.0
-"""After the last deadline, in which a server that was told to end closes files and threads."""
+"""Seconds after the last deadline in which a stopping server closes files and threads."""
+_OTHER_FILES: Final = 256
+"""Open files besides those of connections: models, decoder processes, corrections."""
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,11 +36,12 @@ def serve(
     port: int,
     report_address: Callable[[str], object],
 ) -> None:
-    """As `inkdigits.web.serve`."""
+    """Implements `inkdigits.web.serve`."""
+    _raise_file_limit(2 * settings.max_connections + _OTHER_FILES)
     app = build_app(load_recognizer, settings)
     service: Service = app.state.service
     listener = _listen(host, port)
-    # Whoever runs the service sees its faults; its clients' are counted in the metrics.
+    # The log is for faults of the service; invalid requests are counted in the metrics.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
@@ -58,11 +61,27 @@ def serve(
         raise KeyboardInterrupt
 
 
+def _raise_file_limit(n_files: int) -> None:
+    """Raises the soft limit of open files, so that clients cannot exhaust it.
+
+    Each connection has a socket, and an open file while its client is slow to read a file of the
+    page. Does nothing where the system does not support it.
+    """
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY:
+            n_files = min(n_files, hard)
+        if soft != resource.RLIM_INFINITY and soft < n_files:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, hard))
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Returns a listening socket.
 
     Raises:
-        UsageError: The address cannot be had.
+        UsageError: The address is invalid, in use or not permitted.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -70,7 +89,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"port {port} of {host} cannot be listened on ({reason}): choose another with --port"
+            f"cannot listen on port {port} of {host} ({reason}): choose another with --port"
         ) from error
 
 
@@ -82,7 +101,7 @@ def _name_address(listener: socket.socket, host: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Answers to the end what has begun, and says meanwhile that it is not ready."""
+    """A uvicorn server that finishes the requests in progress, and is not ready meanwhile."""
 
     def __init__(
         self, config: uvicorn.Config, service: Service, report_start: Callable[[], object]
@@ -106,17 +125,17 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.stopped_by = sig
-        if self._service.is_draining:  # asked twice: at once
+        if self._service.is_draining:  # a second signal ends the process at once
             os._exit(128 + sig)
         self._service.is_draining = True
-        # Whatever is stuck then, in a system call or a library, the process ends.
+        # Ends the process even if a system call or a library hangs.
         watchdog = threading.Timer(self._grace_s, os._exit, (128 + sig,))
         watchdog.daemon = True
         watchdog.start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Unlike the one it replaces, it does not raise the signal again: the exit status is 0."""
+        """Handles signals without raising them again, unlike uvicorn, so the exit status is 0."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in _STOPPING}
         try:
             yield

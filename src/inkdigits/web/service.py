@@ -1,4 +1,4 @@
-"""The recognizer as a service: loaded once, asked by many at once, within limits."""
+"""The state that the routes share: the recognizer, its threads and processes, and the limits."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.recognition.decoding import DecodingLimits, Picture
 from inkdigits.recognition.recognizer import Recognizer
-from inkdigits.web.answers import describe_picture_error
-from inkdigits.web.batching import GIVEN_UP, BatchedNetwork, Batcher
+from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher
 from inkdigits.web.bodies import BodyReader, Upload
 from inkdigits.web.corrections import CorrectionStore
+from inkdigits.web.counters import Metrics
 from inkdigits.web.decoders import DecoderPool
-from inkdigits.web.metrics import Metrics
+from inkdigits.web.responses import describe_picture_error
 from inkdigits.web.settings import Settings
-from inkdigits.web.sharing import SharedThreads
+from inkdigits.web.thread_pool import FairThreadPool
 
 Result = TypeVar("Result")
 
-MOST_EXPLAINED = 12
-MOST_FINE = 5
-"""Digits of a picture for which the service says what mattered, and for how many of them pixel by
-pixel: a whole tile takes 0.2 s of a core, and every second pixel each way a quarter of it."""
+MAX_HEAT_MAPS = 12
+MAX_FINE_HEAT_MAPS = 5
+"""Largest number of heat maps per picture, and of digits up to which they have full resolution: a
+full heat map takes 0.2 CPU seconds, one of half the resolution a quarter of that."""
 _FILE_THREADS = 2
-_FIRST_PICTURE = (64, 64)  # height and width; all that a network allocates, it allocates for it too
+_FIRST_PICTURE = (64, 64)  # height and width; enough for the reader to allocate its buffers
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How pictures are read, and what is told of them.
+class ReadOptions:
+    """How to read pictures, and what to include in the result.
 
     Attributes:
         one_digit: As in `Recognizer.read`.
         separators: As in `Recognizer.read`.
         threshold: As in `Recognizer.read`.
-        tiles: Whether each digit comes with its tile.
-        heat: Whether each digit comes with what its reading rests on.
+        tiles: Whether to include the tile of each digit.
+        heat: Whether to include the heat map of each digit.
     """
 
     one_digit: bool = False
@@ -61,20 +61,20 @@ class Wanted:
 
 
 class Service:
-    """What the routes share.
+    """The state that the routes share.
 
     Attributes:
-        settings: The limits.
-        bodies: Receives requests.
-        metrics: Counts.
-        corrections: Where they are kept; None where they are not.
-        failure: Why the model could not be loaded.
-        is_draining: Whether nothing new is taken any more.
-        n_active: Requests that have been taken and not been answered yet.
+        settings: Limits and options.
+        bodies: Receives request bodies.
+        metrics: Counters and histograms.
+        corrections: The store of corrections; None if the service stores none.
+        failure: The exception that loading the model raised; None if it raised none.
+        is_draining: Whether the service is stopping and rejects new requests.
+        n_active: Number of requests in progress.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Prepares all but the model.
+        """Prepares everything but the model, which `load` loads.
 
         Raises:
             OutputError: The folder for corrections cannot be used.
@@ -87,25 +87,25 @@ class Service:
         self.failure: Exception | None = None
         self.is_draining = False
         self.n_active = 0
-        self._of_client: Counter[str] = Counter()
+        self._n_active_of_client: Counter[str] = Counter()
         self._recognizer: Recognizer | None = None
         self._batcher: Batcher | None = None
         n_threads = settings.n_threads or os.cpu_count() or 1
-        self._threads = SharedThreads(n_threads, "inkdigits-picture")
-        # Of their own: a folder on a network that is gone holds only those.
-        self._file_threads = SharedThreads(_FILE_THREADS, "inkdigits-file")
+        self._threads = FairThreadPool(n_threads, "inkdigits-picture")
+        # Separate, because a network folder may hang.
+        self._file_threads = FairThreadPool(_FILE_THREADS, "inkdigits-file")
         self._decoders = DecoderPool(
             n_threads, DecodingLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         )
 
     @property
     def is_ready(self) -> bool:
-        """Whether pictures are read now."""
+        """Whether the service accepts pictures now."""
         return self._recognizer is not None and not self.is_draining
 
     @property
     def recognizer(self) -> Recognizer:
-        """Reads pictures with the threads of others together; only for the service's threads.
+        """The recognizer, whose network batches tiles; it blocks, so use it in threads only.
 
         Raises:
             RequestError: The model is not loaded yet: status 503.
@@ -114,15 +114,24 @@ class Service:
             raise RequestError(503, "The model is being loaded", {"Retry-After": "1"})
         return self._recognizer
 
+    @property
+    def model_name(self) -> str:
+        """The recipe of the network for tiles, its name in the Open Inference Protocol.
+
+        Raises:
+            RequestError: As for `recognizer`.
+        """
+        return str(self.recognizer.card.recipe.get("name", "model"))
+
     async def load(self, load_recognizer: Callable[[], Recognizer]) -> None:
-        """Loads the model; what goes wrong is kept as `failure`."""
+        """Loads the model. An exception is stored as `failure`."""
         try:
             self._start(await asyncio.to_thread(load_recognizer))
         except Exception as error:
             self.failure = error
 
     def _start(self, recognizer: Recognizer) -> None:
-        # The first call is the slowest one, and shows whether network and card belong together.
+        # The first call is the slowest, and fails if the network and its card do not match.
         recognizer.classify(np.zeros((1, *TILE_SHAPE), np.uint8))
         recognizer.reader.detect(np.full(_FIRST_PICTURE, 255, np.uint8))
         self._batcher = Batcher(
@@ -135,7 +144,7 @@ class Service:
         self._recognizer = recognizer.adapt(network=network)
 
     async def close(self) -> None:
-        """Finishes what has begun, and ends threads and processes."""
+        """Finishes the running tasks, and ends threads and processes."""
         for threads in (self._threads, self._file_threads):
             await asyncio.to_thread(threads.close, self.settings.deadline_s)
         if self._batcher is not None:
@@ -144,83 +153,86 @@ class Service:
 
     @contextmanager
     def admit(self, request: Request) -> Iterator[None]:
-        """Counts a request as active.
+        """Counts a request as in progress until the block ends.
 
         Args:
-            request: Whose client may have a share of the places, so that others find some.
+            request: The request; its client may use a part of the concurrent requests only.
 
         Raises:
-            RequestError: The service is stopping or has enough to do: status 503.
+            RequestError: The service is stopping, or a limit of concurrent requests is reached:
+                status 503.
         """
         if self.is_draining:
             raise RequestError(503, "The service is stopping", {"Retry-After": "5"})
         if self.n_active >= self.settings.max_requests:
             raise RequestError(
                 503,
-                f"All {self.settings.max_requests} places are taken: try again soon",
+                f"The limit of {self.settings.max_requests} concurrent requests is reached: try "
+                "again soon",
                 {"Retry-After": "1"},
             )
         client = _get_client(request)
-        most = self.settings.max_client_requests
-        if self._of_client[client] >= most:
+        limit = self.settings.max_client_requests
+        if self._n_active_of_client[client] >= limit:
             raise RequestError(
                 503,
-                f"The {most} places of one client are taken: wait for an answer",
+                f"The limit of {limit} concurrent requests per client is reached: wait for a "
+                "response",
                 {"Retry-After": "1"},
             )
         self.n_active += 1
-        self._of_client[client] += 1
+        self._n_active_of_client[client] += 1
         try:
             yield
         finally:
             self.n_active -= 1
-            self._of_client[client] -= 1
-            if not self._of_client[client]:
-                del self._of_client[client]
+            self._n_active_of_client[client] -= 1
+            if not self._n_active_of_client[client]:
+                del self._n_active_of_client[client]
 
     async def run(
-        self, request: Request, *works: Callable[[], Result], on_files: bool = False
+        self, request: Request, *tasks: Callable[[], Result], on_files: bool = False
     ) -> list[Result]:
-        """Runs work in threads, until the deadline or until the client has gone.
+        """Runs tasks in threads, until the deadline or until the client disconnects.
 
         Args:
-            request: On whose behalf; its body has been received.
-            works: May run at the same time.
-            on_files: Whether they may hang, as files of a network do.
+            request: The request that the tasks belong to; its body has been received.
+            tasks: Callables, which may run at the same time.
+            on_files: Whether the tasks access files, which may hang on a network folder.
 
         Returns:
-            What each of them returned, in their order.
+            The return value of each task, in order.
 
         Raises:
             RequestError: The deadline has passed: status 503.
-            ClientDisconnect: The client has gone.
-            Exception: What the first work raised that failed.
+            ClientDisconnect: The client disconnected.
+            Exception: The exception of the first task that failed.
         """
-        given_up = threading.Event()
+        cancelled = threading.Event()
 
-        def run_one(work: Callable[[], Result]) -> Result:
-            GIVEN_UP.set(given_up)
-            return work()
+        def run_one(task: Callable[[], Result]) -> Result:
+            CANCELLED.set(cancelled)
+            return task()
 
         threads = self._file_threads if on_files else self._threads
         client = _get_client(request)
-        futures = [threads.submit(client, functools.partial(run_one, work)) for work in works]
+        futures = [threads.submit(client, functools.partial(run_one, task)) for task in tasks]
         results = asyncio.gather(*map(asyncio.wrap_future, futures))
-        departure = asyncio.ensure_future(_await_departure(request))
+        disconnect = asyncio.ensure_future(_await_disconnect(request))
         try:
             done, _ = await asyncio.wait(
-                (results, departure),
+                (results, disconnect),
                 timeout=self.settings.deadline_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if results in done:
                 return results.result()
-            if departure in done:
+            if disconnect in done:
                 raise ClientDisconnect
-            raise self._too_late()
+            raise self._deadline_error()
         finally:
-            given_up.set()
-            departure.cancel()
+            cancelled.set()
+            disconnect.cancel()
             if not results.done():
                 results.cancel()
                 results.add_done_callback(_take_exception)
@@ -229,28 +241,29 @@ class Service:
         self,
         request: Request,
         uploads: Sequence[Upload],
-        wanted: Wanted,
+        options: ReadOptions,
     ) -> list[dict[str, Any]]:
         """Reads pictures.
 
         Args:
-            request: On whose behalf.
+            request: The request that the pictures belong to.
             uploads: The pictures.
-            wanted: How to read them, and what to tell of each.
+            options: How to read them, and what to include in the result.
 
         Returns:
-            A row for each picture, for JSON, as `inkdigits predict --json` prints it; besides
-            width and height.
+            A JSON object per picture, as `inkdigits predict --json` prints it, with width and
+            height in addition.
 
         Raises:
-            PictureError: The only picture cannot be read; among several it has its row.
+            PictureError: The only picture cannot be read. One of several has an object with `error`
+                instead.
             RequestError, ClientDisconnect: As in `run`, or the model is not loaded.
         """
         recognizer = self.recognizer
 
         def read_one(upload: Upload) -> dict[str, Any]:
             try:
-                return _read(recognizer, self.decode, upload, wanted)
+                return _read(recognizer, self.decode, upload, options)
             except PictureError as error:
                 if len(uploads) == 1:
                     raise
@@ -261,18 +274,19 @@ class Service:
         )
 
     def decode(self, content: bytes, name: str | None = None) -> Picture:
-        """Decodes a picture in a process of its own, on behalf of what `run` runs.
+        """Decodes a picture in a decoder process; for tasks of `run`.
 
         Raises:
             PictureError, RequestError: As in `DecoderPool.decode`.
         """
-        return self._decoders.decode(content, name, GIVEN_UP.get())
+        return self._decoders.decode(content, name, CANCELLED.get())
 
     async def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `Recognizer.classify`, without a thread that waits.
+        """Classifies tiles, as `Recognizer.classify`, without blocking a thread.
 
         Raises:
-            RequestError: The model is not loaded, too much waits, or the deadline has passed.
+            RequestError: The model is not loaded, the queue is full, or the deadline has passed:
+                status 503.
         """
         card = self.recognizer.card
         if self._batcher is None:
@@ -284,19 +298,19 @@ class Service:
         ]
         try:
             async with asyncio.timeout(self.settings.deadline_s):
-                judged = [await future for future in futures]
+                outputs = [await future for future in futures]
         except TimeoutError:
-            raise self._too_late() from None
+            raise self._deadline_error() from None
         finally:
             for future in futures:
                 future.cancel()
-        return keep_digits(calibrate(np.concatenate(judged), card.temperature))
+        return keep_digits(calibrate(np.concatenate(outputs), card.temperature))
 
-    def _too_late(self) -> RequestError:
+    def _deadline_error(self) -> RequestError:
         return RequestError(
             503,
-            f"The answer was not ready within {self.settings.deadline_s:g} s: try again later, or "
-            "send less at once",
+            f"The response was not ready within {self.settings.deadline_s:g} s: try again later, "
+            "or send less in one request",
             {"Retry-After": "5"},
         )
 
@@ -308,39 +322,45 @@ def _read(
     recognizer: Recognizer,
     decode: Callable[[bytes, str | None], Picture],
     upload: Upload,
-    wanted: Wanted,
+    options: ReadOptions,
 ) -> dict[str, Any]:
     picture = decode(upload.content, upload.name)
     reading = recognizer.read(
         picture.pixels,
-        one_digit=wanted.one_digit,
-        separators=wanted.separators,
-        threshold=wanted.threshold,
+        one_digit=options.one_digit,
+        separators=options.separators,
+        threshold=options.threshold,
     )
     reading = replace(reading, notes=(*picture.notes, *reading.notes))
     row: dict[str, Any] = {"file": upload.name, **reading.to_json()}
     row["height"], row["width"] = picture.pixels.shape
-    if wanted.heat and len(reading.digits) > MOST_EXPLAINED:
+    if options.heat and len(reading.digits) > MAX_HEAT_MAPS:
         row["notes"] = [
             *row["notes"],
-            f"what mattered is told for the first {MOST_EXPLAINED} digits alone",
+            f"only the first {MAX_HEAT_MAPS} digits have a heat map",
         ]
-    step = 1 if len(reading.digits) <= MOST_FINE else 2
-    for number, (digit, described) in enumerate(zip(reading.digits, row["digits"], strict=True)):
-        if wanted.tiles:
-            described["tile"] = digit.tile
-        if wanted.heat and number < MOST_EXPLAINED:
+    step = 1 if len(reading.digits) <= MAX_FINE_HEAT_MAPS else 2
+    for number, (digit, digit_row) in enumerate(zip(reading.digits, row["digits"], strict=True)):
+        if options.tiles:
+            digit_row["tile"] = digit.tile
+        if options.heat and number < MAX_HEAT_MAPS:
             best = int(digit.probabilities.argmax())
             heat = compute_occlusion(digit.tile, recognizer.classify, best, step=step)
-            described["heat"] = heat.round(4)
+            digit_row["heat"] = heat.round(4)
     return row
+
+
+def get_service(request: Request) -> Service:
+    """Returns the service of the application that handles a request."""
+    service: Service = request.app.state.service
+    return service
 
 
 def _get_client(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def _await_departure(request: Request) -> None:
+async def _await_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

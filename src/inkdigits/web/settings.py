@@ -1,4 +1,4 @@
-"""What the service takes, and what is switched on."""
+"""Limits and options of the service."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from inkdigits.errors import UsageError
 
 LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
-"""Names by which a browser on this machine reaches it."""
+"""Host names that a browser on this machine uses."""
 
 ANY_HOST: Final = "*"
-"""In `Settings.allowed_hosts`: every name is welcome."""
+"""In `Settings.allowed_hosts`: allows every host name."""
 
 
 @dataclass(frozen=True)
@@ -20,28 +20,28 @@ class Settings:
     """Limits of the service, each of which has an option of `inkdigits serve`.
 
     Attributes:
-        max_bytes: Length of a request's body.
-        max_pixels: Width times height of a picture. 50 million take more than 300 MB while they are
-            decoded, and the page makes larger ones smaller before it sends them.
-        max_pictures: In one request.
-        max_tiles: In one request of the Open Inference Protocol.
-        max_requests: Being worked on or waiting for it at the same time.
-        max_client_requests: The same for one client's address; behind a gateway, all clients have
-            the gateway's.
-        max_held_bytes: Of all bodies that lie in memory at the same time; at least `max_bytes`.
-        max_connections: Open at the same time.
-        max_client_connections: Of one client's address at the same time; behind a gateway, all
-            clients have the gateway's.
-        max_waiting: Calls of the network that wait at the same time.
-        max_batch: Tiles that the network sees at once.
-        deadline_s: From a request's last byte to its answer.
-        body_timeout_s: From a request's headers to its last byte.
-        requests_per_minute: Of one client; None: as many as it likes.
-        api_key: What a client must bring; None: nothing.
-        corrections: Folder in which corrections are kept; None: nowhere.
-        allowed_hosts: Names under which the service may be addressed, without port. A page of
-            another site, whose name was made to lead here, is so kept out (DNS rebinding).
-        n_threads: That decode and read pictures; None: one for each core.
+        max_bytes: Bytes of a request body.
+        max_pixels: Pixels of a picture, width times height. Decoding 50 million takes more than
+            300 MB. The page scales larger pictures down before it sends them.
+        max_pictures: Pictures in one request.
+        max_tiles: Tiles in one request of the Open Inference Protocol.
+        max_requests: Concurrent requests, waiting ones included.
+        max_client_requests: Concurrent requests of one client address. Behind a reverse proxy, all
+            clients have the proxy's address.
+        max_held_bytes: Bytes of all request bodies in memory; at least `max_bytes`.
+        max_connections: Open connections.
+        max_client_connections: Open connections of one client address. Behind a reverse proxy, all
+            clients have the proxy's address.
+        max_waiting: Calls in the network's queue.
+        max_batch: Tiles in one batch of the network.
+        deadline_s: Seconds from the last byte of a request to its response.
+        body_timeout_s: Seconds from the headers of a request to its last byte.
+        requests_per_minute: Requests per minute of one client; None for no limit.
+        api_key: API key that clients must send; None for none.
+        corrections: Folder in which to store corrections; None to store none.
+        allowed_hosts: Host names, without port, that requests may use. Protects against DNS
+            rebinding, in which the name of another site resolves to this machine.
+        n_threads: Threads that decode and read pictures; None for one per core.
     """
 
     max_bytes: int = 20_000_000
@@ -69,7 +69,9 @@ class Settings:
             if isinstance(value, int | float) and not value > 0:
                 raise UsageError(f"{known.name} is {value:g}: expected more than 0")
         if self.api_key is not None and (not self.api_key.isascii() or len(self.api_key) < 8):
-            raise UsageError("the API key is too short or not ASCII: expected 8 characters or more")
+            raise UsageError(
+                "the API key is too short or not ASCII: expected at least 8 ASCII characters"
+            )
         if self.max_held_bytes < self.max_bytes:
             raise UsageError(
                 f"max_held_bytes is {self.max_held_bytes:,}: expected at least max_bytes, "

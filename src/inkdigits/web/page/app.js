@@ -1,4 +1,4 @@
-/** The page put together: its views, the panel beside them, and the state of the service. */
+/** Entry point: connects the views, the reading panel and the service. */
 
 import { CorrectionForm, CorrectionsView } from "./corrections.js";
 import { DrawingView } from "./drawing.js";
@@ -29,7 +29,7 @@ const views = {
 };
 const tabs = new Tabs(find("tabs"));
 
-/** Shows in the panel what the open view studies. */
+/** Shows the study of the open view in the panel. */
 function follow() {
   const view = views[tabs.open];
   find("reading").hidden = view === undefined;
@@ -38,10 +38,10 @@ function follow() {
   if (view === undefined) return;
   panel.show(view.study, INVITATIONS[tabs.open]);
   form.show(view.study);
-  find("one-digit-option").hidden = tabs.open === "gallery"; // where each picture is one digit
+  find("one-digit-option").hidden = tabs.open === "gallery"; // there, each picture is one digit
 }
 
-async function learnStatus() {
+async function loadStatus() {
   try {
     const status = await service.fetchStatus();
     find("model").textContent = `Reader “${status.reader}”, inkdigits ${status.version}`;
@@ -70,7 +70,7 @@ function listenToViews() {
   });
   views.pictures.addEventListener("study", follow);
   views.gallery.addEventListener("chosen", () => {
-    // On a narrow window the panel lies below the gallery, out of sight.
+    // In a narrow window the panel is below the gallery, out of view.
     if (matchMedia("(max-width: 48rem)").matches) find("reading").scrollIntoView();
   });
   panel.addEventListener("options", (event) => {
@@ -87,17 +87,17 @@ function listenToService() {
   });
   service.addEventListener("back", () => {
     find("gone").hidden = true;
-    learnStatus();
+    loadStatus();
   });
   find("retry").addEventListener("click", () => service.retryNow());
   service.addEventListener("locked", (event) => {
     const { again } = /** @type {CustomEvent} */ (event).detail;
     find("key-message").textContent = again
-      ? "The server does not take this key. Please check it."
-      : "This server reads pictures only for those who have its key.";
+      ? "The server did not accept this key. Please check it."
+      : "This server requires an API key.";
     find("lock").showModal();
   });
-  find("lock").addEventListener("close", () => service.refuseKey()); // nothing after a key
+  find("lock").addEventListener("close", () => service.cancelKey()); // no effect after a key
   find("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     service.useKey(find("key").value);
@@ -125,7 +125,7 @@ function listenToFiles() {
   });
 }
 
-/** Arrow keys choose a digit on the picture, figures propose a correction. */
+/** Arrow keys select a digit on the picture, number keys propose a correction. */
 function listenToKeys() {
   find("workspace").addEventListener("keydown", (event) => {
     const study = views[tabs.open]?.study;
@@ -145,4 +145,4 @@ listenToService();
 listenToFiles();
 listenToKeys();
 tabs.start("draw");
-learnStatus();
+loadStatus();

@@ -1,4 +1,4 @@
-/** Boxes over what was read. They are for the eye: the list of digits is for everybody. */
+/** Boxes over the digits. Visual only: screen readers use the list of digits. */
 
 import { describeDigit } from "./wording.js";
 
@@ -7,14 +7,14 @@ export class Boxes {
   /** @type {import("./service.js").Reading | null} */
   #reading = null;
 
-  /** @param {HTMLElement} layer lies exactly over the picture */
+  /** @param {HTMLElement} covers exactly the picture */
   constructor(layer) {
     this.#layer = layer;
   }
 
   /**
    * @param {import("./service.js").Reading | null} reading
-   * @param {number} [chosen] number of the chosen digit
+   * @param {number} [chosen] index of the selected digit
    */
   show(reading, chosen = 0) {
     this.#reading = reading;
@@ -30,7 +30,7 @@ export class Boxes {
   }
 
   /**
-   * The number of the smallest box at a place; -1 where there is none.
+   * Returns the index of the smallest box at a point, or -1.
    * @param {number} x in pixels of the picture
    * @param {number} y
    */
@@ -53,7 +53,7 @@ export class Boxes {
  */
 function drawBox(digit, picture) {
   const box = placeBox(digit.box, picture);
-  box.className = digit.digit === null ? "box refused" : "box";
+  box.className = digit.digit === null ? "box rejected" : "box";
   const label = document.createElement("span");
   label.className = digit.box[1] < 0.1 * picture.height ? "box-label below" : "box-label";
   label.textContent = digit.character || "–";
@@ -63,7 +63,7 @@ function drawBox(digit, picture) {
 }
 
 /**
- * A mark that is no digit, drawn lightly.
+ * Draws a mark that is not a digit, in a lighter style.
  * @param {import("./service.js").Mark} mark
  * @param {{width: number, height: number}} picture
  */

@@ -1,6 +1,6 @@
-/** A photograph from the camera of this machine. */
+/** Takes photographs with the camera of this device. */
 
-/** Events: `photograph` with `detail` the picture; `failure` with `detail` a sentence. */
+/** Events: `photograph`, whose `detail` is the picture; `failure`, whose `detail` is a message. */
 export class Camera extends EventTarget {
   #root;
   #video;
@@ -17,7 +17,7 @@ export class Camera extends EventTarget {
     root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
     });
-    // Nobody wants to be filmed by a page that is out of sight.
+    // For privacy, the camera is off while the page is hidden.
     document.addEventListener("visibilitychange", () => document.hidden && this.close());
   }
 
@@ -47,7 +47,7 @@ export class Camera extends EventTarget {
 
   #shoot() {
     const { videoWidth, videoHeight } = this.#video;
-    if (!videoWidth) return; // its first frame is yet to come
+    if (!videoWidth) return; // no frame yet
     const canvas = document.createElement("canvas");
     canvas.width = videoWidth;
     canvas.height = videoHeight;
@@ -76,9 +76,9 @@ function explain(name) {
   }
   if (name === "SecurityError") {
     return (
-      "The browser lends the camera only to pages from this machine or over https. " +
+      "Browsers allow the camera only on pages from this machine or over HTTPS. " +
       "Choose a picture instead."
     );
   }
-  return "The camera cannot be used now; another program may hold it. Choose a picture instead.";
+  return "The camera is not available; another program may be using it. Choose a picture instead.";
 }

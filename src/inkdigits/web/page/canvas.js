@@ -1,10 +1,10 @@
-/** A surface to draw on with mouse, pen or finger. It keeps strokes, not pixels. */
+/** A surface to draw on with mouse, pen or finger. It stores strokes, not pixels. */
 
-/** Size of the drawing in its own pixels, whatever its size on the screen. */
+/** Size in drawing pixels, independent of the size on the screen. */
 export const WIDTH = 640;
 export const HEIGHT = 480;
 
-const TAP_REACH = 5; // drawing pixels within which a stroke is a tap
+const TAP_REACH = 5; // drawing pixels; a stroke that stays within this distance is a tap
 
 /**
  * @typedef {{x: number, y: number, width: number}} Point in drawing pixels
@@ -12,15 +12,15 @@ const TAP_REACH = 5; // drawing pixels within which a stroke is a tap
  */
 
 /**
- * Events: `change` when ink was added or taken away; `tap` with `detail` x and y in drawing pixels,
- * which a listener prevents where the tap shall leave no dot.
+ * Events: `change` when the drawing changes; `tap`, whose `detail` is x and y in drawing pixels. A
+ * listener that calls `preventDefault` keeps the tap from leaving a dot.
  */
 export class DrawingSurface extends EventTarget {
   penWidth = 18; // drawing pixels
   #canvas;
   /** @type {Stroke[]} */
   #strokes = [];
-  /** @type {Stroke[][]} What was there before each step that can be undone. */
+  /** @type {Stroke[][]} The strokes before each step that can be undone. */
   #past = [];
   /** @type {Stroke | null} */
   #open = null;
@@ -34,7 +34,7 @@ export class DrawingSurface extends EventTarget {
     canvas.addEventListener("pointermove", (event) => this.#extend(event));
     canvas.addEventListener("pointerup", () => this.#end());
     canvas.addEventListener("pointercancel", () => this.#cancel());
-    // Colours and the fineness of the screen are the style's and the window's matter.
+    // Colour depends on the style, resolution on the window: repaint if either changes.
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#repaint());
     new ResizeObserver(() => this.#repaint()).observe(canvas);
   }
@@ -54,7 +54,7 @@ export class DrawingSurface extends EventTarget {
     this.#announce();
   }
 
-  /** Empties the surface; this, too, can be undone. */
+  /** Clears the surface, which can be undone. */
   clear() {
     if (this.isEmpty) return;
     this.#open = null;
@@ -63,7 +63,7 @@ export class DrawingSurface extends EventTarget {
     this.#announce();
   }
 
-  /** The drawing as a picture: black ink on white, whatever the colours on the screen. */
+  /** Returns the drawing in black on white, independent of the colours on the screen. */
   toPicture() {
     const picture = document.createElement("canvas");
     picture.width = WIDTH;
@@ -90,7 +90,7 @@ export class DrawingSurface extends EventTarget {
   /** @param {PointerEvent} event */
   #extend(event) {
     if (this.#open === null || !event.isPrimary) return;
-    // A pen reports more often than the screen is painted; without these, curves get corners.
+    // A pen reports faster than the screen repaints; without these points, curves get corners.
     const moves = event.getCoalescedEvents?.() ?? [];
     this.#open.push(...(moves.length ? moves : [event]).map((move) => this.#locate(move)));
     this.#announce();
@@ -130,7 +130,7 @@ export class DrawingSurface extends EventTarget {
   /** @param {PointerEvent} event @returns {Point} */
   #locate(event) {
     const frame = this.#canvas.getBoundingClientRect();
-    // Only pens measure pressure: a mouse always says one half, and a finger what it likes.
+    // Only pens measure pressure: a mouse always reports 0.5, and fingers are unreliable.
     const pressed = event.pointerType === "pen" && event.pressure > 0;
     return {
       x: ((event.clientX - frame.left) / frame.width) * WIDTH,
@@ -167,7 +167,7 @@ function paintStrokes(context, strokes, colour) {
 }
 
 /**
- * Draws curves from middle to middle of the points, so that they join smoothly.
+ * Draws curves between the midpoints of consecutive points, so that they join smoothly.
  * @param {CanvasRenderingContext2D} context
  * @param {Stroke} points
  */

@@ -1,11 +1,11 @@
-/** Corrections: the user says what a digit really is; the server keeps it if it was told to. */
+/** Corrections: the user gives the correct label of a digit, and the server stores it. */
 
 import { ServiceError } from "./service.js";
 import { count, formatMoment, nameLabel } from "./wording.js";
 
-const UNKNOWN = "?"; // nothing chosen yet
+const UNKNOWN = "?"; // nothing selected yet
 
-/** The form under the chosen digit. Event: `saved`. */
+/** The form below the selected digit. Event: `saved`. */
 export class CorrectionForm extends EventTarget {
   #form;
   #off;
@@ -15,13 +15,13 @@ export class CorrectionForm extends EventTarget {
   #service;
   /** @type {import("./study.js").Study | null} */
   #study = null;
-  /** @type {import("./service.js").Digit | undefined} The digit that the form speaks of. */
+  /** @type {import("./service.js").Digit | undefined} The digit that the form corrects. */
   #digit;
   #follow = () => this.#reset();
 
   /**
    * @param {HTMLFormElement} form
-   * @param {HTMLElement} off what to show where the server keeps no corrections
+   * @param {HTMLElement} off shown if the server stores no corrections
    * @param {import("./service.js").Service} service
    */
   constructor(form, off, service) {
@@ -39,7 +39,7 @@ export class CorrectionForm extends EventTarget {
     this.#select.addEventListener("change", () => this.#showState());
   }
 
-  /** @param {boolean} kept whether the server keeps corrections */
+  /** @param {boolean} kept whether the server stores corrections */
   set kept(kept) {
     this.#form.hidden = !kept;
     this.#off.hidden = kept;
@@ -54,9 +54,9 @@ export class CorrectionForm extends EventTarget {
   }
 
   /**
-   * Proposes a label and goes to the button that saves it.
+   * Selects a label and focuses the button that saves it.
    * @param {string} label "0" to "9", or "" for no digit
-   * @returns {boolean} whether there is a digit to be corrected
+   * @returns {boolean} whether there is a digit to correct
    */
   propose(label) {
     if (this.#form.hidden || this.#study?.digit === undefined) return false;
@@ -80,7 +80,7 @@ export class CorrectionForm extends EventTarget {
     const same = this.#digit !== undefined && label === toLabel(this.#digit);
     this.#button.disabled = label === UNKNOWN || same;
     if (label === UNKNOWN) return;
-    this.#message.textContent = same ? `That is how it was read: ${nameLabel(label)}.` : "";
+    this.#message.textContent = same ? `It was already read as ${nameLabel(label)}.` : "";
   }
 
   async #save() {
@@ -104,7 +104,7 @@ export class CorrectionForm extends EventTarget {
   }
 }
 
-/** All corrections that the server keeps. */
+/** The list of stored corrections. */
 export class CorrectionsView {
   #root;
   #service;
@@ -122,9 +122,9 @@ export class CorrectionsView {
     });
   }
 
-  /** Fetches the list anew. @param {string} [news] what to say of it */
+  /** Reloads the list. @param {string} [news] message to show above it */
   async enter(news = "") {
-    this.#say(news || "Fetching the corrections …");
+    this.#say(news || "Loading corrections …");
     let kept;
     try {
       kept = await this.#service.fetchCorrections();
@@ -138,7 +138,7 @@ export class CorrectionsView {
     this.#root.querySelector("#corrections-off").hidden = true;
     this.#show(kept.corrections, kept.folder);
     const n = kept.corrections.length;
-    this.#say(news || (n ? `${count(n, "correction", "corrections")} kept.` : "None are kept yet."));
+    this.#say(news || (n ? `${count(n, "correction", "corrections")} stored.` : "No corrections yet."));
   }
 
   /** @param {{id: string, label: string, read: string, saved: string}[]} kept @param {string} folder */
@@ -174,7 +174,7 @@ export class CorrectionsView {
       this.#say(error.message);
       return;
     }
-    // What had the focus is gone: a keyboard or screen reader goes on from the news.
+    // The focused button is gone: keyboard and screen reader continue from the message.
     this.#root.querySelector("#corrections-message").focus();
     await this.enter(news);
   }
@@ -186,7 +186,7 @@ export class CorrectionsView {
 }
 
 /**
- * Whether two readings speak of the same ink, and say the same of it.
+ * Returns whether two digits have the same tile and the same reading.
  * @param {import("./service.js").Digit | undefined} one
  * @param {import("./service.js").Digit | undefined} other
  */

@@ -1,14 +1,14 @@
-/** Pictures as they are sent: with fewer pixels, or parts of them as PNG files in base64. */
+/** Prepares pictures for sending: scales them down, or crops digits as base64 PNG files. */
 
-const MARGIN = 0.5; // of the longer side of the box: the paper around tells ink from ground
-const LONGEST_SIDE = 400; // pixels; a digit needs no more
+const MARGIN = 0.5; // fraction of the box's longer side; the network needs some background
+const LONGEST_SIDE = 400; // pixels; enough for one digit
 
 /**
  * @typedef {[number, number, number, number]} Box left, top, width, height in pixels
  */
 
 /**
- * Cuts a digit out with the paper around it, but without its neighbours.
+ * Crops a digit with some background around it, but without its neighbours.
  * @param {HTMLCanvasElement | ImageBitmap} picture
  * @param {Box} box
  * @param {Box[]} others boxes of the other digits
@@ -27,7 +27,7 @@ export async function cropToBase64(picture, box, others) {
 }
 
 /**
- * The picture as it is, or with fewer pixels, where it has more than the service takes.
+ * Returns the picture, scaled down if it has more pixels than the service accepts.
  * @param {Blob} blob
  * @param {number} maxPixels
  * @returns {Promise<Blob>}
@@ -37,7 +37,7 @@ export async function fitPixels(blob, maxPixels) {
   try {
     picture = await createImageBitmap(blob);
   } catch {
-    return blob; // the service says what is wrong with it
+    return blob; // the service reports what is wrong with it
   }
   const scale = Math.sqrt(maxPixels / (picture.width * picture.height));
   if (scale >= 1) {
@@ -84,7 +84,7 @@ export function decodeBase64(text, type) {
 }
 
 /**
- * The box with its margin, each side drawn back to the neighbour beyond it.
+ * Returns the box with its margin, cut back at each neighbour.
  * @param {{width: number, height: number}} picture
  * @param {Box} box
  * @param {Box[]} others

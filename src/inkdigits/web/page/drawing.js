@@ -1,14 +1,13 @@
-/** The drawing, read while it is drawn. */
+/** The drawing view, which is read during drawing. */
 
 import { Boxes } from "./boxes.js";
 import { DrawingSurface } from "./canvas.js";
 import { toPng } from "./crops.js";
 import { Study } from "./study.js";
 
-const PAUSE_MS = 120; // after which a drawing is read
-const LONGEST_PAUSE_MS = 500; // for which a hand that never stops waits for a reading
+const PAUSE_MS = 120; // without a stroke, before the drawing is read
+const LONGEST_PAUSE_MS = 500; // between readings during uninterrupted drawing
 
-/** Event: `study` when there is something new to look at. */
 export class DrawingView extends EventTarget {
   study;
   #surface;
@@ -37,7 +36,7 @@ export class DrawingView extends EventTarget {
     this.#showState();
   }
 
-  /** Reads the drawing again, after the options have changed. */
+  /** Reads the drawing again after a change of options. */
   reread() {
     return this.study.reread();
   }
@@ -48,7 +47,7 @@ export class DrawingView extends EventTarget {
       this.#surface.penWidth = pen.valueAsNumber;
     };
     pen.addEventListener("input", setPen);
-    setPen(); // a browser that reloads the page keeps the slider where it was
+    setPen(); // browsers restore the slider when the page is reloaded
     this.#root.querySelector("#undo").addEventListener("click", () => this.#surface.undo());
     this.#root.querySelector("#clear").addEventListener("click", () => this.#surface.clear());
     this.#root.addEventListener("keydown", (event) => {
@@ -84,7 +83,7 @@ export class DrawingView extends EventTarget {
     return { blob: await toPng(picture), open: async () => picture };
   }
 
-  /** A tap on what was read chooses it, and leaves no dot. @param {Event} event */
+  /** A tap on a digit selects it and leaves no dot. @param {Event} event */
   #choose(event) {
     const { x, y } = /** @type {CustomEvent} */ (event).detail;
     const number = this.#boxes.find(x, y);

@@ -1,4 +1,4 @@
-/** Digits to be read at a click: samples of MNIST, and the model's worst mistakes. */
+/** The gallery view: MNIST samples and the model's most confident mistakes, read on click. */
 
 import { decodeBase64 } from "./crops.js";
 import { Study } from "./study.js";
@@ -6,9 +6,9 @@ import { formatShare } from "./wording.js";
 
 /**
  * @typedef {object} Item
- * @property {number} label what it is
- * @property {string} png its tile as a PNG file in base64
- * @property {number} [read] what the model took it for
+ * @property {number} label the correct digit
+ * @property {string} png the tile as a base64 PNG file
+ * @property {number} [read] the digit that the model read
  * @property {number} [confidence] 0 to 1
  */
 
@@ -28,7 +28,7 @@ export class GalleryView extends EventTarget {
     this.study = new Study(service, () => ({ ...chooseOptions(), oneDigit: true }));
   }
 
-  /** Fetches the gallery, once, when it is first seen. */
+  /** Loads the gallery when it is first opened. */
   async enter() {
     if (this.#loaded) return;
     this.#loaded = true;
@@ -39,15 +39,15 @@ export class GalleryView extends EventTarget {
       gallery = await answer.json();
     } catch {
       this.#loaded = false;
-      this.#say("The gallery could not be fetched. Open it again to try once more.");
+      this.#say("The gallery could not be loaded. Open it again to retry.");
       return;
     }
     this.#say("");
     const share = gallery.n_mistakes / gallery.n_images;
     this.#root.querySelector("#mistakes-note").textContent =
-      `Of ${gallery.n_images.toLocaleString("en-GB")} test digits the model “${gallery.model}” ` +
-      `reads ${gallery.n_mistakes} as another digit (${formatShare(share)}); these are the ` +
-      "ones it was surest of.";
+      `The model “${gallery.model}” misreads ${gallery.n_mistakes} of ` +
+      `${gallery.n_images.toLocaleString("en-GB")} test digits (${formatShare(share)}). ` +
+      "These are its most confident mistakes.";
     this.#fill("#samples", gallery.samples, (item) => `A ${item.label}`);
     this.#fill("#mistakes", gallery.mistakes, describeMistake);
   }

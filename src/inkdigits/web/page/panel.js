@@ -1,4 +1,4 @@
-/** What was read: the text, the digits, and the chosen one with all that is known of it. */
+/** The reading panel: the text, the list of digits, and the details of the selected digit. */
 
 import { drawTile, makeTile } from "./tile.js";
 import {
@@ -10,14 +10,14 @@ import {
 } from "./wording.js";
 
 const DIGITS = [..."0123456789"];
-const ANNOUNCEMENT_PAUSE_MS = 700; // so that a screen reader is not talked to while one draws
+const ANNOUNCEMENT_PAUSE_MS = 700; // so that a screen reader stays silent during drawing
 
-/** Event: `options` when a reading with other options is asked for; `detail.heat` if only these. */
+/** Event: `options` when the user changes them; `detail.heat` if only heat maps are affected. */
 export class ReadingPanel extends EventTarget {
   #root;
   /** @type {import("./study.js").Study | null} */
   #study = null;
-  /** @type {import("./service.js").Digit[]} Those that the list of digits shows. */
+  /** @type {import("./service.js").Digit[]} The digits in the list. */
   #listed = [];
   #invitation = "";
   #said = "";
@@ -46,7 +46,7 @@ export class ReadingPanel extends EventTarget {
 
   /** @returns {import("./service.js").Options} */
   get options() {
-    const percent = this.#find("#threshold").valueAsNumber; // not a number where it is empty
+    const percent = this.#find("#threshold").valueAsNumber; // NaN if the field is empty
     return {
       oneDigit: this.#find("#one-digit").checked,
       separators: this.#find("#separators").checked,
@@ -58,7 +58,7 @@ export class ReadingPanel extends EventTarget {
   /**
    * Shows a study and follows its changes.
    * @param {import("./study.js").Study} study
-   * @param {string} invitation what to say while it is empty
+   * @param {string} invitation text while there is no picture
    */
   show(study, invitation) {
     this.#study?.removeEventListener("change", this.#show);
@@ -83,7 +83,7 @@ export class ReadingPanel extends EventTarget {
     this.#find("#notes").textContent = [...(reading?.notes ?? []), remark].join(" ").trim();
     this.#listDigits(reading?.digits ?? [], chosen);
     this.#find("#digit").hidden = digit === undefined;
-    // One digit alone: what would stand above it has just been said.
+    // A single digit: its heading would repeat the reading above it.
     this.#find("#digit header").classList.toggle("spoken", reading?.digits.length === 1);
     if (digit !== undefined) this.#showDigit(digit);
     this.#announce(busy && reading === null ? "" : sentence);
@@ -158,7 +158,7 @@ export class ReadingPanel extends EventTarget {
 /** @param {import("./service.js").Digit} digit @param {number} number */
 function makeChip(digit, number) {
   const chip = document.createElement("label");
-  chip.className = digit.digit === null ? "chip refused" : "chip";
+  chip.className = digit.digit === null ? "chip rejected" : "chip";
   const input = document.createElement("input");
   input.type = "radio";
   input.name = "digit";
@@ -182,8 +182,8 @@ function nameDigit(digit) {
 }
 
 /**
- * Probabilities of the ten digits, of all other marks together, and of none.
- * @param {Record<string, number>} shares of each class
+ * Returns the probabilities of the ten digits, of all other marks together, and of none.
+ * @param {Record<string, number>} shares probability of each class
  */
 function sumShares(shares) {
   const digits = DIGITS.map((label) => shares[label]);
@@ -191,7 +191,7 @@ function sumShares(shares) {
   return [...digits, Math.max(0, rest), shares.none];
 }
 
-/** A size at which the text fits. @param {string} text */
+/** Returns a font size at which the text fits. @param {string} text */
 function chooseSize(text) {
   const longest = Math.max(...text.split("\n").map((line) => line.length));
   const lines = text.split("\n").length;

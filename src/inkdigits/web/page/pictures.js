@@ -1,4 +1,4 @@
-/** Pictures that were dropped, pasted, chosen or photographed: one to look at, all in a table. */
+/** The pictures view: one of the chosen pictures is shown, all of them are in a table. */
 
 import { Boxes } from "./boxes.js";
 import { Camera } from "./camera.js";
@@ -8,22 +8,22 @@ import { Study } from "./study.js";
 import { formatCsv, saveFile } from "./table.js";
 import { explainReason, formatShare } from "./wording.js";
 
-const AT_ONCE = 2; // pictures under way to the service
+const AT_ONCE = 2; // concurrent requests to the service
 
 /**
  * @typedef {object} Entry
  * @property {string} name
  * @property {Blob} blob
- * @property {string} url of the blob, for the browser to show
+ * @property {string} url of the blob, for the browser to display
  * @property {Study} study
  * @property {HTMLTableRowElement} row
  */
 
-/** Event: `study` when another picture is looked at. */
+/** Event: `study` when another picture is selected. */
 export class PicturesView extends EventTarget {
-  /** @type {number} Largest picture that the service takes, in bytes. */
+  /** @type {number} Largest file in bytes; larger ones are not sent. */
   maxBytes = Infinity;
-  /** @type {number} Largest picture that the service takes; larger ones are made smaller. */
+  /** @type {number} Largest picture in pixels; larger ones are scaled down before sending. */
   maxPixels = Infinity;
   #root;
   #table;
@@ -78,13 +78,13 @@ export class PicturesView extends EventTarget {
     this.#enqueue(entries);
   }
 
-  /** Reads again after the options have changed. @param {boolean} onlyCurrent */
+  /** Reads the pictures again after a change of options. @param {boolean} onlyCurrent */
   reread(onlyCurrent) {
     const entries = onlyCurrent ? this.#entries.filter((e) => e === this.#current) : this.#entries;
     this.#enqueue(entries);
   }
 
-  /** Switches off what goes on only while the view is seen. */
+  /** Switches the camera off when the view is left. */
   leave() {
     this.#camera.close();
   }
@@ -125,7 +125,7 @@ export class PicturesView extends EventTarget {
     const row = template.content.cloneNode(true).querySelector("tr");
     const study = new Study(this.#service, () => {
       const options = this.#chooseOptions();
-      return { ...options, heat: options.heat && entry === this.#current }; // of what is looked at
+      return { ...options, heat: options.heat && entry === this.#current }; // selected one only
     });
     const entry = { name, blob, url: URL.createObjectURL(blob), study, row };
     row.querySelector("button").textContent = name;
@@ -161,7 +161,7 @@ export class PicturesView extends EventTarget {
     const blob = await fitPixels(file, this.maxPixels);
     if (blob.size > this.maxBytes) {
       const sizes = [blob.size, this.maxBytes].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
-      const message = `${name} has ${sizes[0]}; at most ${sizes[1]} are taken: resize it.`;
+      const message = `${name} is ${sizes[0]}; the limit is ${sizes[1]}. Resize it and try again.`;
       throw new ServiceError(413, message);
     }
     return { blob, open: () => createImageBitmap(blob) };
@@ -189,12 +189,12 @@ export class PicturesView extends EventTarget {
   /** @param {Entry} entry */
   #paint({ study, row }) {
     const { reading, error, busy } = study;
-    const refused = reading !== null && !reading.text;
+    const rejected = reading !== null && !reading.text;
     row.querySelector(".read").textContent = reading?.text.replaceAll("\n", " / ") ?? "";
     row.querySelector(".sure").textContent = reading?.text ? formatShare(reading.confidence) : "";
     row.querySelector(".remark").textContent =
       error ??
-      [refused ? explainReason(reading.reason) : "", ...(reading?.notes ?? [])]
+      [rejected ? explainReason(reading.reason) : "", ...(reading?.notes ?? [])]
         .filter(Boolean)
         .join(" ");
     row.classList.toggle("failed", error !== null);
@@ -205,7 +205,7 @@ export class PicturesView extends EventTarget {
     if (reading !== null) box.style.aspectRatio = `${reading.width} / ${reading.height}`;
   }
 
-  /** A picture that the service may well read, but this browser does not show. */
+  /** For a format that this browser cannot display, but the service may read. */
   #showUnseen() {
     this.#root.querySelector("#picture img").hidden = true;
     this.#root.querySelector("#unseen").hidden = false;
@@ -235,7 +235,7 @@ export class PicturesView extends EventTarget {
     this.#root.querySelector("#picture").hidden = true;
     this.#root.querySelector("#picture img").removeAttribute("src");
     this.#boxes.show(null);
-    this.#say("All pictures are gone from this page.");
+    this.#say("All pictures are removed.");
     this.dispatchEvent(new CustomEvent("study"));
   }
 
@@ -245,7 +245,7 @@ export class PicturesView extends EventTarget {
   }
 }
 
-/** Whether what is dragged or pasted holds files. @param {DataTransfer | null} transfer */
+/** Returns whether dragged or pasted data contains files. @param {DataTransfer | null} transfer */
 export function holdsFiles(transfer) {
   return transfer !== null && [...transfer.types].includes("Files");
 }

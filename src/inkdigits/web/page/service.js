@@ -1,15 +1,15 @@
-/** The client of the service: every request of the page goes through here. */
+/** Client of the service. All requests of the page to the API go through it. */
 
 /**
  * @typedef {object} Digit
- * @property {number | null} digit null where it is too uncertain or was refused
- * @property {string} character what stands for it in the text: "?" where uncertain, "" if refused
+ * @property {number | null} digit null if it is too uncertain or was rejected
+ * @property {string} character in the text: "?" if it is too uncertain, "" if it was rejected
  * @property {number} confidence of the most likely digit, 0 to 1
  * @property {number[]} probabilities of the digits 0 to 9, given that it is one
  * @property {Record<string, number>} class_probabilities of digits, other marks and "none"
  * @property {[number, number, number, number]} box left, top, width, height in pixels
  * @property {number} line
- * @property {string | null} reason why it was not read
+ * @property {string | null} reason why the digit was not read
  * @property {number[][]} [tile] 28 rows of 28 numbers, 0 to 255
  * @property {number[][]} [heat] 28 rows of 28 numbers, -1 to 1
  *
@@ -21,29 +21,29 @@
  *
  * @typedef {object} Options how to read
  * @property {boolean} oneDigit
- * @property {boolean} separators whether points, commas and the like are read too
- * @property {number | null} threshold least probability of a digit that is read; null: the model's
- * @property {boolean} heat whether to find out what mattered
+ * @property {boolean} separators whether to read points, commas and other separators
+ * @property {number | null} threshold minimum confidence of a digit; null for the model's own
+ * @property {boolean} heat whether to compute heat maps
  *
  * @typedef {object} Reading
  * @property {string} text lines are separated by a newline
  * @property {number} confidence 0 to 1
  * @property {Digit[]} digits
- * @property {Mark[]} marks that are no digits
+ * @property {Mark[]} marks that are not digits
  * @property {string[]} notes
- * @property {string | null} reason why nothing was read
+ * @property {string | null} reason why no digit was read
  * @property {number} width of the upright picture in pixels
  * @property {number} height
  */
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
-const MOST_REFUSALS = 6; // of a busy service, before it is taken at its word
-const MOST_BREAKS = 3; // of the connection although the service is there
+const MAX_RETRIES = 6; // of a request that a busy service rejects
+const MAX_BREAKS = 3; // of the connection while the service is up
 
-/** The service refused, or could not be asked; the message is fit to be shown. */
+/** The service rejected a request or did not respond. The message is for the user. */
 export class ServiceError extends Error {
-  /** @param {number} status of HTTP; 0 where there was no answer @param {string} message */
+  /** @param {number} HTTP status; 0 if there was no response @param {string} message */
   constructor(status, message) {
     super(message);
     this.name = "ServiceError";
@@ -52,8 +52,8 @@ export class ServiceError extends Error {
 }
 
 /**
- * Events: `gone` when the service stops answering, `back` when it answers again, `locked` when it
- * wants a key.
+ * Events: `gone` when the service stops responding, `back` when it responds again, `locked` when it
+ * requires an API key.
  */
 export class Service extends EventTarget {
   /** @type {Promise<void> | null} */
@@ -64,7 +64,7 @@ export class Service extends EventTarget {
   #key = "";
 
   /**
-   * Reads one picture. Where the service has gone, waits until it is back.
+   * Reads one picture. If the service is not responding, waits until it is back.
    * @param {Blob} picture
    * @param {Options} options
    * @param {AbortSignal} [signal]
@@ -88,13 +88,13 @@ export class Service extends EventTarget {
     return rows[0];
   }
 
-  /** What the service is and what it takes. */
+  /** Returns version, models and limits of the service. */
   fetchStatus() {
     return this.#send("v1/status");
   }
 
   /**
-   * Keeps a correction. It is sent once only, so that none is kept twice.
+   * Saves a correction. Sent only once, so that it is never saved twice.
    * @param {{label: string, read: string, tile: number[][], picture: string}} correction
    * @returns {Promise<{id: string}>}
    */
@@ -119,21 +119,21 @@ export class Service extends EventTarget {
     return this.#send("v1/corrections", { method: "DELETE" });
   }
 
-  /** Does not wait any longer before the service is looked for again. */
+  /** Checks for the service now instead of after the current wait. */
   retryNow() {
     this.#wake();
   }
 
-  /** Sends what waits for a key once more, with this one. @param {string} key */
+  /** Retries the requests that wait for an API key with this one. @param {string} key */
   useKey(key) {
     this.#key = key;
     this.#unlocking?.resolve();
     this.#unlocking = null;
   }
 
-  /** Gives up what waits for a key; the next request asks for it again. */
-  refuseKey() {
-    this.#unlocking?.reject(new ServiceError(401, "This server reads only for those with its key."));
+  /** Fails the requests that wait for an API key; the next request asks for it again. */
+  cancelKey() {
+    this.#unlocking?.reject(new ServiceError(401, "This server requires an API key."));
     this.#unlocking = null;
   }
 
@@ -141,7 +141,7 @@ export class Service extends EventTarget {
   async #send(path, request = {}) {
     const { signal } = request;
     const patient = request.method !== "DELETE" && path !== "v1/corrections";
-    let refusals = 0;
+    let retries = 0;
     let breaks = 0;
     for (;;) {
       let answer, body;
@@ -150,16 +150,16 @@ export class Service extends EventTarget {
         body = await answer.text();
       } catch (error) {
         if (signal?.aborted) throw error;
-        if (!patient || ++breaks > MOST_BREAKS) {
-          this.#awaitReturn();
-          throw new ServiceError(0, "The server does not answer. Please try again.");
+        if (!patient || ++breaks > MAX_BREAKS) {
+          this.#awaitService();
+          throw new ServiceError(0, "The server is not responding. Please try again.");
         }
-        await interruptible(this.#awaitReturn(), signal);
+        await interruptible(this.#awaitService(), signal);
         continue;
       }
       if (answer.status === 401) {
         await interruptible(this.#awaitKey(), signal);
-      } else if (answer.status === 503 && patient && ++refusals <= MOST_REFUSALS) {
+      } else if (answer.status === 503 && patient && ++retries <= MAX_RETRIES) {
         const wait_s = Number(answer.headers.get("Retry-After")) || 1;
         await interruptible(sleep(1000 * wait_s), signal);
       } else if (!answer.ok) {
@@ -176,8 +176,8 @@ export class Service extends EventTarget {
     return { ...request, headers, cache: "no-store" };
   }
 
-  /** One search for the service, however many requests wait for it. */
-  #awaitReturn() {
+  /** Returns one search for the service, which all waiting requests share. */
+  #awaitService() {
     this.#return ??= this.#search().finally(() => {
       this.#return = null;
     });
@@ -191,7 +191,7 @@ export class Service extends EventTarget {
         const answer = await fetch(new URL("v1/status", document.baseURI), this.#sign({}));
         if (answer.status < 500) break;
       } catch {
-        // Still gone: what else a request without an answer tells is of no use to anybody.
+        // Not responding yet; the kind of failure does not matter.
       }
       gone = true;
       this.dispatchEvent(new CustomEvent("gone"));
@@ -214,7 +214,7 @@ export class Service extends EventTarget {
   }
 }
 
-/** Runs one piece of work at a time: a newer one overtakes those before it. */
+/** Runs one task at a time: a newer task cancels the one before. */
 export class Latest {
   #number = 0;
   #controller = new AbortController();
@@ -222,7 +222,7 @@ export class Latest {
   /**
    * @template T
    * @param {(signal: AbortSignal) => Promise<T>} work
-   * @returns {Promise<{value: T} | null>} null where a newer one, or `cancel`, came between
+   * @returns {Promise<{value: T} | null>} null if a newer task, or `cancel`, cancelled it
    */
   async run(work) {
     const number = this.cancel();

@@ -1,4 +1,4 @@
-/** One picture under study: what was read on it, and which of its digits is looked at. */
+/** One picture with its reading and its selected digit. */
 
 import { cropToBase64, encodeBase64, toPng } from "./crops.js";
 import { Latest, ServiceError } from "./service.js";
@@ -6,19 +6,19 @@ import { makeTile } from "./tile.js";
 
 /**
  * @typedef {object} Subject
- * @property {Blob} blob what is sent
+ * @property {Blob} blob file to send
  * @property {() => Promise<HTMLCanvasElement | ImageBitmap>} open its pixels, upright
  */
 
-/** Event: `change` when anything of it changed. */
+/** Event: `change` when any of its fields changes. */
 export class Study extends EventTarget {
   /** @type {import("./service.js").Reading | null} */
   reading = null;
-  /** @type {string | null} Why it could not be read. */
+  /** @type {string | null} Why the picture could not be read. */
   error = null;
   chosen = 0;
   busy = false;
-  /** Why what mattered is not shown although it was asked for; "" where it is. */
+  /** Why a requested heat map is missing; "" if it is not. */
   remark = "";
   #service;
   #chooseOptions;
@@ -30,7 +30,7 @@ export class Study extends EventTarget {
 
   /**
    * @param {import("./service.js").Service} service
-   * @param {() => import("./service.js").Options} chooseOptions asked before each reading
+   * @param {() => import("./service.js").Options} chooseOptions called before each reading
    */
   constructor(service, chooseOptions) {
     super();
@@ -38,12 +38,15 @@ export class Study extends EventTarget {
     this.#chooseOptions = chooseOptions;
   }
 
-  /** The chosen digit; undefined where there is none. */
+  /** The selected digit; undefined if there is none. */
   get digit() {
     return this.reading?.digits[this.chosen];
   }
 
-  /** Reads what `prepare` gives, unless a newer call overtakes. @param {() => Promise<Subject>} prepare */
+  /**
+   * Reads the picture that `prepare` returns. A newer call cancels this one.
+   * @param {() => Promise<Subject>} prepare
+   */
   async read(prepare) {
     this.#prepare = prepare;
     this.busy = true;
@@ -72,7 +75,7 @@ export class Study extends EventTarget {
     if (options.heat && this.digit !== undefined) await this.#addHeat(options);
   }
 
-  /** Finds out what mattered, which takes hundreds of times as long: the reading does not wait. */
+  /** Adds heat maps in a second request, which takes hundreds of times as long as the reading. */
   async #addHeat(/** @type {import("./service.js").Options} */ options) {
     try {
       const outcome = await this.#latest.run((signal) =>
@@ -82,17 +85,17 @@ export class Study extends EventTarget {
       this.reading = outcome.value;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      this.remark = `What mattered is not known: ${error.message}`;
+      this.remark = `The heat map is not available: ${error.message}`;
     }
     this.#announce();
   }
 
-  /** Reads the same once more, after the options have changed. */
+  /** Reads the same picture again after a change of options. */
   async reread() {
     if (this.#prepare !== null) await this.read(this.#prepare);
   }
 
-  /** Forgets everything. */
+  /** Resets the study to no picture. */
   clear() {
     this.#latest.cancel();
     this.#prepare = null;
@@ -105,14 +108,14 @@ export class Study extends EventTarget {
     this.#announce();
   }
 
-  /** @param {number} number of a digit; one that is none is passed over */
+  /** @param {number} number index of a digit; ignored if there is no such digit */
   choose(number) {
     if (this.reading?.digits[number] === undefined || number === this.chosen) return;
     this.chosen = number;
     this.#announce();
   }
 
-  /** The chosen digit cut out of its picture, as a PNG file in base64. */
+  /** Returns the selected digit, cropped from its picture, as a base64 PNG file. */
   async cropChosen() {
     const boxes = this.reading.digits.map(({ box }) => box);
     const others = boxes.filter((_, number) => number !== this.chosen);
@@ -120,7 +123,7 @@ export class Study extends EventTarget {
     try {
       picture = await this.#subject.open();
     } catch {
-      // A format that the service reads and this browser does not, such as TIFF.
+      // A format that this browser cannot decode, such as TIFF.
       return encodeBase64(await toPng(makeTile(this.digit.tile)));
     }
     return cropToBase64(picture, boxes[this.chosen], others);

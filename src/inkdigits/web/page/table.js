@@ -1,7 +1,7 @@
-/** Tables as files. */
+/** Writes tables as CSV files. */
 
 /**
- * A table as RFC 4180 has it.
+ * Formats a table as CSV (RFC 4180).
  * @param {(string | number)[][]} rows
  */
 export function formatCsv(rows) {
@@ -15,7 +15,7 @@ function formatCell(value) {
 }
 
 /**
- * Lets the browser save a text as a file.
+ * Makes the browser save a text as a file.
  * @param {string} name
  * @param {string} text
  * @param {string} type
@@ -26,5 +26,5 @@ export function saveFile(name, text, type) {
   link.href = url;
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // once the browser has surely taken it
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the browser has read it
 }

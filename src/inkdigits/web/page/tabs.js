@@ -1,11 +1,11 @@
-/** Tabs as the ARIA Authoring Practices have them; the open one stands in the address. */
+/** Tabs according to the ARIA Authoring Practices; the open tab is in the URL's hash. */
 
-/** Event: `open` when another tab was opened; `open` is its name. */
+/** Event: `open` when another tab opens; the property `open` is its name. */
 export class Tabs extends EventTarget {
   open = "";
   #tabs;
 
-  /** @param {HTMLElement} list holds buttons that control a panel each */
+  /** @param {HTMLElement} list contains one button per panel */
   constructor(list) {
     super();
     this.#tabs = [...list.querySelectorAll("[role=tab]")];
@@ -14,13 +14,13 @@ export class Tabs extends EventTarget {
     addEventListener("hashchange", () => this.show(location.hash.slice(1)));
   }
 
-  /** Opens what the address names, or else this tab. @param {string} name */
+  /** Opens the tab of the URL's hash, or else this tab. @param {string} name */
   start(name) {
     this.show(name);
     this.show(location.hash.slice(1));
   }
 
-  /** @param {string} name one that is no tab's is passed over */
+  /** @param {string} name ignored if there is no such tab */
   show(name) {
     if (name === this.open || !this.#tabs.some((tab) => nameOf(tab) === name)) return;
     const first = this.open === "";

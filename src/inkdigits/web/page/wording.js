@@ -1,10 +1,10 @@
-/** Numbers and reasons as sentences for people. */
+/** Formats numbers and reasons for the user. */
 
 const SHARE = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 /**
- * A probability in per cent. It is never rounded to certainty, which no network has.
+ * Formats a probability in per cent. Never rounds up to 100 %, as no network is certain.
  * @param {number} share 0 to 1
  */
 export function formatShare(share) {
@@ -18,13 +18,13 @@ export function formatMoment(moment) {
 }
 
 /**
- * A whole sentence for the reason why nothing, or one place, was not read.
- * @param {string} reason as the service gives it
+ * Formats the reason why a picture or a digit was not read as a sentence.
+ * @param {string} reason from the service
  */
 export function explainReason(reason) {
   if (reason === "no ink") return "Nothing is written here.";
   if (reason === "not a digit: looks like none") return "This does not look like a digit.";
-  if (reason === "not a digit: other marks only") return "Only marks that are no digits are here.";
+  if (reason === "not a digit: other marks only") return "There are marks here, but no digits.";
   const doubt = /^too uncertain: (\d) or (.+)$/.exec(reason);
   if (doubt) return `Too uncertain: it could be ${nameGuess(doubt[1])} or ${nameGuess(doubt[2])}.`;
   const sentence = reason.replace(/^not a digit: part/, "It is part");
@@ -32,7 +32,7 @@ export function explainReason(reason) {
 }
 
 /**
- * What a reading says, as one sentence.
+ * Formats a reading as one sentence.
  * @param {import("./service.js").Reading} reading
  */
 export function describeReading(reading) {
@@ -42,7 +42,7 @@ export function describeReading(reading) {
 }
 
 /**
- * How sure a reading is, and of how many digits it is not.
+ * Formats the confidence of a reading and the number of its uncertain digits.
  * @param {import("./service.js").Reading} reading
  */
 export function describeSureness(reading) {
@@ -52,7 +52,7 @@ export function describeSureness(reading) {
 }
 
 /**
- * A digit, and how sure it is; of one that was not read, what it would be.
+ * Formats a digit and its confidence; for an unread digit, the most likely digit.
  * @param {import("./service.js").Digit} digit
  */
 export function describeDigit(digit) {
@@ -73,7 +73,7 @@ export function count(count, one, many) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** A digit's label, or that there is none. @param {string | number | null} label */
+/** Returns the name of a label, "no digit" for none. @param {string | number | null} label */
 export function nameLabel(label) {
   return label === null || label === "" ? "no digit" : String(label);
 }

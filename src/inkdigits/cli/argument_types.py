@@ -1,0 +1,96 @@
+"""Types of arguments: each takes the text of an argument and returns its value."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from pathlib import Path
+
+from inkdigits.suggestions import describe_unknown
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tiff")
+
+
+class Integer:
+    """An integer within bounds.
+
+    Attributes:
+        kind: What the number stands for in error messages, such as "port".
+        least: Smallest valid value.
+        most: Largest valid value; None sets no bound.
+    """
+
+    def __init__(self, kind: str, least: int, most: int | None = None) -> None:
+        self.kind = kind
+        self.least = least
+        self.most = most
+
+    def __call__(self, text: str) -> int:
+        """Returns the value; raises ArgumentTypeError for any other text."""
+        try:
+            value = int(text)
+        except ValueError:
+            value = self.least - 1
+        if value < self.least or (self.most is not None and value > self.most):
+            bounds = f"of {self.least} or more"
+            if self.most is not None:
+                bounds = f"from {self.least} to {self.most}"
+            raise ArgumentTypeError(f"invalid {self.kind} {text!r}: expected an integer {bounds}")
+        return value
+
+
+class Name:
+    """One of several names. The shell completes them.
+
+    Attributes:
+        kind: What the name stands for in error messages, such as "suite".
+        names: All valid names.
+    """
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        self.kind = kind
+        self.names = names
+
+    def __call__(self, text: str) -> str:
+        """Returns the name; raises ArgumentTypeError for any other text."""
+        if text not in self.names:
+            raise ArgumentTypeError(describe_unknown(self.kind, text, self.names))
+        return text
+
+
+parse_port = Integer("port", 0, 2**16 - 1)
+parse_seed = Integer("seed", 0, 2**32 - 1)
+parse_count = Integer("number", 1)
+
+
+def parse_seconds(text: str) -> float:
+    """Returns a duration in seconds; raises ArgumentTypeError unless it is more than 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not seconds > 0:
+        raise ArgumentTypeError(f"invalid duration {text!r}: expected seconds, more than 0")
+    return seconds
+
+
+def parse_share(text: str) -> float:
+    """Returns a share; raises ArgumentTypeError unless it is from 0 to 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"invalid share {text!r}: expected a number from 0 to 1")
+    return share
+
+
+def parse_picture_path(text: str) -> Path:
+    """Returns the path of a picture to write; raises ArgumentTypeError for other suffixes."""
+    path = Path(text)
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ArgumentTypeError(
+            f"invalid picture name {text!r}: expected one that ends in "
+            f"{', '.join(PICTURE_SUFFIXES[:-1])} or {PICTURE_SUFFIXES[-1]}"
+        )
+    return path

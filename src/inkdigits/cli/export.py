@@ -1,0 +1,45 @@
+"""`inkdigits export`: converts the model of a run to another format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from inkdigits.cli import exit_status
+from inkdigits.cli.argument_types import Name
+from inkdigits.cli.parser import Parser
+
+FORMAT_NAMES = ("keras", "h5", "onnx", "onnx-int8", "savedmodel", "litert")
+USAGE = "inkdigits export MODEL --format FORMAT [options]"
+EXAMPLES = (
+    "inkdigits export runs/quick --format h5",
+    "inkdigits export runs/quick --format savedmodel --output served/model.savedmodel",
+)
+
+
+def add_options(parser: Parser) -> None:
+    """Adds the arguments and options of the command."""
+    parser.add_argument(
+        "source", type=Path, metavar="MODEL", help="run folder, or a .keras or .h5 file"
+    )
+    parser.add_argument(
+        "--format",
+        required=True,
+        type=Name("format", FORMAT_NAMES),
+        metavar="FORMAT",
+        help=", ".join(FORMAT_NAMES),
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file or folder to write; default: next to the other models of the run",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns the exit status."""
+    from inkdigits.training import export
+
+    print(export(options.source, options.format, output=options.output))
+    return exit_status.OK

@@ -1,0 +1,175 @@
+"""The program: finds the command, runs it, and turns errors into exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from inkdigits import __version__
+from inkdigits.cli import exit_status
+from inkdigits.cli.messages import discard_output, escape_unprintable
+from inkdigits.cli.parser import Parser
+from inkdigits.errors import InkdigitsError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "train": "train a network with a recipe and save it in a run folder",
+    "evaluate": "measure models on MNIST's 10,000 test images, or on other pictures",
+    "predict": "read the digits in pictures",
+    "export": "convert the model of a run to another format",
+    "data": "show whether MNIST is complete on this machine, and fetch it",
+    "benchmark": "measure speed, size and growth, compared with Keras",
+    "serve": "serve a web page that reads what you draw, and an HTTP API",
+    "recipes": "list the recipes, or show one as JSON",
+    "completion": "print a script that completes commands in your shell",
+}
+"""Summary of each command, by the name of its module; known without importing the module."""
+
+
+class Command(Protocol):
+    """The module of a command.
+
+    Attributes:
+        USAGE: The command with its arguments, after "usage:".
+        EXAMPLES: Complete commands, for the end of the help.
+    """
+
+    USAGE: str
+    EXAMPLES: Sequence[str]
+
+    def add_options(self, parser: Parser) -> None:
+        """Adds the arguments and options of the command."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Runs the command and returns the exit status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: All arguments after the name of the program; None takes those of `sys.argv`.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: After --help and --version.
+    """
+    escape_unprintable()
+    try:
+        name, options = parse(sys.argv[1:] if arguments is None else arguments)
+        status = load_command(name).run(options)
+        sys.stdout.flush()
+        if arguments is None and name == "predict":
+            # Skips the clean-up of the libraries, a tenth of the run time. All files are written.
+            sys.stderr.flush()
+            os._exit(status)
+        return status
+    except InkdigitsError as error:
+        print(f"inkdigits: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("inkdigits: stopped", file=sys.stderr)
+        return exit_status.INTERRUPTED
+    except BrokenPipeError:
+        # The program that reads the output has closed it, as `head` does.
+        discard_output()
+        return exit_status.BROKEN_PIPE
+    except OSError as error:  # the disk is full, a file name is too long
+        discard_output()
+        reason = error.strerror or error
+        message = reason if error.filename is None else f"{error.filename}: {reason}"
+        print(f"inkdigits: {message}", file=sys.stderr)
+        return exit_status.ERROR
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
+    """Finds the command and parses its options.
+
+    Returns:
+        The name of the command, and its options.
+
+    Raises:
+        UsageError: The command or an option is unknown, or a value is invalid.
+        SystemExit: After --help and --version, and after the help that is shown without arguments.
+    """
+    if not arguments:
+        arguments = ["--help"]
+    name = arguments[0]
+    if name in COMMANDS:
+        return name, build_command_parser(name).parse(arguments[1:])
+    parser = build_program_parser()
+    if not name.startswith("-") or name == "-":
+        parser.error(_describe_unknown_command(name))
+    parser.parse_known_args([name])  # exits after --help and --version
+    command = next((argument for argument in arguments if argument in COMMANDS), None)
+    option = name.partition("=")[0]
+    if command is not None and build_command_parser(command).has_option(option):
+        raise UsageError(
+            f"option '{option}' must follow the command: inkdigits {command} {option} ..."
+        )
+    raise UsageError(parser.describe_unknown_option(option))
+
+
+def load_command(name: str) -> Command:
+    """Imports the module of a command."""
+    return cast(Command, import_module(f"inkdigits.cli.{name}"))
+
+
+def build_command_parser(name: str) -> Parser:
+    """Returns the parser of one command."""
+    parser = Parser(prog=f"inkdigits {name}")
+    _add_command(parser, name)
+    return parser
+
+
+def build_program_parser(*, with_options: bool = False) -> Parser:
+    """Returns the parser of the program, whose help lists all commands.
+
+    Args:
+        with_options: Adds the options of every command, which imports the modules of all.
+    """
+    parser = Parser(
+        prog="inkdigits",
+        usage="inkdigits COMMAND [options]",
+        description="Reads handwritten digits in pictures, and trains and evaluates the networks "
+        "that read them.",
+        epilog="'inkdigits COMMAND --help' shows the options of a command, with examples.",
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"inkdigits {__version__}",
+        help="show the version and exit",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if with_options:
+            _add_command(command, name)
+    return parser
+
+
+def _add_command(parser: Parser, name: str) -> None:
+    command = load_command(name)
+    summary = COMMANDS[name]
+    parser.usage = command.USAGE
+    parser.description = f"{summary[0].upper()}{summary[1:]}."
+    parser.epilog = "examples:\n" + "\n".join(
+        f"  {example}".rstrip() for example in command.EXAMPLES
+    )
+    command.add_options(parser)
+
+
+def _describe_unknown_command(name: str) -> str:
+    from inkdigits.suggestions import describe_unknown
+
+    if os.path.exists(name):  # noqa: PTH110 - Path.exists raises for names that are too long
+        return f"unknown command {name!r}: did you mean 'inkdigits predict {name}'?"
+    return describe_unknown("command", name, COMMANDS)

@@ -1,0 +1,78 @@
+"""Options that several commands share.
+
+The metavars DIR, RUN, FILE, PICTURE and MODEL also tell the shell what to complete, see
+`completion`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inkdigits.cli.argument_types import parse_share
+
+if TYPE_CHECKING:
+    from argparse import _ActionsContainer as Options  # a parser, or a group of its options
+
+
+def add_data(options: Options) -> None:
+    """Adds --data."""
+    options.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with MNIST's four IDX files, raw or gzipped; default: the cache",
+    )
+
+
+def add_json(options: Options) -> None:
+    """Adds --json."""
+    options.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_quiet(options: Options) -> None:
+    """Adds --quiet."""
+    options.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def add_models(options: Options) -> None:
+    """Adds --model, which may be given several times."""
+    options.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="MODEL",
+        help="run folder or model file; several --model: their mean; default: the model that comes "
+        "with inkdigits",
+    )
+
+
+def add_shifts(options: Options) -> None:
+    """Adds --shifts."""
+    options.add_argument(
+        "--shifts",
+        action="store_true",
+        help="classify each digit at nine positions, one pixel apart, and take the mean: more "
+        "accurate, nine times the work",
+    )
+
+
+def add_digits(options: Options) -> None:
+    """Adds --digits."""
+    options.add_argument(
+        "--digits",
+        choices=("any", "one"),
+        default="any",
+        help="one: expect exactly one digit in each picture; default: any number",
+    )
+
+
+def add_threshold(options: Options) -> None:
+    """Adds --threshold."""
+    options.add_argument(
+        "--threshold",
+        type=parse_share,
+        metavar="P",
+        help="lowest probability at which a digit is read, 0 to 1; default: the model's own",
+    )

@@ -1,0 +1,264 @@
+"""The training of the reader's two networks, step by step, with checkpoints to continue from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import RunError
+from inkdigits.files import write_whole
+from inkdigits.training.fit.detector_loss import compute_detector_loss
+from inkdigits.training.fit.interruption import interrupts_held_back
+from inkdigits.training.networks.frameworks import has_16_bit_arithmetic, load_keras
+from inkdigits.training.networks.reader_networks import build_detector, build_judge
+from inkdigits.training.recipes.reader_recipe import ReaderRecipe
+from inkdigits.training.samples.page_batches import Part, Source, draw_batches
+
+HISTORY_COLUMNS: Final = ("part", "step", "samples", "loss", "samples_per_s")
+CHECKPOINT_S: Final = 120.0
+"""Seconds between two checkpoints: at most this is lost if the machine stops. Writing one takes a
+second."""
+REPORT_STEPS: Final = 50
+_WARMUP_STEPS: Final = 500
+"""AdamW's estimates of squared gradients need some hundreds of steps to settle (β₂ = 0.999)."""
+_DECAY: Final = 0.3
+"""Fraction of the steps over which the learning rate falls to 0 at the end. It rises over the first
+steps and is constant in between, so that training can be extended (Hägele et al., 2024)."""
+
+
+@dataclass(eq=False)
+class PartFit:
+    """One of the two networks, with the progress of its training.
+
+    Attributes:
+        part: Which network.
+        recipe: How it is trained.
+        network: The compiled Keras model.
+        step: Number of the next step, counted from 0.
+        seconds: Training time so far, in seconds, without steps that were lost by interruptions.
+    """
+
+    part: Part
+    recipe: ReaderRecipe
+    network: Any
+    step: int = 0
+    seconds: float = 0.0
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of the whole training."""
+        recipe = self.recipe
+        if self.part == "detector":
+            return -(-recipe.detector_pages // recipe.page_batch)
+        return -(-recipe.judge_windows // recipe.window_batch)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        rising = (self.step + 1) / _WARMUP_STEPS
+        falling = (self.n_steps - self.step) / max(_DECAY * self.n_steps, 1)
+        return self.recipe.learning_rate * min(1.0, rising, falling)
+
+    @property
+    def batch(self) -> int:
+        """Number of samples per step."""
+        return self.recipe.page_batch if self.part == "detector" else self.recipe.window_batch
+
+    @classmethod
+    def start(cls, part: Part, recipe: ReaderRecipe, seed: int) -> PartFit:
+        """Builds and compiles the network.
+
+        Args:
+            part: Which network.
+            recipe: How it is trained. Its precision applies if the processor supports it.
+            seed: Seed of the weights and of dropout.
+
+        Raises:
+            RunError: The weights to start from are damaged, or belong to another network.
+        """
+        keras = load_keras()
+        keras.utils.set_random_seed(seed)
+        precision = recipe.precision if has_16_bit_arithmetic() else "float32"
+        build = build_detector if part == "detector" else build_judge
+        fit = cls(part, recipe, build(precision))
+        optimizer = keras.optimizers.AdamW(
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            global_clipnorm=5.0,
+            use_ema=True,
+            ema_momentum=recipe.average,
+        )
+        loss: Any = compute_detector_loss
+        if part == "judge":
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if recipe.start is not None:
+            load_weights(part, fit.network, Path(recipe.start))
+        fit.network.compile(optimizer, loss)
+        optimizer.build(fit.network.trainable_variables)
+        return fit
+
+    def run_step(self, inputs: NDArray[Any], targets: NDArray[Any]) -> float:
+        """Trains on one batch.
+
+        Args:
+            inputs: Pictures or windows, shape (n, side, side), as `draw_batch` returns them.
+            targets: Their targets or classes, as `draw_batch` returns them.
+
+        Returns:
+            The loss before the step.
+        """
+        self.network.optimizer.learning_rate = self.rate
+        outputs = self.network.train_on_batch(inputs[..., np.newaxis].astype(np.float32), targets)
+        self.step += 1
+        return float(np.asarray(outputs).reshape(-1)[0])
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint, and replaces `path`.
+
+        Raises:
+            OutputError: The disk is full, or the folder cannot be written.
+        """
+        arrays = {name: np.asarray(variable.numpy()) for name, variable in self._list_variables()}
+        with write_whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, step=self.step, seconds=self.seconds, **arrays)  # type: ignore[arg-type]
+
+    def restore(self, path: Path) -> None:
+        """Restores a checkpoint that `save` wrote.
+
+        Raises:
+            RunError: The file is damaged, or belongs to another network.
+        """
+        variables = dict(self._list_variables())
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                # Checkpoints of early versions have no seconds.
+                if set(arrays) - {"seconds"} != {"step", *variables}:
+                    raise ValueError("other variables")
+                for name, variable in variables.items():
+                    variable.assign(arrays[name])
+                self.step = int(arrays["step"])
+                self.seconds = float(arrays["seconds"]) if "seconds" in arrays else 0.0
+        except Exception as error:  # zipfile, NumPy and backends have no common error class
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+            raise RunError(
+                f"{path} is not a checkpoint of this network ({reason}): start a new run"
+            ) from error
+
+    def _list_variables(self) -> Iterator[tuple[str, Any]]:
+        """Yields all variables of network and optimizer with their names in checkpoints."""
+        for kind, variables in (
+            ("weights", self.network.variables),
+            ("optimizer", self.network.optimizer.variables),
+        ):
+            for index, variable in enumerate(variables):
+                yield f"{kind}-{index:03}", variable
+
+    def take_average(self) -> None:
+        """Replaces the weights by their running mean."""
+        self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
+
+
+def save_weights(networks: Mapping[Part, Any], path: Path) -> None:
+    """Writes the weights of both networks, as float16 arrays `<part>-<number>`; replaces `path`.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    arrays = {
+        f"{part}-{index:03}": np.asarray(value).astype(np.float16)
+        for part, network in networks.items()
+        for index, value in enumerate(network.get_weights())
+    }
+    with write_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_weights(part: Part, network: Any, path: Path) -> None:
+    """Loads weights that `save_weights` wrote into a network.
+
+    Raises:
+        RunError: The file is damaged, or belongs to another network.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = sorted(name for name in arrays if name.startswith(f"{part}-"))
+            network.set_weights([arrays[name].astype(np.float32) for name in names])
+    except Exception as error:  # zipfile, NumPy and backends have no common error class
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise RunError(
+            f"{path} does not contain weights of this {part} ({reason}): expected the weights.npz "
+            "of a finished reader"
+        ) from error
+
+
+def fit_part(
+    part: Part,
+    source: Source,
+    folder: Path,
+    *,
+    n_processes: int,
+    report: Callable[[dict[str, Any]], None],
+) -> PartFit:
+    """Trains one network to the end, from its checkpoint if there is one.
+
+    Args:
+        part: Which network.
+        source: The settings and data that pages are drawn from.
+        folder: The run folder; `<part>.npz` in it is the checkpoint.
+        n_processes: Number of processes that draw pages.
+        report: Called every 50 steps with a row of `HISTORY_COLUMNS`.
+
+    Returns:
+        The finished fit, with averaged weights.
+
+    Raises:
+        RunError: The checkpoint is damaged, or a process that draws pages died.
+        OutputError: The checkpoint cannot be written.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The checkpoint then includes the last complete step.
+    """
+    fit = PartFit.start(part, source.recipe, source.seed)
+    checkpoint = folder / f"{part}.npz"
+    if checkpoint.exists():
+        fit.restore(checkpoint)
+    first, losses = fit.step, list[float]()
+    saved = reported = counted = time.monotonic()
+    with closing(draw_batches(part, source, range(first, fit.n_steps), n_processes)) as batches:
+        try:
+            for batch in batches:
+                with interrupts_held_back():
+                    losses.append(fit.run_step(*batch))
+                    now = time.monotonic()
+                    fit.seconds, counted = fit.seconds + now - counted, now
+                if fit.step % REPORT_STEPS == 0 or fit.step == fit.n_steps:
+                    report(_describe(fit, losses, now - reported))
+                    losses, reported = [], now
+                if now - saved > CHECKPOINT_S:
+                    fit.save(checkpoint)
+                    saved = now
+        except (KeyboardInterrupt, RunError):
+            if fit.step > first:
+                with interrupts_held_back():
+                    fit.save(checkpoint)
+            raise
+    if fit.step > first:
+        fit.save(checkpoint)
+    fit.take_average()
+    return fit
+
+
+def _describe(fit: PartFit, losses: list[float], seconds: float) -> dict[str, Any]:
+    """Returns a row of `HISTORY_COLUMNS` for the last steps."""
+    return {
+        "part": fit.part,
+        "step": fit.step,
+        "samples": fit.step * fit.batch,
+        "loss": round(float(np.mean(losses)), 5),
+        "samples_per_s": round(len(losses) * fit.batch / max(seconds, 1e-9), 1),
+    }

@@ -1,0 +1,153 @@
+"""The training of a network for tiles, epoch by epoch, so that it can continue after any epoch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.errors import RunError
+from inkdigits.training.fit.tile_report import TileReport
+from inkdigits.training.networks.frameworks import load_keras
+from inkdigits.training.networks.tile_network import build_network, build_optimizer
+from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.runs import Checkpoint
+from inkdigits.training.samples.tile_epochs import EpochFeed
+
+# Steps that TensorFlow and JAX run between two updates of the progress bar; PyTorch runs one.
+STEPS_AT_ONCE = 16
+
+
+@dataclass(eq=False)
+class TileFit:
+    """A network, its optimizer and the epochs that it has been trained for.
+
+    Attributes:
+        recipe: How the network is trained.
+        seed: Seed of the run.
+        network: The compiled Keras model.
+        validation: Tiles to validate on, uint8 (n, 28, 28), and their targets.
+        history: One row per complete epoch.
+        best_weights: The weights at the lowest validation loss; None without early stopping.
+    """
+
+    recipe: Recipe
+    seed: int
+    network: Any
+    validation: tuple[NDArray[np.uint8], NDArray[Any]]
+    history: list[dict[str, float]]
+    best_weights: list[Any] | None
+
+    @classmethod
+    def start(
+        cls,
+        recipe: Recipe,
+        seed: int,
+        n_training: int,
+        validation: tuple[NDArray[np.uint8], NDArray[Any]],
+        checkpoint: Checkpoint | None,
+    ) -> TileFit:
+        """Builds the network, or restores it from a checkpoint.
+
+        Args:
+            recipe: How the network is trained.
+            seed: Seed of the run.
+            n_training: Number of tiles per epoch.
+            validation: Tiles, uint8 (n, 28, 28), and targets: labels, int32 (n,), or with a teacher
+                probabilities, float32 (n, n_outputs).
+            checkpoint: The state to continue from; None: random weights.
+
+        Raises:
+            RunError: The checkpoint does not match the network.
+        """
+        tiles, targets = validation
+        network = build_network(recipe)
+        n_steps = recipe.epochs * -(-n_training // recipe.batch_size)
+        optimizer = build_optimizer(recipe, n_steps)
+        network.compile(
+            optimizer,
+            "sparse_categorical_crossentropy" if targets.ndim == 1 else "categorical_crossentropy",
+            metrics=["accuracy"],
+            steps_per_execution=1 if load_keras().backend.backend() == "torch" else STEPS_AT_ONCE,
+        )
+        # Keras builds its metrics on first use, which draws a random number on PyTorch. In the
+        # first epoch, this would make a resumed run differ from an uninterrupted one.
+        network.evaluate(tiles[:1], targets[:1], verbose=0)
+        if checkpoint is None:
+            return cls(recipe, seed, network, validation, [], None)
+        optimizer.build(network.trainable_variables)
+        try:
+            network.set_weights(checkpoint.weights)
+            for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+                variable.assign(value)
+        except ValueError as error:
+            raise RunError(
+                "the checkpoint does not match the network in the run's settings: start a new run"
+            ) from error
+        return cls(recipe, seed, network, validation, checkpoint.history, checkpoint.best_weights)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch with the lowest validation loss, counted from 1."""
+        return 1 + int(np.argmin([row["val_loss"] for row in self.history]))
+
+    @property
+    def noisy_layers(self) -> list[Any]:
+        """The layers with random noise, such as dropout."""
+        return [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
+
+    @property
+    def is_over(self) -> bool:
+        """True after the last epoch of the recipe, or when early stopping applies."""
+        n_epochs, patience = len(self.history), self.recipe.patience
+        if not n_epochs:
+            return False
+        waited_enough = patience is not None and n_epochs - self.best_epoch >= patience
+        return n_epochs >= self.recipe.epochs or waited_enough
+
+    def run_epoch(self, feed: EpochFeed, report: TileReport) -> None:
+        """Trains for one epoch, validates, and adds a row to the history."""
+        epoch = len(self.history)
+        started = time.perf_counter()
+        drawn = feed.draw(epoch)
+        for layer, noise_seed in zip(self.noisy_layers, drawn.noise_seeds, strict=True):
+            layer.seed_generator.state.assign([noise_seed, 0])
+        # On PyTorch, these layers use the process-wide random generator instead.
+        load_keras().utils.set_random_seed(drawn.process_seed)
+        n_steps = -(-len(drawn.images) // self.recipe.batch_size)
+        fitted = self.network.fit(
+            drawn.images,
+            drawn.targets,
+            batch_size=self.recipe.batch_size,
+            shuffle=False,
+            verbose=0,
+            callbacks=[report.follow_epoch(epoch + 1, n_steps)],
+        )
+        val_loss, val_accuracy = self.network.evaluate(
+            *self.validation, batch_size=1_000, verbose=0
+        )
+        row = {
+            "epoch": epoch + 1,
+            "loss": fitted.history["loss"][0],
+            "accuracy": fitted.history["accuracy"][0],
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        self.history.append(row)
+        if self.recipe.patience is not None and self.best_epoch == epoch + 1:
+            self.best_weights = self.network.get_weights()
+        report.end_epoch(row)
+
+    def restore_best(self) -> None:
+        """Restores the weights with the lowest validation loss if the recipe stops early."""
+        if self.best_weights is not None:
+            self.network.set_weights(self.best_weights)
+
+    def take_checkpoint(self) -> Checkpoint:
+        """Returns the state to continue from."""
+        optimizer = [np.asarray(variable.numpy()) for variable in self.network.optimizer.variables]
+        return Checkpoint(self.history, self.network.get_weights(), optimizer, self.best_weights)

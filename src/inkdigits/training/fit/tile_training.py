@@ -1,0 +1,247 @@
+"""Trains a network for tiles: from a recipe and MNIST to a finished run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
+from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted
+from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
+from inkdigits.recognition.calibration import calibrate, keep_digits
+from inkdigits.recognition.card import LABELS, NONE, Card
+from inkdigits.recognition.network import OnnxNetwork
+from inkdigits.synthesis.tile_augmentation import DISTORTIONS
+from inkdigits.training.fit.interruption import sigterm_as_interrupt
+from inkdigits.training.fit.tile_fit import TileFit
+from inkdigits.training.fit.tile_report import TileReport
+from inkdigits.training.model_files.conversion import export_model, save_keras
+from inkdigits.training.networks.frameworks import (
+    has_16_bit_arithmetic,
+    load_keras,
+    make_deterministic,
+)
+from inkdigits.training.networks.tile_network import build_network
+from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.runs import Run, Settings, list_versions
+from inkdigits.training.samples.distillation import Teacher, encode_one_hot
+from inkdigits.training.samples.own_pictures import add_copies, load_tiles
+from inkdigits.training.samples.tile_epochs import EpochFeed, draw_tiles
+
+# Fraction of the validation digits that the refusal threshold rejects. Validation digits are drawn
+# harder to read than most pictures are.
+REFUSED_SHARE = 0.01
+
+
+def train_tiles(
+    recipe: Recipe,
+    *,
+    seed: int,
+    data: Path | str | None,
+    pictures: Path | str | None,
+    teachers: Sequence[Path | str],
+    output: Path | str | None,
+    progress: bool,
+) -> Run:
+    """Trains a network for tiles; arguments, result and errors as in `train`."""
+    if not has_16_bit_arithmetic():
+        recipe = replace(recipe, precision="float32")
+    # All that can fail because of wrong arguments comes before the folder is created.
+    _check_matplotlib()
+    build_network(recipe)
+    teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
+    sets, sha256 = _gather(recipe, seed, data, pictures, teacher, progress=progress)
+    run = Run.create(None if output is None else Path(output), recipe.name)
+    with run.locked():
+        settings = Settings(
+            recipe=recipe,
+            seed=seed,
+            data_sha256=sha256,
+            data=None if data is None else str(data),
+            pictures=None if pictures is None else str(pictures),
+            teachers=tuple(map(str, teachers)),
+            backend=load_keras().backend.backend(),
+            versions=dict(list_versions()),
+        )
+        run.save_settings(settings)
+        return _fit(run, settings, sets, teacher, progress=progress)
+
+
+def resume_tiles(run: Run, *, progress: bool) -> Run:
+    """Continues the run of a network for tiles; errors as in `resume`."""
+    settings = run.load_settings()
+    if run.is_finished:
+        return run
+    backend = load_keras().backend.backend()
+    _check_matplotlib()
+    with run.locked():
+        if backend != settings.backend:
+            raise RunError(
+                f"{run.folder} was started on the {settings.backend} backend, but Keras now uses "
+                f"{backend}: set KERAS_BACKEND={settings.backend}"
+            )
+        recipe, teachers = settings.recipe, settings.teachers
+        teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
+        sets, sha256 = _gather(
+            recipe, settings.seed, settings.data, settings.pictures, teacher, progress=progress
+        )
+        if sha256 != settings.data_sha256:
+            places = [settings.data or "the cache", *filter(None, [settings.pictures]), *teachers]
+            raise RunError(
+                f"the images or teachers in {' and '.join(places)} are not those that "
+                f"{run.folder} was started with: restore them or start a new run"
+            )
+        return _fit(run, settings, sets, teacher, progress=progress)
+
+
+def _check_matplotlib() -> None:
+    """Raises MissingExtraError before training if its curves could not be drawn afterwards."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise MissingExtraError(
+            "matplotlib is not installed, but training draws its curves with it: "
+            'pip install "inkdigits[plot]"'
+        ) from error
+
+
+def _gather(
+    recipe: Recipe,
+    seed: int,
+    data: Path | str | None,
+    pictures: Path | str | None,
+    teacher: Teacher | None,
+    *,
+    progress: bool,
+) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
+    """Returns the training and validation sets, and the SHA-256 of every data source."""
+    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
+    sha256 = dict(mnist.sha256)
+    training, validation = split_validation(mnist.train, recipe.validation_images, seed)
+    if recipe.training_images is not None:
+        training = training.take(np.arange(min(recipe.training_images, len(training))))
+    if pictures is not None:
+        own = load_tiles(pictures)
+        training = add_copies(training, own)
+        sha256["pictures"] = hashlib.sha256(own.images.tobytes() + own.labels.tobytes()).hexdigest()
+    if teacher is not None:
+        sha256 |= teacher.sha256
+    return (training, validation), sha256
+
+
+def _fit(
+    run: Run,
+    settings: Settings,
+    sets: tuple[LabelledImages, LabelledImages],
+    teacher: Teacher | None,
+    *,
+    progress: bool,
+) -> Run:
+    recipe, seed = settings.recipe, settings.seed
+    training, validation = sets
+    report = TileReport(run, recipe, enabled=progress)
+    feed: EpochFeed | None = None
+    try:
+        with sigterm_as_interrupt():
+            make_deterministic(seed)
+            n_tiles = len(training) + round(recipe.outliers * len(training))
+            tiles, labels = validated = _draw_validation(recipe, validation, seed)
+            targets = labels if teacher is None else encode_one_hot(labels, recipe.n_outputs)
+            fit = TileFit.start(recipe, seed, n_tiles, (tiles, targets), run.load_checkpoint())
+            feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers), teacher)
+            while not fit.is_over:
+                fit.run_epoch(feed, report)
+                run.save_checkpoint(fit.take_checkpoint())
+            fit.restore_best()
+            _finish(run, settings, fit, training, validation, validated)
+    except KeyboardInterrupt:
+        checkpoint = run.load_checkpoint()
+        n_epochs = len(checkpoint.history) if checkpoint is not None else 0
+        raise TrainingInterrupted(
+            f"stopped after {n_epochs} of at most {recipe.epochs} epochs, which are saved: "
+            f"continue with 'inkdigits train --resume {run.folder}'"
+        ) from None
+    finally:
+        report.close()
+        if feed is not None:
+            feed.close()
+    return run
+
+
+def _draw_validation(
+    recipe: Recipe, validation: LabelledImages, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Returns the tiles and labels to validate on, which are the same in each epoch.
+
+    With the augmentation "pictures", they are drawn as in training, because the network is meant
+    for such pictures. Distortions are for training only.
+    """
+    if recipe.augmentation in DISTORTIONS:
+        recipe = replace(recipe, augmentation="none")
+    random = np.random.default_rng([seed, 2**31])  # no epoch has this number
+    return draw_tiles(recipe, validation.images, validation.labels, random)
+
+
+def _finish(
+    run: Run,
+    settings: Settings,
+    fit: TileFit,
+    training: LabelledImages,
+    validation: LabelledImages,
+    validated: tuple[NDArray[np.uint8], NDArray[Any]],
+) -> None:
+    """Writes the curves, the models and, last, the card."""
+    best_epoch = None if fit.best_weights is None else fit.best_epoch
+    save_figure(plot_curves(fit.history, best_epoch=best_epoch), run.folder / "curves.png")
+    finished = build_network(replace(settings.recipe, precision="float32"))
+    finished.set_weights(fit.network.get_weights())
+    # With the state of the optimizer, so that training can be continued from the file.
+    finished.compile(fit.network.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    save_keras(finished, run.keras_model)
+    export_model(run.keras_model, "onnx", run.onnx_model)
+    network = OnnxNetwork(run.onnx_model)
+    trained = score(keep_digits(network(training.images)), training.labels)
+    probabilities = network(validation.images)
+    held_out = score(keep_digits(probabilities), validation.labels)
+    temperature = fit_temperature(keep_digits(probabilities), validation.labels)
+    card = Card(
+        recipe=settings.recipe.to_json(),
+        seed=settings.seed,
+        data_sha256=settings.data_sha256,
+        versions=settings.versions,
+        figures={
+            "training_accuracy": trained.accuracy,
+            "validation_accuracy": held_out.accuracy,
+            "validation_loss": held_out.loss,
+            "epochs": len(fit.history),
+            "fit_seconds": round(sum(row["seconds"] for row in fit.history), 3),
+            "cores": os.cpu_count() or 1,
+            "parameters": fit.network.count_params(),
+        },
+        temperature=temperature,
+        labels=LABELS if probabilities.shape[1] == len(LABELS) else (*LABELS, NONE),
+        refusal_threshold=_choose_threshold(settings.recipe, network, temperature, validated),
+    )
+    card.save(run.card)
+
+
+def _choose_threshold(
+    recipe: Recipe,
+    network: OnnxNetwork,
+    temperature: float,
+    validated: tuple[NDArray[np.uint8], NDArray[Any]],
+) -> float:
+    """Returns the confidence below which `REFUSED_SHARE` of the validation digits lie."""
+    if not recipe.outliers:
+        return 0.0
+    tiles, labels = validated
+    confidences = calibrate(network(tiles[labels != NONE]), temperature)[:, : len(LABELS)]
+    return float(np.quantile(confidences.max(axis=1), REFUSED_SHARE))

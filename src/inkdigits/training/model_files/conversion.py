@@ -1,0 +1,270 @@
+"""Writes models as files: Keras, HDF5, ONNX in float32 and in int8, SavedModel and LiteRT."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.data import fetch_mnist
+from inkdigits.errors import (
+    InkdigitsError,
+    ModelError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
+from inkdigits.files import write_whole
+from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
+from inkdigits.training.model_files.loading import load_keras_model
+from inkdigits.training.model_files.rewriting import equalise_channels, fold_normalisation
+from inkdigits.training.networks.frameworks import load_keras, load_tensorflow
+from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.runs import Run
+from inkdigits.training.samples.tile_epochs import draw_tiles
+
+# Name of a format, as `--format` takes it, to the suffix of its file or folder.
+FORMATS = {
+    "keras": ".keras",
+    "h5": ".h5",
+    "onnx": ".onnx",
+    "onnx-int8": ".int8.onnx",
+    "savedmodel": ".savedmodel",
+    "litert": ".tflite",
+}
+
+# Number of training images on which the value ranges for int8 are measured.
+CALIBRATION_IMAGES = 1_024
+CALIBRATION_BATCH = 128
+
+
+def export(source: Run | Path | str, format: str, *, output: Path | str | None = None) -> Path:
+    """Writes the model of a run in another format, with its card beside it.
+
+    Args:
+        source: A run, its folder, or a `.keras` or `.h5` file with its card.
+        format: A key of `FORMATS`.
+        output: The file or folder to write; None: beside the source, with the same stem.
+
+    Returns:
+        The path of the written model, which `evaluate` and `predict` accept.
+
+    Raises:
+        UsageError: An unknown format, or an output with the wrong suffix.
+        ModelError: The source is not a finished run or a readable model.
+        OutputExistsError, OutputError: The output exists already or cannot be written.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
+    model = _locate_keras_model(source)
+    card = Card.load(locate_card(model))
+    path = model.with_suffix(FORMATS[format]) if output is None else Path(output)
+    if not path.name.endswith(FORMATS[format]):
+        raise UsageError(
+            f"invalid output {path} for the format {format}: the name should end in "
+            f"{FORMATS[format]}"
+        )
+    if path.exists():
+        raise OutputExistsError(f"{path} exists already: choose another path with --output")
+    if not (locate_card(path).exists() and Card.load(locate_card(path)) == card):
+        card.save(locate_card(path))
+    export_model(model, format, path)
+    return path
+
+
+def export_model(model: Path, format: str, path: Path) -> None:
+    """Converts a `.keras` or `.h5` file to another format, and replaces `path`.
+
+    `path` is never left incomplete. The converters need the TensorFlow backend, so on another
+    backend a separate process loads the file with TensorFlow.
+
+    Args:
+        model: The `.keras` or `.h5` file, with its card beside it.
+        format: A key of `FORMATS`.
+        path: The file or folder to write.
+
+    Raises:
+        ModelError: The model is damaged or cannot be converted.
+        OutputError: `path` cannot be written.
+    """
+    if format in ("keras", "h5"):
+        save_keras(load_keras_model(model, compile=True), path)
+    elif load_keras().backend.backend() == "tensorflow":
+        network = fold_normalisation(load_keras_model(model))
+        tiles = None
+        if format == "onnx-int8":
+            tiles = _draw_calibration(model)
+            equalise_channels(network, tiles)
+        _convert(network, format, path, tiles)
+    else:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "inkdigits.training.model_files.conversion",
+                str(model),
+                format,
+                str(path),
+            ],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            reason = (ended.stderr.strip() or "no message").splitlines()[-1]
+            raise ModelError(f"{model} could not be converted to {format}: {reason}")
+
+
+def convert_to_onnx(network: Any) -> Any:
+    """Converts a Keras network with any input shape to an `onnx.ModelProto`."""
+    import onnx
+
+    shape = [1, *(side or 32 for side in network.input_shape[1:])]
+    network(np.zeros(shape, np.float32))  # Keras exports a network only after its first call
+    with tempfile.TemporaryDirectory() as folder, _silence_converters():
+        path = Path(folder) / "network.onnx"
+        network.export(path, format="onnx", verbose=False)
+        return onnx.load(path)
+
+
+def save_keras(network: Any, path: Path) -> None:
+    """Saves a compiled Keras network as `.keras` or `.h5`, and replaces `path`.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    with write_whole(path) as temporary, _silence_converters():
+        if path.suffix == ".h5":
+            # The HDF5 library crashes the process if the disk is full, so this checks the space
+            # first: four bytes each for a weight and its two moments, and the description.
+            temporary.write_bytes(bytes(16 * network.count_params() + 100_000))
+        network.save(temporary)
+
+
+def _draw_calibration(model: Path) -> NDArray[np.uint8]:
+    """Returns tiles like those of training, uint8 (n, 28, 28), to measure value ranges on."""
+    recipe = Recipe.from_json(Card.load(locate_card(model)).recipe)
+    training = fetch_mnist(progress=False).train
+    few = training.take(np.arange(min(CALIBRATION_IMAGES, len(training))))
+    return draw_tiles(recipe, few.images, few.labels, np.random.default_rng(0))[0]
+
+
+def _quantise(model: Path, path: Path, tiles: NDArray[np.uint8]) -> None:
+    """Writes an ONNX model with int8 weights, and uint8 values between the layers.
+
+    Each channel has its own scale (Krishnamoorthi, 2018). The last layer and its softmax stay in
+    float32: they take almost no time, and 8-bit probabilities could not be calibrated. On
+    processors with int8 instructions (AVX-512 VNNI, AMX, ARM's dot product) this is the fastest
+    format. On older processors sums may saturate, so measure the accuracy there.
+
+    Args:
+        model: The `.onnx` file in float32.
+        path: The file to write.
+        tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+    """
+    import onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = model.with_suffix(".prepared.onnx")
+    quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+    graph = onnx.load(str(prepared)).graph
+    kept = [node.name for node in graph.node if node.op_type in ("Gemm", "MatMul", "Softmax")][-2:]
+
+    class Tiles(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            places = range(CALIBRATION_BATCH, len(tiles), CALIBRATION_BATCH)
+            self._parts = iter(np.split(tiles, places))
+
+        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+            part = next(self._parts, None)
+            return None if part is None else {graph.input[0].name: part}
+
+    quantization.quantize_static(
+        str(prepared),
+        str(path),
+        Tiles(),
+        quant_format=quantization.QuantFormat.QOperator,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
+        nodes_to_exclude=kept,
+    )
+
+
+def _convert(
+    network: Any, format: str, path: Path, calibration: NDArray[np.uint8] | None = None
+) -> None:
+    network(np.zeros((1, *TILE_SHAPE), np.uint8))  # Keras exports a network only after a call
+    try:
+        with _silence_converters():
+            if format == "savedmodel":
+                with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+                    whole = Path(folder) / "model"
+                    network.export(whole, format="tf_saved_model", verbose=False)
+                    if path.exists():
+                        shutil.rmtree(path)
+                    whole.rename(path)
+            elif calibration is not None:
+                with write_whole(path) as temporary, tempfile.TemporaryDirectory() as folder:
+                    whole = Path(folder) / "model.onnx"
+                    network.export(whole, format="onnx", verbose=False)
+                    _quantise(whole, temporary, calibration)
+            else:
+                with write_whole(path) as temporary:
+                    network.export(temporary, format=format, verbose=False)
+    except (load_tensorflow().errors.OpError, OSError) as error:
+        if isinstance(error, InkdigitsError):
+            raise
+        raise OutputError(
+            f"{path} cannot be written ({str(error).splitlines()[0][:200]}): free some space or "
+            "choose another folder"
+        ) from error
+
+
+@contextmanager
+def _silence_converters() -> Iterator[None]:
+    """Silences the log output and warnings of the model converters."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _locate_keras_model(source: Run | Path | str) -> Path:
+    """Returns the `.keras` or `.h5` file of a run, its folder or a path."""
+    if isinstance(source, Run) or Path(source).is_dir():
+        run = source if isinstance(source, Run) else Run.open(source)
+        if not run.is_finished:
+            raise ModelError(
+                f"{run.folder} is not finished: continue it with "
+                f"'inkdigits train --resume {run.folder}'"
+            )
+        return run.keras_model
+    path = Path(source)
+    if path.suffix not in (".keras", ".h5"):
+        raise ModelError(
+            f"{path} cannot be converted: expected a run folder, or a .keras or .h5 file"
+        )
+    return path
+
+
+if __name__ == "__main__":
+    export_model(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,343 @@
+"""The reader as one ONNX graph, from a picture to boxes with classes and probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx.checker
+from onnx import TensorProto, helper
+
+from inkdigits.errors import ModelError
+from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, NO_MARK, POINT
+from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
+from inkdigits.training.model_files.graph_writer import OPSET, GraphWriter, Value
+from inkdigits.training.model_files.reader_levels import (
+    FIRST_CLASS,
+    N_CHANNELS,
+    N_COLUMNS,
+    SCORE,
+    LevelSettings,
+    write_levels,
+)
+
+# A window is cut from the picture shrunk by the largest of these factors at which the window still
+# has `LEAST_CUT` pixels. This limits RoiAlign to 8 x 8 samples per pixel, because its time and
+# memory grow with the samples. Windows of less than 384 pixels, which is more than in training, are
+# cut from the picture itself.
+SHRINK_FACTORS = (1, 4, 16)
+LEAST_CUT = 2 * WINDOW_SIDE
+
+# Number of pixels by which the picture's edges are repeated before windows are cut. Samples of a
+# pixel at the edge reach that far outside, where RoiAlign would see black.
+EDGE = 4
+
+IR_VERSION = 9  # From 2023, the lowest version for opset 18, so that older runtimes can read it.
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """Constants of the graph, besides the two networks.
+
+    "The worse" of two boxes is the one with the lower score.
+
+    Attributes:
+        levels: The scales at which the detector runs.
+        max_pixels: Larger pictures are first shrunk to this size. 12 megapixels are more than a
+            page at 300 dots per inch, and 48 megabytes as float32.
+        max_overlap: If the intersection over union of two boxes is larger, the worse is dropped.
+        kept_boxes: Maximum number of boxes for the judge, best first. A dense form has about 200
+            marks.
+        max_contained: After the judge, if two boxes share more than this fraction of the smaller
+            one, the worse is dropped. This removes parts of a digit that look like a digit, and two
+            digits that look like one.
+        max_judged_overlap: The same for the intersection over union, because a window that covers
+            half a digit may be classified as that digit. Both limits were chosen on people's
+            pictures: of 400 cheques, 229 were exact without them, 233 with 0.35 and 0.7 (this one,
+            then `max_contained`), 241 with 0.3 and 0.6, 241 with 0.25 and 0.5, and 235 with 0.2
+            and 0.45.
+        least_distance: If the middles of two boxes are closer than this fraction of the longer side
+            of the smaller one, the worse is dropped. 0.2 and 0.3 read 250 drawn pages equally well.
+        free_classes: Classes whose boxes may lie within other boxes, as they do in handwriting.
+        free_score: Minimum probability of such a class, by the detector alone, for this exception.
+        detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
+            floor)^w. Trained readers use `reader_validation.DETECTOR_WEIGHT`.
+        detector_floor: Added to the detector's probabilities, so that the detector rules out no
+            class.
+        temperature: Divides the logarithms of the product (Guo et al., 2017).
+        least_score: Boxes with a lower probability of their best class are dropped.
+    """
+
+    levels: LevelSettings = field(default_factory=LevelSettings)
+    max_pixels: int = 12_000_000
+    max_overlap: float = 0.4
+    kept_boxes: int = 400
+    max_contained: float = 0.6
+    max_judged_overlap: float = 0.3
+    least_distance: float = 0.25
+    free_classes: tuple[int, ...] = (POINT, COMMA, DASH)
+    free_score: float = 0.5
+    detector_weight: float = 0.3
+    detector_floor: float = 0.01
+    temperature: float = 1.0
+    least_score: float = 0.1
+
+
+def build_reader(
+    detector: onnx.ModelProto,
+    judge: onnx.ModelProto | None,
+    settings: ReaderSettings | None = None,
+) -> onnx.ModelProto:
+    """Builds the graph that reads a whole picture.
+
+    Args:
+        detector: Network that maps grey values, float32 (n, height, width, 1), 0 to 255, height and
+            width multiples of 32, to float32 (n, height / 4, width / 4, 21): logits of 16 classes
+            and of "too small to read", offset (x, y) of the centre in cells, logarithms of width
+            and height in pixels.
+        judge: Network that maps windows as `crop_windows` returns them, float32 (n, 48, 48, 1), to
+            logits, float32 (n, 17); None: the classes come from the detector alone.
+        settings: Constants; None: the defaults.
+
+    Returns:
+        A model with the input `picture`, uint8 (height, width), grey values 0 to 255, and these
+        outputs:
+
+        - `boxes`: float32 (n, 4), x, y, width and height in pixels;
+        - `classes`: int64 (n,), 0 to 15;
+        - `scores`: float32 (n,), the probability of the class, in descending order;
+        - `probabilities`: float32 (n, 17); the last column is that the box has no mark;
+        - `unread`: int64, number of marks, and of windows of small writing, that the limits left
+          out.
+
+    Raises:
+        ModelError: A network with other shapes.
+    """
+    _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
+    if judge is not None:
+        _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
+    settings = settings or ReaderSettings()
+    writer = GraphWriter()
+    whole = writer.value("picture")
+    size = whole.shape(0, 2).to_float()
+    picture = _write_working_picture(writer, whole, size, settings.max_pixels)
+    found = write_levels(writer, detector, picture, settings.levels)
+    rows, left_out = _suppress(writer, found.boxes, settings)
+    logits = None
+    if judge is not None:
+        logits = writer.inline(judge, "judge", _write_windows(writer, picture, rows))
+    probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
+    outputs = _select(writer, rows, probabilities, settings)
+    scale = size / picture.shape(2, 4).to_float()
+    outputs["boxes"] = _to_corner_and_size(writer, outputs["boxes"], scale)
+    outputs["unread"] = found.unread + left_out
+    types: dict[str, tuple[int, list[str | int]]] = {
+        "boxes": (TensorProto.FLOAT, ["n", 4]),
+        "classes": (TensorProto.INT64, ["n"]),
+        "scores": (TensorProto.FLOAT, ["n"]),
+        "probabilities": (TensorProto.FLOAT, ["n", N_CLASSES + 1]),
+        "unread": (TensorProto.INT64, []),
+    }
+    for name in types:
+        writer.name_output(outputs[name], name)
+    inputs = {"picture": (TensorProto.UINT8, ["height", "width"])}
+    model = helper.make_model(
+        writer.to_graph("reader", inputs, types),
+        producer_name="inkdigits",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _check(
+    model: onnx.ModelProto, name: str, taken: tuple[int | None, ...], given: tuple[int | None, ...]
+) -> None:
+    expected = [taken, given]
+    values = [*model.graph.input, *model.graph.output]
+    dimensions = [value.type.tensor_type.shape.dim for value in values]
+    found = [tuple(d.dim_value or None for d in shape) for shape in dimensions]
+    if len(model.graph.input) != 1 or found != expected:
+        raise ModelError(
+            f"the {name} has inputs and outputs of the shapes {found}; expected {expected}, as "
+            "'inkdigits.training.networks.reader_networks' builds it"
+        )
+
+
+def _write_working_picture(
+    writer: GraphWriter, whole: Value, size: Value, max_pixels: int
+) -> Value:
+    """Returns the picture, shrunk to about `max_pixels` if it is larger: float32, (1, 1, h, w)."""
+    stacked = writer.op("Unsqueeze", whole, [0, 1])
+    scale = writer.op("Sqrt", float(max_pixels) / size.reduce("Prod"))
+    smaller = writer.op("Max", writer.op("Floor", size * writer.op("Min", scale, 1.0)), 1.0)
+
+    def shrink(branch: GraphWriter) -> list[Value]:
+        sizes = branch.concat([1, 1], smaller.to_int())
+        return [branch.op("Resize", stacked, None, None, sizes, mode="linear", antialias=1)]
+
+    picture = writer.when(scale < 1.0, shrink, lambda _: [stacked])[0]
+    return picture.to_float()
+
+
+def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> tuple[Value, Value]:
+    """Returns the rows that no better box overlaps, best first, and how many were left out.
+
+    At most `kept_boxes` rows are returned, and at most as many again are counted as left out. The
+    placeholder row, the first of `boxes`, overlaps nothing and stays.
+    """
+    scores = boxes.slice(SCORE, SCORE + 1, axis=1)
+    chosen = writer.op(
+        "NonMaxSuppression",
+        writer.op("Unsqueeze", boxes.slice(0, 4, axis=1), [0]),
+        scores.reshape(1, 1, -1),
+        [2 * settings.kept_boxes],
+        settings.max_overlap,
+    )
+    chosen = chosen.slice(2, 3, axis=1).reshape(-1)
+    left_out = writer.op("Max", chosen.shape(0).reduce("Sum") - settings.kept_boxes, 0)
+    return boxes.take(chosen.slice(0, settings.kept_boxes, axis=0)), left_out
+
+
+def _write_windows(writer: GraphWriter, picture: Value, rows: Value) -> Value:
+    """Returns the same windows as `crop_windows`: float32, shape (n, 48, 48, 1)."""
+    found = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1)
+    reaches = writer.constant(REACHES).take(writer.op("ArgMax", found, axis=1, keepdims=1))
+    first, last = rows.slice(0, 2, axis=1), rows.slice(2, 4, axis=1)
+    sides = (last - first).reduce("Max", 1, keep=True) * reaches
+    sides = writer.op("Max", sides, float(LEAST_SIDE_PX))
+    corners = (first + last) / 2.0 - sides / 2.0  # Top and left.
+
+    least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(LEAST_CUT)
+    groups = (sides >= least_sides).to_int().reduce("Sum", 1)
+    parts, places = [], []
+    source = picture
+    for group, factor in enumerate(SHRINK_FACTORS):
+        if group:
+            step = factor // SHRINK_FACTORS[group - 1]
+            kernel = {"kernel_shape": [step, step], "strides": [step, step], "ceil_mode": 1}
+            source = writer.op("AveragePool", source, **kernel)
+        place = writer.op("NonZero", writer.op("Equal", groups, group)).reshape(-1)
+        parts.append(_align(writer, source, corners.take(place), sides.take(place), factor))
+        places.append(place)
+    _, order = writer.ops("TopK", 2, writer.concat(*places), rows.shape(0, 1), largest=0)
+    values = writer.concat(*parts).take(order)
+
+    is_inside = _write_inside(writer, picture, corners, sides)
+    count = writer.op("Max", is_inside.reduce("Sum", 2, 3, keep=True), 1.0)
+    mean = (values * is_inside).reduce("Sum", 2, 3, keep=True) / count
+    values = values * is_inside + mean * (1.0 - is_inside) - mean  # The new mean is 0.
+    deviation = writer.op("Sqrt", (values * values).reduce("Mean", 2, 3, keep=True))
+    return (values / (deviation + NOISE_FLOOR)).reshape(-1, WINDOW_SIDE, WINDOW_SIDE, 1)
+
+
+def _write_inside(writer: GraphWriter, picture: Value, corners: Value, sides: Value) -> Value:
+    """Returns 1 for window pixels with their middle inside the picture, else 0: (n, 1, 48, 48)."""
+    parts = (np.arange(WINDOW_SIDE, dtype=np.float32) + np.float32(0.5)) / np.float32(WINDOW_SIDE)
+    middles = writer.op("Unsqueeze", corners, [2]) + writer.op("Unsqueeze", sides, [2]) * parts
+    lengths = picture.shape(2, 4).to_float().reshape(2, 1)
+    inside = ((middles >= 0.0) & (middles < lengths)).to_float()
+    down, across = inside.slice(0, 1, axis=1), inside.slice(1, 2, axis=1)
+    return down.reshape(-1, 1, WINDOW_SIDE, 1) * across.reshape(-1, 1, 1, WINDOW_SIDE)
+
+
+def _align(writer: GraphWriter, picture: Value, corners: Value, sides: Value, factor: int) -> Value:
+    """Cuts windows from a picture that was shrunk by `factor`: float32, shape (n, 1, 48, 48)."""
+    padded = writer.op("Pad", picture, [EDGE] * 4, None, [2, 3], mode="edge")
+    first = corners.take([1, 0], axis=1) + float(EDGE * factor)  # RoiAlign takes x before y.
+    return writer.op(
+        "RoiAlign",
+        padded,
+        writer.concat(first, first + sides, axis=1),
+        writer.op("Expand", 0, sides.shape(0, 1)),
+        output_height=WINDOW_SIDE,
+        output_width=WINDOW_SIDE,
+        spatial_scale=1 / factor,
+        sampling_ratio=0,  # ONNX then takes ceil(window side / 48) samples per pixel and axis.
+        mode="avg",
+        coordinate_transformation_mode="half_pixel",
+    )
+
+
+def _combine(
+    writer: GraphWriter, logits: Value | None, found: Value, settings: ReaderSettings
+) -> Value:
+    """Returns the probabilities of 16 classes and of no mark: float32, shape (n, 17).
+
+    They are proportional to (p_judge x (p_detector + floor)^w)^(1 / temperature). The detector's
+    probability of no mark is 1 minus that of its best class.
+
+    Args:
+        writer: The main graph.
+        logits: Logits of the judge: float32, shape (n, 17); None: there is no judge.
+        found: Probabilities of the detector: float32, shape (n, 16). They do not sum to 1.
+        settings: Weight, floor and temperature.
+    """
+    none = 1.0 - found.reduce("Max", 1, keep=True)
+    seen = writer.op("Log", writer.concat(found, none, axis=1) + settings.detector_floor)
+    product = seen * settings.detector_weight
+    if logits is not None:
+        product = product + writer.op("LogSoftmax", logits, axis=1)
+    return writer.op("Softmax", product / settings.temperature, axis=1)
+
+
+def _select(
+    writer: GraphWriter, rows: Value, probabilities: Value, settings: ReaderSettings
+) -> dict[str, Value]:
+    """Returns the final boxes, best first.
+
+    A box is dropped if its best class is improbable, or if a better box is at nearly the same
+    place, lies mostly within it, or contains most of it. Boxes of `free_classes` with a sure centre
+    from the detector are kept there: a point in the bow of a 2, a dash through a 7.
+
+    Returns:
+        "boxes" (top, left, bottom, right), "classes", "scores" and "probabilities".
+    """
+    marks = probabilities.slice(0, NO_MARK, axis=1)
+    classes = writer.op("ArgMax", marks, axis=1, keepdims=0)
+    scores = marks.reduce("Max", 1)
+    found = rows.slice(SCORE, SCORE + 1, axis=1).reshape(-1)
+    is_mark = (scores >= settings.least_score) & (found > 0.0)
+
+    boxes = rows.slice(0, 4, axis=1)
+    first, last = boxes.slice(0, 2, axis=1), boxes.slice(2, 4, axis=1)
+    areas = (last - first).reduce("Prod", 1, keep=True)
+    inner = writer.op("Max", *(writer.op("Unsqueeze", first, [axis]) for axis in (0, 1)))
+    outer = writer.op("Min", *(writer.op("Unsqueeze", last, [axis]) for axis in (0, 1)))
+    common = writer.op("Max", outer - inner, 0.0).reduce("Prod", 2)
+    is_better = (scores.reshape(1, -1) > scores.reshape(-1, 1)) & is_mark.reshape(1, -1)
+    smaller = writer.op("Min", areas, areas.reshape(1, -1))
+    all_areas = areas + areas.reshape(1, -1) - common
+    is_same = (
+        (common > smaller * settings.max_contained)
+        | (common > all_areas * settings.max_judged_overlap)
+        | _find_near(writer, first, last, settings)
+    )
+    is_inside = (is_same & is_better).to_int().reduce("Max", 1)
+    is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
+    is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
+    is_free = writer.constant(is_free_class).take(classes) & is_sure
+    is_kept = is_mark & (is_free | (is_inside < 1))
+
+    kept = scores.compress(is_kept)
+    sorted_scores, order = writer.ops("TopK", 2, kept, kept.shape(0))
+    others = {"boxes": boxes, "classes": classes, "probabilities": probabilities}
+    chosen = {name: value.compress(is_kept).take(order) for name, value in others.items()}
+    return {**chosen, "scores": sorted_scores}
+
+
+def _find_near(writer: GraphWriter, first: Value, last: Value, settings: ReaderSettings) -> Value:
+    """Returns True where the middles of two boxes are too close for two marks: bool, (n, n)."""
+    middles, sides = (first + last) / 2.0, (last - first).reduce("Max", 1, keep=True)
+    apart = writer.op("Unsqueeze", middles, [0]) - writer.op("Unsqueeze", middles, [1])
+    distances = writer.op("Abs", apart).reduce("Max", 2)
+    return distances < writer.op("Min", sides, sides.reshape(1, -1)) * settings.least_distance
+
+
+def _to_corner_and_size(writer: GraphWriter, boxes: Value, scale: Value) -> Value:
+    """Converts top, left, bottom, right in the working picture to x, y, width, height."""
+    first = boxes.slice(0, 2, axis=1) * scale
+    extent = boxes.slice(2, 4, axis=1) * scale - first
+    return writer.concat(first.take([1, 0], axis=1), extent.take([1, 0], axis=1), axis=1)

@@ -1,0 +1,27 @@
+"""Checks of the fields of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from inkdigits.errors import RecipeError
+
+
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Raises RecipeError unless a field is an integer of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise RecipeError(f"{name} is {value!r}; expected a whole number of at least {least}")
+
+
+def check_fraction(name: str, value: Any, highest: float) -> None:
+    """Raises RecipeError unless a field is a number above 0 and below `highest`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < highest:
+        raise RecipeError(f"{name} is {value!r}; expected a number between 0 and {highest:g}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises RecipeError unless a field is one of `choices`."""
+    if value not in choices:
+        raise RecipeError(f"{name} is {value!r}; expected one of {', '.join(choices)}")

@@ -1,0 +1,61 @@
+"""The layers of a recipe's network, written without a training framework.
+
+A layer is written as in Keras, `Layer("Conv2D", 32, 3, activation="relu")`, so that recipes can be
+read, listed and overridden without loading Keras.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inkdigits.errors import RecipeError
+
+
+class Layer:
+    """One layer: the name of a class in `keras.layers`, and its arguments."""
+
+    def __init__(self, kind: str, *arguments: Any, **settings: Any) -> None:
+        self.kind = kind
+        self.arguments = arguments
+        self.settings = settings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layer) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        words = [repr(self.kind), *map(repr, self.arguments)]
+        words += [f"{name}={value!r}" for name, value in self.settings.items()]
+        return f"Layer({', '.join(words)})"
+
+    def to_json(self) -> list[Any]:
+        """Returns `[kind, [arguments], {settings}]`."""
+        return [self.kind, list(self.arguments), dict(self.settings)]
+
+
+# The input of every network for tiles: uint8 (28, 28). Scaling to [0, 1] is part of the network.
+TILE = (
+    Layer("Input", [28, 28], dtype="uint8"),
+    Layer("Rescaling", 1 / 255, dtype="float32"),
+    Layer("Reshape", [28, 28, 1]),
+)
+
+
+def parse_layers(layers: Any) -> tuple[Layer, ...]:
+    """Builds layers from `Layer` objects or from their JSON form.
+
+    Raises:
+        RecipeError: A value that is neither.
+    """
+    try:
+        return tuple(
+            layer if isinstance(layer, Layer) else Layer(layer[0], *layer[1], **layer[2])
+            for layer in layers
+        )
+    except (TypeError, IndexError, KeyError) as error:
+        raise RecipeError(
+            f"network is {str(layers)[:60]!r}; expected a list such as "
+            '[["Conv2D", [32, 3], {"activation": "relu"}], …]'
+        ) from error

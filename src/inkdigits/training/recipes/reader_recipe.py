@@ -1,0 +1,135 @@
+"""The recipe of the reader: on how many drawn pages its two networks are trained, and how.
+
+The two networks are trained one after the other, from random weights. The training pages are drawn
+during training, and each page is used once (`inkdigits.synthesis`). They are written with MNIST's
+training digits, with handwriting and print fonts, and with digits drawn stroke by stroke.
+
+- The detector sees whole pages of 256 × 256 pixels. It learns the position, size and class of each
+  mark: a digit, point, comma, dash, slash, plus, or any other sign.
+- The judge sees windows of 48 × 48 pixels around the boxes that the detector finds, and around
+  places without a mark. It learns to classify a window.
+
+At the end, both networks are combined into one ONNX graph. The temperature of the probabilities is
+chosen on pages written with digits and fonts that training does not use.
+
+`inkdigits train reader` trains it, `inkdigits train reader-quick` trains on fewer pages, and
+`inkdigits train --resume RUN` continues an interrupted run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from inkdigits.errors import RecipeError
+from inkdigits.training.recipes.field_checks import check_choice, check_fraction, check_integer
+from inkdigits.training.recipes.tile_recipe import Precision
+
+KIND: Final = "reader"
+"""Marks the recipe of a reader in settings and cards; recipes for tiles have no such field."""
+
+_LEAST_DIGITS: Final = 100
+"""A random sample of fewer digits may lack one of the ten. At 100, 3 of 10,000 samples do."""
+
+
+@dataclass(frozen=True)
+class ReaderRecipe:
+    """How a reader is trained.
+
+    Attributes:
+        name: The name that `inkdigits train` takes.
+        summary: One line for `inkdigits recipes`.
+        detector_pages: Number of drawn pages that the detector is trained on, each once.
+        judge_windows: Number of windows that the judge is trained on, each once.
+        page_batch: Pages per step of the detector.
+        window_batch: Windows per step of the judge.
+        learning_rate: Highest learning rate of AdamW (Loshchilov and Hutter, 2019). It rises over
+            the first steps, and falls to 0 over the last three tenths of them.
+        weight_decay: Weight decay of AdamW.
+        average: Momentum of the running mean of the weights, which training ends with (Polyak and
+            Juditsky, 1992).
+        glyphs: Number of MNIST digits that are prepared with several pens and shapes, for writing
+            pages.
+        validation_images: Number of MNIST training digits that no training page is written with.
+        validation_pages: Number of pages, written with these digits and with fonts that training
+            does not use, on which the reader's temperature is chosen. With 400 pages of about
+            twelve marks each, fractions of digits have a standard error of 0.5 %.
+        precision: As in `Recipe.precision`.
+        start: The `weights.npz` of a finished reader, from which training starts; None: random
+            weights.
+    """
+
+    name: str
+    summary: str
+    detector_pages: int
+    judge_windows: int
+    page_batch: int = 16
+    window_batch: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    average: float = 0.998
+    glyphs: int = 30_000
+    validation_images: int = 5_000
+    validation_pages: int = 400
+    precision: Precision = "bfloat16"
+    start: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("detector_pages", 1),
+            ("judge_windows", 1),
+            ("page_batch", 1),
+            ("window_batch", 5),  # one page fills at most a third of a batch
+            ("glyphs", _LEAST_DIGITS),
+            ("validation_images", _LEAST_DIGITS),
+            ("validation_pages", 1),
+        ):
+            check_integer(name, getattr(self, name), least)
+        for name in ("learning_rate", "weight_decay", "average"):
+            check_fraction(name, getattr(self, name), 1.0)
+        if self.start is not None and not Path(self.start).is_file():
+            raise RecipeError(
+                f"start is {self.start!r}; expected the weights.npz of a finished reader"
+            )
+        check_choice("precision", self.precision, get_args(Precision))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the recipe as plain JSON, which `load_reader_recipe` reads."""
+        return {"kind": KIND, **asdict(self)}
+
+
+READER_RECIPES: Final = {
+    recipe.name: recipe
+    for recipe in (
+        ReaderRecipe(
+            name="reader",
+            summary="finds and reads the digits of a picture: the default reader",
+            detector_pages=400_000,
+            judge_windows=5_000_000,
+        ),
+        ReaderRecipe(
+            name="reader-quick",
+            summary="the same, trained on a tenth of the pages",
+            detector_pages=40_000,
+            judge_windows=400_000,
+        ),
+    )
+}
+
+
+def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
+    """Builds a recipe from the result of `ReaderRecipe.to_json`.
+
+    Raises:
+        RecipeError: A field that is missing or unknown, or an invalid value.
+    """
+    given = {name: value for name, value in values.items() if name != "kind"}
+    known = {field.name for field in fields(ReaderRecipe)}
+    if values.get("kind") != KIND or set(given) != known:
+        differing = ", ".join(sorted(set(given) ^ known)) or "kind"
+        raise RecipeError(
+            f"unsupported reader recipe format ({differing}): train again with this version"
+        )
+    return ReaderRecipe(**given)

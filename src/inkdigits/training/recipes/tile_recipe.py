@@ -1,0 +1,112 @@
+"""The recipe of a network for tiles: its layers and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from inkdigits.errors import RecipeError
+from inkdigits.training.recipes.field_checks import check_choice, check_fraction, check_integer
+from inkdigits.training.recipes.layers import Layer, parse_layers
+
+Schedule = Literal["constant", "one-cycle", "cosine"]
+Augmentation = Literal["none", "affine", "distortions", "pictures"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network for tiles is built and trained.
+
+    Attributes:
+        name: The name that `inkdigits train` takes.
+        summary: One line for `inkdigits recipes`.
+        network: The layers, input first.
+        epochs: Maximum number of passes over the training images.
+        batch_size: Images per step.
+        learning_rate: Learning rate of Adam; with a schedule, its highest value.
+        schedule: "constant"; "one-cycle" rises linearly over the first fifth of the steps and falls
+            to 0 along a cosine (Smith and Topin, 2017); "cosine" only falls (Loshchilov and Hutter,
+            2017).
+        beta_1: Adam's decay of the mean gradient (Kingma and Ba, 2015).
+        beta_2: Adam's decay of the mean squared gradient.
+        validation_images: Number of training images held out for validation, chosen at random by
+            the seed.
+        training_images: Number of the remaining images to train on; None: all.
+        patience: Number of epochs without a lower validation loss after which training stops; the
+            weights with the lowest validation loss are restored. None: no early stopping, the last
+            weights are kept.
+        augmentation: "none"; "affine" rotates, scales and shifts each digit a little, with new
+            random values in each epoch; "distortions" also shears and bends it; "pictures" draws
+            each digit in each epoch as digits look in real pictures, and validates on such digits
+            too.
+        outliers: Number of tiles without a digit that each epoch adds, as a fraction of the
+            training images. If it is above 0, the network has an eleventh output for them.
+        precision: Arithmetic of training. "bfloat16" computes in 16 bits and keeps the weights in
+            32 (Micikevicius et al., 2018; Kalamkar et al., 2019). It is several times as fast on
+            processors that support it; on others `train` uses "float32" instead. The trained model
+            computes in float32 in both cases.
+    """
+
+    name: str
+    summary: str
+    network: tuple[Layer, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    validation_images: int = 5_000
+    training_images: int | None = None
+    patience: int | None = None
+    augmentation: Augmentation = "none"
+    outliers: float = 0.0
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validation_images"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("training_images", "patience"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
+        for name, highest in (("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0)):
+            check_fraction(name, getattr(self, name), highest)
+        if self.outliers != 0:
+            check_fraction("outliers", self.outliers, 1.0)
+        for name, choices in (
+            ("schedule", get_args(Schedule)),
+            ("augmentation", get_args(Augmentation)),
+            ("precision", get_args(Precision)),
+        ):
+            check_choice(name, getattr(self, name), choices)
+        if not self.network or not all(isinstance(layer, Layer) for layer in self.network):
+            raise RecipeError(
+                "network is empty or contains values that are not layers; expected a list such as "
+                '[["Conv2D", [32, 3], {"activation": "relu"}], …]'
+            )
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of network outputs: ten digits, plus "not a digit" if the recipe uses outliers."""
+        return 11 if self.outliers else 10
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the recipe as plain JSON, which `from_json` reads."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**values, "network": [layer.to_json() for layer in self.network]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """Builds a recipe from the result of `to_json`.
+
+        Raises:
+            RecipeError: A field that is missing or unknown, or an invalid value.
+        """
+        try:
+            return cls(**{**values, "network": parse_layers(values["network"])})
+        except (KeyError, TypeError) as error:
+            raise RecipeError(
+                f"unsupported recipe format ({error}): train again with this version"
+            ) from error

@@ -1,0 +1,1 @@
+"""What networks are trained on: tiles, drawn pages, windows, and their targets."""

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inkdigits.cli import main
+from inkdigits.cli.evaluate import SUITE_NAMES
+from inkdigits.evaluation import SUITES
+from inkdigits.training import Run
+
+Fail = Callable[..., str]
+
+
+def test_each_of_several_models_gets_its_own_report(
+    smoke_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(smoke_run.onnx_model), str(smoke_run.folder)]
+
+    assert main(["evaluate", *given, "--output", "report", "--json"]) == 0
+
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in printed["models"]] == given
+    first, second = (row["evaluation"] for row in printed["models"])
+    assert first == second
+    assert printed["accuracy_mean"] == first["accuracy"]
+    assert printed["accuracy_sd"] == 0
+    for model in (smoke_run.onnx_model, smoke_run.folder):
+        # Models of several runs share a name, so the folder above it tells them apart.
+        report = Path("report", f"{model.parent.name}-{model.name}")
+        assert json.loads((report / "evaluation.json").read_text()) == first
+        assert (report / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_labelled_pictures_are_evaluated_by_kind(
+    pictures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label, name in (("7", "seven"), ("none", "blank")):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        shutil.copy(pictures[name], tmp_path / "own" / label)
+
+    assert main(["evaluate", "--pictures", str(tmp_path / "own"), "--json"]) == 0
+    scores = {row["name"]: row for row in json.loads(capsys.readouterr().out)["by_kind"]}
+    assert scores["single"]["exact"] == scores["none"]["refused"] == 1
+
+    command = ["evaluate", "--pictures", str(tmp_path / "own"), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert "1 (100.0%)" in printed.out
+    assert "2 of 2 pictures read" in printed.err
+    assert (tmp_path / "out" / "mistakes-wrong.png").is_file()
+
+
+def test_every_suite_is_known() -> None:
+    assert set(SUITE_NAMES) == set(SUITES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere"),
+        (["nowhere.onnx"], "nowhere.onnx"),
+        (["--threshold", "0.5"], "--threshold requires --pictures or --suite"),
+        (["--target", "0.9"], "--target requires --pictures"),
+        (["--limit", "5"], "--limit requires --suite"),
+        (["--digits", "one"], "--digits one requires --pictures"),
+        (["--data", "d", "--suite", "mnist"], "--data is for MNIST's test images"),
+        (["--data", "d", "--pictures", "d"], "--data is for MNIST's test images"),
+        (["--suite", "corruption"], "unknown suite 'corruption': did you mean 'corruptions'?"),
+        (["--suite", "mnist", "--limit", "0"], "argument --limit: invalid number '0'"),
+        (["--suite", "mnist", "--output", "report"], "--suite writes no report"),
+        (
+            ["--suite", "corruptions", "--pictures", "d"],
+            "--pictures and --suite exclude each other: give one of them",
+        ),
+        (["a", "b", "--suite", "mnist"], "add --ensemble to combine these 2"),
+        (["--pictures", "nowhere"], "nowhere"),
+        (["--pictures", "nowhere", "--target", "99"], "99"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_go_together_are_explained(
+    arguments: list[str], message: str, fail: Fail, tmp_path: Path
+) -> None:
+    assert message in fail("evaluate", *arguments)
+    assert list(tmp_path.iterdir()) == []

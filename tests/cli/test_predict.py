@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkdigits.cli import main
+from inkdigits.data import LabelledImages
+from inkdigits.recognition.alphabet import CLASS_NAMES
+
+Fail = Callable[..., str]
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "read"),
+    [
+        (["seven"], 0, ["7"]),
+        (["chalk", "seven"], 0, ["7", "7"]),
+        (["blank"], 1, [""]),
+        (["seven", "blank"], 1, ["7", ""]),
+        (["text"], 2, [None]),
+        (["missing"], 2, [None]),
+        (["text", "seven", "missing", "blank", "chalk"], 2, [None, "7", None, "", "7"]),
+    ],
+    ids=str,
+)
+def test_json_has_a_row_per_picture_and_the_status_of_the_worst(
+    names: list[str],
+    status: int,
+    read: list[str | None],
+    pictures: dict[str, Path],
+    model: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [str(pictures[name]) for name in names]
+
+    assert main(["predict", *given, *model, "--json"]) == status
+
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["file"] for row in rows] == given
+    assert [row.get("text") for row in rows] == read
+    for row in rows:
+        if "error" in row:
+            assert set(row) == {"file", "error"}
+            assert Path(row["file"]).name in row["error"]
+        else:
+            assert {"file", "text", "confidence", "digits", "marks", "reason"} <= set(row)
+            assert len(row["digits"]) == len(row["text"])
+            assert (row["reason"] is None) == bool(row["text"])
+
+
+def test_the_pictures_of_a_folder_are_read_by_name(
+    pictures: dict[str, Path],
+    model: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "scans"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("b.PNG", "a.png", "deeper/c.png"):
+        shutil.copy(pictures["seven"], folder / name)
+    shutil.copy(pictures["text"], folder / "d.jpg")
+    shutil.copy(pictures["text"], folder / "notes.txt")
+    given = [str(pictures["blank"]), str(folder)]
+    expected = [given[0], *(str(folder / name) for name in ("a.png", "b.PNG", "d.jpg"))]
+
+    assert main(["predict", *given, *model, "--json", "--csv", "rows.csv"]) == 2
+
+    printed = capsys.readouterr().out
+    rows = json.loads(printed)
+    assert printed == json.dumps(rows, indent=2) + "\n"
+    assert [row["file"] for row in rows] == expected
+    assert [row.get("text") for row in rows] == ["", "7", "7", None]
+    with Path("rows.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == expected
+
+
+@pytest.mark.parametrize(("names", "status"), [(["seven"], 0), (["blank"], 1), (["text"], 2)])
+def test_the_process_loses_no_output(
+    python: Python, pictures: dict[str, Path], model: list[str], names: list[str], status: int
+) -> None:
+    """It exits without the clean-up of the libraries."""
+    given = [str(pictures[name]) for name in names] * 40
+
+    ended = python("-m", "inkdigits", "predict", *given, *model, "--json")
+
+    assert ended.returncode == status
+    assert [row["file"] for row in json.loads(ended.stdout)] == given
+    assert ended.stderr == ""
+
+
+def test_readings_go_to_stdout_and_errors_to_stderr(
+    pictures: dict[str, Path], model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("text", "seven", "missing", "blank")
+
+    assert main(["predict", *(str(pictures[name]) for name in names), *model]) == 2
+
+    printed = capsys.readouterr()
+    read, blank = printed.out.splitlines()
+    assert read.startswith(f"{pictures['seven']}: 7  (")
+    assert blank == f"{pictures['blank']}: no digit: no ink"
+    text, missing = printed.err.splitlines()
+    assert pictures["text"].name in text
+    assert pictures["missing"].name in missing
+
+
+def test_probabilities_of_all_classes_can_be_printed(
+    pictures: dict[str, Path], model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--image", str(pictures["seven"]), *model, "--probabilities"]) == 0
+
+    reading, digit, *bars = capsys.readouterr().out.splitlines()
+    assert reading.startswith("7  (")
+    assert digit == "  7"
+    assert [bar.split()[0] for bar in bars] == [*CLASS_NAMES, "none"]
+    assert sum(float(bar.split()[1].rstrip("%")) for bar in bars) == pytest.approx(100, abs=0.1)
+
+
+def test_the_threshold_decides_what_is_read(
+    pictures: dict[str, Path], model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(pictures["seven"]), *model, "--json", "--threshold"]
+
+    assert main([*command, "0"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["text"] == "7"
+    assert main([*command, "1"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["text"] == ""
+    assert [digit["digit"] for digit in row["digits"]] == [None]
+
+
+def test_csv_has_a_row_per_picture(
+    pictures: dict[str, Path],
+    model: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "new" / "readings.csv"
+    given = [str(pictures[name]) for name in ("seven", "blank", "missing")]
+
+    assert main(["predict", *given, *model, "--csv", str(path)]) == 2
+
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == given
+    assert [row["text"] for row in rows] == ["7", "", ""]
+    assert [row["reason"] for row in rows] == ["", "no ink", ""]
+    assert 0.1 < float(rows[0]["confidence"]) <= 1
+    assert "missing.png" in rows[2]["error"]
+
+
+def test_an_existing_csv_file_is_kept(
+    pictures: dict[str, Path],
+    model: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "readings.csv"
+    path.write_text("mine")
+
+    assert main(["predict", str(pictures["seven"]), *model, "--csv", str(path)]) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"{path} already exists" in printed.err
+    assert path.read_text() == "mine"
+
+
+def test_boxes_and_tiles_are_drawn_in_the_format_of_the_name(
+    pictures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boxes, tiles = tmp_path / "boxes.png", tmp_path / "tiles.jpg"
+    command = ["predict", str(pictures["seven"]), "--annotate", str(boxes), "--tiles", str(tiles)]
+
+    assert main([*command, "--digits", "one"]) == 0
+
+    assert capsys.readouterr().out.startswith("7 ")
+    with Image.open(boxes) as drawn, Image.open(tiles) as sheet:
+        assert (drawn.format, sheet.format) == ("PNG", "JPEG")
+        assert drawn.width > drawn.height
+
+    kept = boxes.read_bytes()
+    assert main(command) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert boxes.read_bytes() == kept
+
+
+def test_several_lines_are_printed_below_each_other(
+    test_slice: LabelledImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = np.zeros((300, 420), np.uint8)
+    for place, index in enumerate((0, 1, 2, 3)):  # 7 2 1 0
+        row, column = divmod(place, 2)
+        large = cv2.resize(test_slice.images[index], (112, 112), interpolation=cv2.INTER_CUBIC)
+        page[20 + 150 * row : 132 + 150 * row, 40 + 160 * column : 152 + 160 * column] = large
+    Image.fromarray(255 - page).save(tmp_path / "page.png")
+
+    assert main(["predict", str(tmp_path / "page.png")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "72"
+    assert second.startswith("10 ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no picture given: name at least one, as in 'inkdigits predict seven.png'"),
+        ([""], "empty picture name: name a file or a folder"),
+        (["."], "no pictures in folder .: expected files such as ./seven.png"),
+        (["a.png", "--model", "nowhere"], "nowhere"),
+        (["a.png", "--model", "nowhere.h5"], "nowhere.h5"),
+        (["a.png", "b.png", "--tiles", "t.png"], "--tiles draws one picture"),
+        (["a.png", "--annotate", "boxes"], "argument --annotate: invalid picture name 'boxes'"),
+        (["a.png", "--digits", "two"], "argument --digits: invalid choice: 'two'"),
+        (["a.png", "--threshold", "1.5"], "argument --threshold: invalid share '1.5'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_call_is_explained_and_writes_nothing(
+    arguments: list[str], message: str, fail: Fail, tmp_path: Path
+) -> None:
+    assert message in fail("predict", *arguments)
+    assert list(tmp_path.iterdir()) == []

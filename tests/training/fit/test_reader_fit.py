@@ -1,0 +1,204 @@
+"""Training of the reader's networks: a resumed one ends with the same weights."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkdigits.errors import OutputError, RunError
+from inkdigits.training import READER_RECIPES
+from inkdigits.training.fit.interruption import interrupts_held_back
+from inkdigits.training.fit.reader_fit import PartFit, load_weights, save_weights
+from inkdigits.training.fit.reader_report import ReaderReport
+from inkdigits.training.samples.page_batches import Batch
+
+RECIPE = replace(
+    READER_RECIPES["reader-quick"],
+    detector_pages=12,
+    judge_windows=60,
+    page_batch=2,
+    window_batch=10,
+    average=0.9,
+    precision="float32",
+)
+
+
+def make_batch(index: int) -> Batch:
+    random = np.random.default_rng(index)
+    return random.normal(0, 1, (10, 48, 48)).astype(np.float16), random.integers(0, 17, 10)
+
+
+def run(fit: PartFit, steps: range) -> list[float]:
+    return [fit.run_step(*make_batch(step)) for step in steps]
+
+
+def list_weights(fit: PartFit) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(weight) for weight in fit.network.get_weights()]
+
+
+def test_steps_and_rates() -> None:
+    fit = PartFit("judge", replace(RECIPE, judge_windows=100_005, window_batch=10), None)
+    rates = []
+    for step in range(fit.n_steps):
+        fit.step = step
+        rates.append(fit.rate)
+
+    assert fit.n_steps == 10_001  # the last batch has fewer windows
+    assert rates[0] == pytest.approx(RECIPE.learning_rate / 500)
+    assert rates[:500] == sorted(rates[:500])
+    assert set(rates[499:7_000]) == {RECIPE.learning_rate}
+    assert rates[7_001:] == sorted(rates[7_001:], reverse=True)
+    assert 0 < rates[-1] < RECIPE.learning_rate / 1_000
+
+
+def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """Weights, averages, moments, dropout and learning rate all continue."""
+    unbroken = PartFit.start("judge", RECIPE, 4)
+    losses = run(unbroken, range(unbroken.n_steps))
+    unbroken.take_average()
+    stop = 4
+    first = PartFit.start("judge", RECIPE, 4)
+    begun = run(first, range(stop))
+    first.seconds = 7.5
+    first.save(tmp_path / "judge.npz")
+    second = PartFit.start("judge", RECIPE, 99)
+    second.restore(tmp_path / "judge.npz")
+    assert (second.step, second.seconds) == (stop, 7.5)
+
+    ended = run(second, range(second.step, second.n_steps))
+    second.take_average()
+
+    np.testing.assert_allclose(begun + ended, losses, rtol=1e-4)
+    for weight, expected in zip(list_weights(second), list_weights(unbroken), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_checkpoints_without_seconds_are_read(tmp_path: Path) -> None:
+    """Checkpoints of early versions have no seconds."""
+    fit = PartFit.start("judge", RECIPE, 4)
+    fit.save(tmp_path / "judge.npz")
+    with np.load(tmp_path / "judge.npz") as arrays:
+        older = {name: arrays[name] for name in arrays.files if name != "seconds"}
+    older["step"] = np.array(3)
+    np.savez(tmp_path / "older.npz", **older)
+
+    fit.restore(tmp_path / "older.npz")
+
+    assert (fit.step, fit.seconds) == (3, 0.0)
+
+
+def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
+    judge = PartFit.start("judge", RECIPE, 4)
+    path = tmp_path / "judge.npz"
+    judge.save(path)
+    whole = path.read_bytes()
+    with pytest.raises(RunError, match="is not a checkpoint of this network"):
+        PartFit.start("detector", RECIPE, 4).restore(path)
+    for damaged in (b"", whole[:1_000], whole[:-100], b"no archive at all"):
+        path.write_bytes(damaged)
+        with pytest.raises(RunError, match=r"judge\.npz is not a checkpoint"):
+            judge.restore(path)
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Limits the size of files, so that larger writes fail as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    fit = PartFit.start("judge", RECIPE, 4)
+    path = tmp_path / "judge.npz"
+    fit.save(path)
+    before = path.read_bytes()
+
+    with largest_file(100_000), pytest.raises(OutputError, match="free some space"):
+        fit.save(path)
+
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["judge.npz"]
+
+
+def stop_within(number: signal.Signals, done: list[int]) -> None:
+    with interrupts_held_back():
+        signal.raise_signal(number)
+        done.append(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_wait_for_the_end_of_a_block(number: signal.Signals) -> None:
+    done: list[int] = []
+    previous = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stop_within(number, done)
+        assert done == [1]
+        assert signal.getsignal(number) is signal.default_int_handler
+        with interrupts_held_back():
+            done.append(2)
+    finally:
+        signal.signal(number, previous)
+
+
+def test_history_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
+    def make_row(part: str, step: int) -> dict[str, Any]:
+        return {
+            "part": part, "step": step, "samples": 2 * step, "loss": 0.5, "samples_per_s": 10.0
+        }  # fmt: skip
+
+    first = ReaderReport(tmp_path, RECIPE, enabled=False)
+    for step in (50, 100, 150):
+        first.add(make_row("detector", step))
+    first.close()
+    second = ReaderReport(tmp_path, RECIPE, enabled=False)  # resumed from a checkpoint of step 70
+    second.add(make_row("detector", 100))
+    second.add(make_row("judge", 50))
+    second.close()
+
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "part,step,samples,loss,samples_per_s",
+        "detector,50,100,0.5,10.0",
+        "detector,100,200,0.5,10.0",
+        "judge,50,100,0.5,10.0",
+    ]
+    (tmp_path / "history.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(RunError, match="cannot be read"):
+        ReaderReport(tmp_path, RECIPE, enabled=False)
+
+
+def test_a_fit_starts_from_the_weights_of_another(tmp_path: Path) -> None:
+    first = PartFit.start("judge", RECIPE, 1)
+    run(first, range(3))
+    path = tmp_path / "weights.npz"
+    save_weights({"judge": first.network}, path)
+
+    second = PartFit.start("judge", replace(RECIPE, start=str(path)), 2)
+
+    for expected, value in zip(
+        first.network.get_weights(), second.network.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=2**-10, atol=2**-14)  # float16
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"weights"])
+def test_weights_to_start_from_are_checked(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content)
+    fit = PartFit.start("judge", RECIPE, 0)
+    with pytest.raises(RunError, match=r"expected the weights\.npz of a finished reader"):
+        load_weights("judge", fit.network, path)

@@ -1,0 +1,113 @@
+"""Batches drawn in other processes: the same in each process, and with clear errors."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inkdigits.data import Mnist
+from inkdigits.data.fonts import load_fonts
+from inkdigits.errors import DataUnavailableError, InkdigitsError, RunError
+from inkdigits.synthesis.scribes import Scriptorium
+from inkdigits.training import READER_RECIPES
+from inkdigits.training.samples.page_batches import Source, draw_batch, draw_batches
+
+RECIPE = replace(
+    READER_RECIPES["reader-quick"],
+    detector_pages=24,
+    judge_windows=80,
+    page_batch=2,
+    window_batch=20,
+    glyphs=150,
+    validation_images=200,
+)
+
+
+@pytest.fixture(scope="module")
+def source(mnist: Mnist) -> Source:
+    try:
+        load_fonts("training")
+    except DataUnavailableError:
+        pytest.skip("the fonts are not cached")
+    return Source(RECIPE, 3)
+
+
+@pytest.fixture(scope="module")
+def opened(source: Source) -> Scriptorium:
+    return source.open()
+
+
+def test_batch_of_pages(source: Source, opened: Scriptorium) -> None:
+    pictures, targets = draw_batch("detector", source, opened, 0)
+
+    assert pictures.shape == (2, 256, 256)
+    assert pictures.dtype == np.uint8
+    assert targets.shape == (2, 64, 64, 23)
+    assert targets.dtype == np.float16
+
+
+@pytest.mark.parametrize("size", [5, 20, 33])
+def test_batch_of_windows(source: Source, opened: Scriptorium, size: int) -> None:
+    wanted = replace(source, recipe=replace(RECIPE, window_batch=size))
+
+    windows, classes = draw_batch("judge", wanted, opened, 0)
+
+    assert windows.shape == (size, 48, 48)
+    assert windows.dtype == np.float16
+    assert classes.shape == (size,)
+    assert classes.dtype == np.int64
+    assert ((classes >= 0) & (classes <= 16)).all()
+
+
+def test_processes_draw_the_batches_of_their_numbers(source: Source, opened: Scriptorium) -> None:
+    """A resumed run does not begin with the first batch."""
+    drawn = list(draw_batches("judge", source, range(5, 9), 2))
+
+    assert len(drawn) == 4
+    for index, (windows, classes) in zip(range(5, 9), drawn, strict=True):
+        expected_windows, expected_classes = draw_batch("judge", source, opened, index)
+        np.testing.assert_array_equal(windows, expected_windows)
+        np.testing.assert_array_equal(classes, expected_classes)
+    assert not multiprocessing.active_children()
+
+
+def test_error_of_a_process_is_raised_here(mnist: Mnist, tmp_path: Path) -> None:
+    lost = Source(RECIPE, 3, tmp_path / "nowhere")
+
+    with pytest.raises(InkdigitsError, match="nowhere"):
+        list(draw_batches("judge", lost, range(3), 1))
+    assert not multiprocessing.active_children()
+
+
+def test_death_of_a_process_is_one_clear_error(source: Source) -> None:
+    batches = draw_batches("judge", source, range(1_000), 1)
+    next(batches)
+    (process,) = multiprocessing.active_children()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+
+    with pytest.raises(RunError, match=r"has died.*--resume"):
+        list(batches)
+    assert not multiprocessing.active_children()
+
+
+def test_stopping_does_not_wait_for_what_is_drawn(source: Source) -> None:
+    """It does not wait for a process that is still opening its fonts, either."""
+    started = time.monotonic()
+    batches = draw_batches("judge", source, range(1_000), 1)
+    next(batches)
+    opening = time.monotonic() - started
+    children = multiprocessing.active_children()
+
+    started = time.monotonic()
+    batches.close()
+
+    assert time.monotonic() - started < max(2.0, opening)
+    assert not any(child.is_alive() for child in children)
