@@ -101,9 +101,7 @@ def test_a_limit_takes_pictures_from_everywhere(
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_missing_engines_are_skipped(
-    python: Python, folder: Path, tmp_path: Path
-) -> None:
+def test_missing_engines_are_skipped(python: Python, folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), str(folder), "--ocr", str(tmp_path)]
     ended = subprocess.run(
         [*command, "--engines", "rapidocr", "tesseract"],

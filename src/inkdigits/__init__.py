@@ -3,6 +3,7 @@
     import inkdigits
     inkdigits.predict_digit("seven.png")     # 7
     inkdigits.predict("date.jpg")            # a Reading: digits, other marks, boxes, probabilities
+    inkdigits.predict("scans")               # Readings of a folder, a list, or a PDF file
     inkdigits.train("quick")                 # a Run: a folder with the model, curves and card
     inkdigits.train("reader")                # a Run of the network that reads whole pictures
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
@@ -17,8 +18,20 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inkdigits import data as data
+    from inkdigits import errors as errors
+    from inkdigits import evaluation as evaluation
+    from inkdigits import recognition as recognition
+    from inkdigits import training as training
     from inkdigits.evaluation import evaluate
-    from inkdigits.recognition import Digit, Reading, Recognizer, predict, predict_digit
+    from inkdigits.recognition import (
+        Digit,
+        Reading,
+        Readings,
+        Recognizer,
+        predict,
+        predict_digit,
+    )
     from inkdigits.training import export, resume, train
 
 __version__ = "0.1.0"
@@ -30,6 +43,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _HOMES = {
     "Digit": "recognition",
     "Reading": "recognition",
+    "Readings": "recognition",
     "Recognizer": "recognition",
     "predict": "recognition",
     "predict_digit": "recognition",
@@ -39,9 +53,14 @@ _HOMES = {
     "train": "training",
 }
 
+_MODULES = frozenset(
+    ("benchmark", "data", "errors", "evaluation", "recognition", "synthesis", "training", "web")
+)
+
 __all__ = [
     "Digit",
     "Reading",
+    "Readings",
     "Recognizer",
     "evaluate",
     "export",
@@ -53,10 +72,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"inkdigits.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
     return getattr(importlib.import_module(f"inkdigits.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_MODULES})

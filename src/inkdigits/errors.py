@@ -8,6 +8,7 @@ was found, what was expected and how to fix it.
     │   └── RecipeError                       an unknown recipe, field or value
     ├── PictureError (ValueError)             a picture that cannot be read
     │   ├── PictureFormatError                not a picture, damaged, or an unsupported format
+    │   │   └── MissingFormatError            a format that needs an optional dependency
     │   ├── PictureTooLargeError              more bytes or pixels than the limits allow
     │   ├── NoInkError                        a picture without any writing
     │   └── DigitCountError                   not exactly one digit where one was expected
@@ -99,6 +100,10 @@ class OutputExistsError(InkdigitsError, FileExistsError):
 
 class MissingExtraError(InkdigitsError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class MissingFormatError(PictureFormatError, MissingExtraError):
+    """A picture in a format whose optional dependency is not installed."""
 
 
 class RequestError(InkdigitsError, ValueError):

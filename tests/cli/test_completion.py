@@ -152,7 +152,7 @@ def test_every_argument_that_is_a_path_names_a_kind_that_shells_complete(command
         if getattr(action.type, "__name__", "") in ("Path", "parse_picture_path")
     ]
 
-    assert {path.metavar for path in paths} <= {"DIR", "FILE", "MODEL", "PICTURE", "RUN"}
+    assert {path.metavar for path in paths} <= {"DIR", "FILE", "MODEL", "PATH", "PICTURE", "RUN"}
 
 
 def test_help_says_how_to_install_the_script(capsys: pytest.CaptureFixture[str]) -> None:

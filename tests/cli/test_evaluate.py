@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inkdigits.cli import main
 from inkdigits.cli.evaluate import SUITE_NAMES
+from inkdigits.data import LabelledImages
 from inkdigits.evaluation import SUITES
 from inkdigits.training import Run
 
@@ -33,6 +35,21 @@ def test_each_of_several_models_gets_its_own_report(
         report = Path("report", f"{model.parent.name}-{model.name}")
         assert json.loads((report / "evaluation.json").read_text()) == first
         assert (report / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_own_test_images_are_not_called_mnist(
+    model: list[str],
+    test_slice: LabelledImages,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = test_slice.take(range(50))
+    np.savez(tmp_path / "own.npz", x_test=few.images, y_test=few.labels)
+
+    assert main(["evaluate", *model[1:], "--data", "own.npz", "--output", "report"]) == 0
+
+    title = capsys.readouterr().out.splitlines()[0]
+    assert title == f"{model[1]} on 50 test images in own.npz (NumPy archive own.npz)"
 
 
 def test_labelled_pictures_are_evaluated_by_kind(
@@ -67,8 +84,8 @@ def test_every_suite_is_known() -> None:
         (["--target", "0.9"], "--target requires --pictures"),
         (["--limit", "5"], "--limit requires --suite"),
         (["--digits", "one"], "--digits one requires --pictures"),
-        (["--data", "d", "--suite", "mnist"], "--data is for MNIST's test images"),
-        (["--data", "d", "--pictures", "d"], "--data is for MNIST's test images"),
+        (["--data", "d", "--suite", "mnist"], "--data is for test images as tiles"),
+        (["--data", "d", "--pictures", "d"], "--data is for test images as tiles"),
         (["--suite", "corruption"], "unknown suite 'corruption': did you mean 'corruptions'?"),
         (["--suite", "mnist", "--limit", "0"], "argument --limit: invalid number '0'"),
         (["--suite", "mnist", "--output", "report"], "--suite writes no report"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inkdigits.cli import main
-from inkdigits.cli.export import FORMAT_NAMES
+from inkdigits.cli.export import FORMAT_ALIASES, FORMAT_NAMES
 from inkdigits.training import FORMATS, Run
 
 Fail = Callable[..., str]
@@ -23,6 +23,11 @@ def test_the_path_of_the_exported_model_is_printed(
 
 def test_every_format_is_known() -> None:
     assert set(FORMAT_NAMES) == set(FORMATS)
+
+
+def test_every_alias_stands_for_a_format() -> None:
+    assert set(FORMAT_ALIASES) == {"tflite", "saved_model", "tf"}
+    assert set(FORMAT_ALIASES.values()) <= set(FORMAT_NAMES)
 
 
 def test_an_unknown_format_is_refused_with_all_known_ones(fail: Fail) -> None:

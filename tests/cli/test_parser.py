@@ -119,7 +119,7 @@ def test_help_fits_the_terminal(
             "evaluate",
             [
                 "models",
-                "MNIST's test images (the default)",
+                "test images as tiles (MNIST's by default)",
                 "labelled pictures instead",
                 "a suite of pictures instead",
                 "labelled pictures or a suite",

@@ -18,6 +18,7 @@ from inkdigits.recognition.alphabet import CLASS_NAMES
 
 Fail = Callable[..., str]
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
+FOUND = ("a.png", "b.PNG", "d.jpg", "deeper/c.png")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_json_has_a_row_per_picture_and_the_status_of_the_worst(
             assert (row["reason"] is None) == bool(row["text"])
 
 
-def test_the_pictures_of_a_folder_are_read_by_name(
+def test_the_pictures_of_a_folder_and_its_subfolders_are_read_by_path(
     pictures: dict[str, Path],
     model: list[str],
     tmp_path: Path,
@@ -71,7 +72,7 @@ def test_the_pictures_of_a_folder_are_read_by_name(
     shutil.copy(pictures["text"], folder / "d.jpg")
     shutil.copy(pictures["text"], folder / "notes.txt")
     given = [str(pictures["blank"]), str(folder)]
-    expected = [given[0], *(str(folder / name) for name in ("a.png", "b.PNG", "d.jpg"))]
+    expected = [given[0], *(str(folder / name) for name in FOUND)]
 
     assert main(["predict", *given, *model, "--json", "--csv", "rows.csv"]) == 2
 
@@ -79,9 +80,37 @@ def test_the_pictures_of_a_folder_are_read_by_name(
     rows = json.loads(printed)
     assert printed == json.dumps(rows, indent=2) + "\n"
     assert [row["file"] for row in rows] == expected
-    assert [row.get("text") for row in rows] == ["", "7", "7", None]
+    assert [row.get("text") for row in rows] == ["", "7", "7", None, "7"]
     with Path("rows.csv").open(newline="", encoding="utf-8") as file:
         assert [row["file"] for row in csv.DictReader(file)] == expected
+
+
+def test_rows_of_pages_have_their_numbers(
+    pictures: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pages.tif"
+    pages = [Image.open(pictures[name]) for name in ("seven", "blank", "chalk")]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    given = [str(path), str(pictures["seven"])]
+
+    assert main(["predict", *given, "--json", "--csv", "rows.csv"]) == 1
+
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["file"], row.get("page"), row["text"]) for row in rows] == [
+        *[(given[0], page, text) for page, text in ((1, "7"), (2, ""), (3, "7"))],
+        (given[1], None, "7"),
+    ]
+    assert "page" not in rows[3]
+    with Path("rows.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["page"] for row in csv.DictReader(file)] == ["1", "2", "3", ""]
+
+    assert main(["predict", given[0]]) == 1
+    first, blank, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{path}, page 1: 7  (")
+    assert blank == f"{path}, page 2: no digit: no ink"
+
+    assert main(["predict", given[0], "--annotate", "boxes.png"]) == 2
+    assert "--annotate draws one picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("names", "status"), [(["seven"], 0), (["blank"], 1), (["text"], 2)])

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "suggestions": set(),
     "text_tables": set(),
     "data": SHARED | {"data"},
-    "recognition": SHARED | {"recognition"},
+    "recognition": SHARED | {"recognition", "model_formats"},
     "synthesis": SHARED | {"data", "recognition", "synthesis"},
     "evaluation": SHARED | {"data", "recognition", "synthesis", "evaluation"},
     "training": SHARED | {"data", "recognition", "synthesis", "evaluation", "training"},
@@ -29,7 +29,8 @@ MAY_IMPORT = {
 ON_DEMAND = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"__init__", "cli", "errors", "suggestions"},
+    "cli": {"__init__", "cli", "errors", "model_formats", "suggestions"},
+    "model_formats": set(),  # where reading meets training, for models that need Keras
 }
 
 

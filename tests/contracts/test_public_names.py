@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import inkdigits
 
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("benchmark", "data", "evaluation", "recognition", "training", "web")
 
 
@@ -16,6 +23,7 @@ def test_names_are_these() -> None:
     assert inkdigits.__all__ == [
         "Digit",
         "Reading",
+        "Readings",
         "Recognizer",
         "evaluate",
         "export",
@@ -30,6 +38,43 @@ def test_names_are_these() -> None:
 def test_name_is_there(name: str) -> None:
     assert name in dir(inkdigits)
     assert getattr(inkdigits, name).__name__ == name
+
+
+MODULES = ("data", "errors", "evaluation", "recognition", "training")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_bare_import_has_the_module(name: str, python: Python) -> None:
+    code = f"import inkdigits; print(inkdigits.{name}.__name__, {name!r} in dir(inkdigits))"
+
+    ended = python("-c", code)
+
+    assert ended.stdout == f"inkdigits.{name} True\n", ended.stderr
+
+
+def list_mentioned() -> list[str]:
+    """Every `inkdigits.something` of README and docs, with its dots; no addresses and files."""
+    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    found = re.findall(r"(?<![\w./-])inkdigits((?:\.[a-zA-Z_]\w*)+)(?![\w/])", text)
+    return sorted({f"inkdigits{names}" for names in found} - {"inkdigits.service"})
+
+
+def test_names_that_the_docs_mention_are_there(python: Python) -> None:
+    mentioned = list_mentioned()
+    assert {"inkdigits.predict", "inkdigits.data.fetch_mnist"} <= set(mentioned)
+    code = (
+        "import sys, inkdigits\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        eval(name)\n"
+        "    except AttributeError as error:\n"
+        "        print(name, error)\n"
+    )
+
+    ended = python("-c", code, *mentioned)
+
+    assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_unknown_name() -> None:

@@ -178,7 +178,7 @@ def swap(raw_files: dict[str, bytes]) -> dict[str, bytes]:
         (
             lambda raw_files: dict.fromkeys((TRAIN_LABELS, TEST_LABELS)),
             DataUnavailableError,
-            "train-labels-idx1-ubyte, t10k-labels-idx1-ubyte missing in .*own: download MNIST with",
+            "train-labels-idx1-ubyte, t10k-labels-idx1-ubyte missing in .*own: add the files that",
         ),
     ],
     ids=["swapped", "counts", "empty", "damaged gzip", "missing"],
@@ -201,7 +201,7 @@ def test_load_rejects_damaged_and_missing_files(
 
 
 def test_load_rejects_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataUnavailableError, match=r"ubyte, .* missing in .*nowhere: download"):
+    with pytest.raises(DataUnavailableError, match=r"no data at .*nowhere: expected IDX files"):
         load_mnist(tmp_path / "nowhere")
 
 
@@ -228,7 +228,7 @@ def test_check_tells_each_file_apart(own_data: OwnData, mnist_folder: Path, tmp_
         for status in check_mnist(folder)
     ] == [
         (TRAIN_IMAGES, TRAIN_IMAGES, "missing", 0, None),
-        (TRAIN_LABELS, TRAIN_LABELS, "damaged", 13, compute_sha256(raw_files[TRAIN_LABELS])),
+        (TRAIN_LABELS, TRAIN_LABELS, "other", 13, compute_sha256(raw_files[TRAIN_LABELS])),
         (TEST_IMAGES, TEST_IMAGES, "damaged", (folder / TEST_IMAGES).stat().st_size, None),
         (
             TEST_LABELS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inkdigits.suggestions import describe_unknown
@@ -45,14 +45,19 @@ class Name:
     Attributes:
         kind: What the name stands for in error messages, such as "suite".
         names: All valid names.
+        aliases: Other names that users know, to the names that they stand for.
     """
 
-    def __init__(self, kind: str, names: Sequence[str]) -> None:
+    def __init__(
+        self, kind: str, names: Sequence[str], aliases: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self.names = names
+        self.aliases = aliases or {}
 
     def __call__(self, text: str) -> str:
         """Returns the name; raises ArgumentTypeError for any other text."""
+        text = self.aliases.get(text, text)
         if text not in self.names:
             raise ArgumentTypeError(describe_unknown(self.kind, text, self.names))
         return text

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             action.choices = action.type.names
         elif action.metavar == "RECIPE":
             action.choices = _list_recipes()
-        elif action.metavar in ("FILE", "MODEL", "PICTURE"):
+        elif action.metavar in ("FILE", "MODEL", "PATH", "PICTURE"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
         elif action.metavar in ("DIR", "RUN"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from pathlib import Path
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Name, parse_count
 from inkdigits.cli.messages import print_message
-from inkdigits.cli.models import is_run, load_recognizer
+from inkdigits.cli.models import load_recognizer
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import (
     add_data,
@@ -19,6 +19,7 @@ from inkdigits.cli.shared_options import (
     add_threshold,
 )
 from inkdigits.errors import UsageError
+from inkdigits.model_formats import is_run
 
 SUITE_NAMES = ("corruptions", "digits8x8", "marks", "mnist", "pages")
 USAGE = "inkdigits evaluate [MODEL ...] [options]"
@@ -28,6 +29,7 @@ EXAMPLES = (
     "inkdigits evaluate runs/dropout runs/dropout-2 runs/dropout-3 --json",
     "inkdigits evaluate runs/best runs/best-2 runs/small --ensemble --shifts",
     "inkdigits evaluate model.h5 --output report",
+    "inkdigits evaluate --data t10k.csv",
     "inkdigits evaluate --pictures my-pictures --output report",
     "inkdigits evaluate --suite corruptions --limit 1000",
 )
@@ -50,7 +52,7 @@ def add_options(parser: Parser) -> None:
         "--ensemble", action="store_true", help="evaluate the mean of all models as one model"
     )
     add_shifts(models)
-    mnist = parser.add_argument_group("MNIST's test images (the default)")
+    mnist = parser.add_argument_group("test images as tiles (MNIST's by default)")
     add_data(mnist)
     pictures = parser.add_argument_group("labelled pictures instead")
     pictures.add_argument(
@@ -115,7 +117,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.pictures is not None and options.suite is not None:
         raise UsageError("--pictures and --suite exclude each other: give one of them")
     if options.data is not None:
-        raise UsageError("--data is for MNIST's test images: leave --pictures and --suite out")
+        raise UsageError("--data is for test images as tiles: leave --pictures and --suite out")
     if len(options.models) > 1 and not options.ensemble:
         raise UsageError(
             "--pictures and --suite evaluate one model at a time: add --ensemble to combine "
@@ -126,7 +128,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _evaluate_test_images(options: argparse.Namespace) -> int:
-    """Evaluates each model, or all as one, on MNIST's test images."""
+    """Evaluates each model, or all as one, on test images as tiles."""
     from inkdigits.evaluation import evaluate, summarise
 
     rows = []
@@ -141,7 +143,7 @@ def _evaluate_test_images(options: argparse.Namespace) -> int:
         recognizer = load_recognizer(*models, shifts=options.shifts)
         if models and not recognizer.judges_tiles:
             raise UsageError(
-                f"{name} reads whole pictures, not MNIST's tiles: evaluate it with --suite mnist, "
+                f"{name} reads whole pictures, not tiles: evaluate it with --suite mnist, "
                 "another suite, or --pictures"
             )
         evaluation = evaluate(recognizer, data=options.data, output=output)
@@ -157,7 +159,7 @@ def _evaluate_test_images(options: argparse.Namespace) -> int:
             }
         )
         if not options.json:
-            print(f"{name} on MNIST's test images\n{evaluation.to_table()}\n")
+            print(f"{name} on {evaluation.measured_on}\n{evaluation.to_table()}\n")
         if output is not None:
             print_message(f"report in {output}")
     accuracies = summarise([row["evaluation"]["accuracy"] for row in rows])

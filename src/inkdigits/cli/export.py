@@ -10,6 +10,7 @@ from inkdigits.cli.argument_types import Name
 from inkdigits.cli.parser import Parser
 
 FORMAT_NAMES = ("keras", "h5", "onnx", "onnx-int8", "savedmodel", "litert")
+FORMAT_ALIASES = {"tflite": "litert", "saved_model": "savedmodel", "tf": "savedmodel"}
 USAGE = "inkdigits export MODEL --format FORMAT [options]"
 EXAMPLES = (
     "inkdigits export runs/quick --format h5",
@@ -25,9 +26,10 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--format",
         required=True,
-        type=Name("format", FORMAT_NAMES),
+        type=Name("format", FORMAT_NAMES, FORMAT_ALIASES),
         metavar="FORMAT",
-        help=", ".join(FORMAT_NAMES),
+        help=f"{', '.join(FORMAT_NAMES)}; tflite stands for litert, saved_model and tf for "
+        "savedmodel",
     )
     parser.add_argument(
         "--output",

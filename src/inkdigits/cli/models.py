@@ -29,13 +29,4 @@ def load_recognizer(*models: Path, shifts: bool = False) -> Recognizer:
         return Recognizer.load()
     if len(models) > 1:
         return combine([load_recognizer(model) for model in models])
-    if models[0].suffix == ".onnx" or is_run(models[0]):
-        return Recognizer.load(models[0])
-    from inkdigits.training import load_recognizer as load_keras_recognizer
-
-    return load_keras_recognizer(models[0])
-
-
-def is_run(path: Path) -> bool:
-    """Returns whether a path is the folder of a run."""
-    return (path / "settings.json").is_file()
+    return Recognizer.load(models[0])

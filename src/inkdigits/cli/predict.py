@@ -17,6 +17,7 @@ from inkdigits.cli.argument_types import parse_picture_path
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
 from inkdigits.cli.parser import Parser
+from inkdigits.cli.picture_arguments import add_pictures, decode_one, list_pictures
 from inkdigits.cli.shared_options import (
     add_digits,
     add_json,
@@ -24,16 +25,17 @@ from inkdigits.cli.shared_options import (
     add_shifts,
     add_threshold,
 )
-from inkdigits.errors import PictureError, UsageError
+from inkdigits.cli.tile_tables import is_table, predict_table
+from inkdigits.errors import UsageError
 
 if TYPE_CHECKING:
-    from inkdigits.recognition import Reading, Recognizer
+    import numpy as np
+    from numpy.typing import NDArray
 
-# Files that are read if a folder is given. Rejected formats are among them, for their errors.
-PICTURE_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2"),
-)
+    from inkdigits.errors import PictureError
+    from inkdigits.recognition import Reading
+    from inkdigits.recognition.decoding import PictureSource
+
 USAGE = "inkdigits predict PICTURE ... [options]"
 EXAMPLES = (
     "inkdigits predict photo.jpg",
@@ -43,23 +45,17 @@ EXAMPLES = (
     "inkdigits predict --image seven.png --model runs/quick",
     "inkdigits predict scans/*.jpg --csv readings.csv",
     "inkdigits predict scans --json",
+    "inkdigits predict scan.pdf --json",
+    "inkdigits predict - < seven.png",
+    "inkdigits predict --allow-url https://example.org/seven.png",
+    "inkdigits predict test.csv --csv submission.csv",
     "inkdigits predict seven.png --json",
 )
 
 
 def add_options(parser: Parser) -> None:
     """Adds the arguments and options of the command."""
-    pictures = parser.add_argument_group("pictures")
-    pictures.add_argument(
-        "pictures", nargs="*", metavar="PICTURE", help="picture file, or a folder of pictures"
-    )
-    pictures.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="PICTURE",
-        help="the same as an option; may be repeated",
-    )
+    pictures = add_pictures(parser)
     add_digits(pictures)
     pictures.add_argument(
         "--separators",
@@ -97,7 +93,13 @@ def run(options: argparse.Namespace) -> int:
     # NumPy's linear algebra gets matrices of at most 3 × 3 here, so starting its threads would
     # only take time. The variable is read once, when NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    pictures = [name for given in (*options.pictures, *options.image) for name in _list_in(given)]
+    from inkdigits.recognition.decoding import Picture
+    from inkdigits.recognition.picture_lists import iterate_pictures
+    from inkdigits.recognition.readings import to_row
+
+    if is_table(named := [*options.pictures, *options.image]):
+        return predict_table(named, options)
+    pictures = list_pictures(named)
     if not pictures:
         raise UsageError("no picture given: name at least one, as in 'inkdigits predict seven.png'")
     outputs = {"--csv": options.csv, "--annotate": options.annotate, "--tiles": options.tiles}
@@ -107,8 +109,16 @@ def run(options: argparse.Namespace) -> int:
         if path is not None and name != "--csv" and len(pictures) > 1:
             raise UsageError(f"{name} draws one picture: expected 1 picture, not {len(pictures)}")
     recognizer = load_recognizer(*options.model, shifts=options.shifts)
-    readings = recognizer.read_many(
-        pictures,
+    listed = iterate_pictures(pictures, recognizer.limits, allow_url=options.allow_url)
+    drawn: PictureSource | PictureError | None = None
+    for name, path in list(outputs.items())[1:]:
+        if path is not None and drawn is None:
+            only = decode_one(
+                pictures[0], recognizer.limits, allow_url=options.allow_url, option=name
+            )
+            drawn, listed = only.picture, iter([only])
+    readings = recognizer.read_listed(
+        listed,
         one_digit=options.digits == "one",
         separators=options.separators,
         threshold=options.threshold,
@@ -116,21 +126,21 @@ def run(options: argparse.Namespace) -> int:
     status = exit_status.OK
     with contextlib.ExitStack() as stack:
         write_row = None if options.csv is None else stack.enter_context(_open_csv(options.csv))
-        for number, (picture, reading) in enumerate(zip(pictures, readings, strict=True)):
-            row: dict[str, Any] = {"file": picture}
-            if isinstance(reading, PictureError):
-                row["error"] = str(reading)
+        for number, reading in enumerate(readings):
+            if reading.error is not None:
                 status = exit_status.ERROR
                 if not options.json:
-                    print_message(str(reading))
+                    print_message(str(reading.error))
             else:
-                _draw(recognizer, picture, reading, options)
-                row |= reading.to_json()
+                if isinstance(drawn, Picture):
+                    _draw(drawn.pixels, reading, options)
                 if not reading.text:
                     status = max(status, exit_status.NO_DIGIT)
                 if not options.json:
-                    prefix = f"{picture}: " if len(pictures) > 1 else ""
+                    is_one = len(pictures) == 1 and reading.page is None
+                    prefix = "" if is_one else f"{_name_place(reading)}: "
                     _print_reading(prefix, reading, options.probabilities)
+            row = to_row(reading)
             if options.json:  # one list, whose rows are printed as they come
                 indented = textwrap.indent(json.dumps(row, indent=2), "  ")
                 print(",\n" if number else "[\n", indented, sep="", end="")
@@ -141,22 +151,9 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _list_in(given: str) -> list[str]:
-    """Lists the pictures of a folder by name; any other argument is a picture itself."""
-    if not given:  # would name the current folder
-        raise UsageError("empty picture name: name a file or a folder")
-    path = Path(given)
-    try:
-        if not path.is_dir():
-            return [given]
-        pictures = sorted(
-            str(file) for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES
-        )
-    except (OSError, ValueError):  # ValueError: a null character in the name
-        return [given]  # reading it raises an error that says more
-    if not pictures:
-        raise UsageError(f"no pictures in folder {given}: expected files such as {given}/seven.png")
-    return pictures
+def _name_place(reading: Reading) -> str:
+    page = "" if reading.page is None else f", page {reading.page}"
+    return f"{reading.source or 'picture'}{page}"
 
 
 def _print_reading(prefix: str, reading: Reading, with_probabilities: bool) -> None:
@@ -174,19 +171,13 @@ def _print_reading(prefix: str, reading: Reading, with_probabilities: bool) -> N
         print_message(f"{prefix}{note}")
 
 
-def _draw(
-    recognizer: Recognizer, picture: str, reading: Reading, options: argparse.Namespace
-) -> None:
+def _draw(pixels: NDArray[np.uint8], reading: Reading, options: argparse.Namespace) -> None:
     """Writes the pictures of --annotate and --tiles."""
-    if options.annotate is None and options.tiles is None:
-        return
     from inkdigits.files import write_whole
-    from inkdigits.recognition.decoding import decode_picture
     from inkdigits.recognition.drawing import draw_boxes, draw_tiles
 
     drawn = []
     if options.annotate is not None:
-        pixels = decode_picture(picture, recognizer.limits).pixels
         drawn.append((options.annotate, draw_boxes(pixels, reading)))
     if options.tiles is not None:
         drawn.append((options.tiles, draw_tiles(reading)))
@@ -201,7 +192,7 @@ def _open_csv(path: Path) -> Iterator[Callable[[dict[str, Any]], object]]:
     """Yields a row writer. The file appears only after the last row is written."""
     from inkdigits.files import write_whole
 
-    columns = ("file", "text", "confidence", "reason", "error")
+    columns = ("file", "text", "confidence", "reason", "error", "page")
     with (
         write_whole(path, overwrite=False) as temporary,
         # File names that are not valid UTF-8 are written with their own bytes.

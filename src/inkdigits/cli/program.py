@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "evaluate": "measure models on MNIST's 10,000 test images, or on other pictures",
     "predict": "read the digits in pictures",
     "export": "convert the model of a run to another format",
+    "adopt": "wrap a network that was trained elsewhere, and find out its scale",
     "data": "show whether MNIST is complete on this machine, and fetch it",
     "benchmark": "measure speed, size and growth, compared with Keras",
     "serve": "serve a web page that reads what you draw, and an HTTP API",

@@ -1,6 +1,6 @@
 """Options that several commands share.
 
-The metavars DIR, RUN, FILE, PICTURE and MODEL also tell the shell what to complete, see
+The metavars DIR, RUN, FILE, PATH, PICTURE and MODEL also tell the shell what to complete, see
 `completion`.
 """
 
@@ -20,8 +20,10 @@ def add_data(options: Options) -> None:
     options.add_argument(
         "--data",
         type=Path,
-        metavar="DIR",
-        help="folder with MNIST's four IDX files, raw or gzipped; default: the cache",
+        metavar="PATH",
+        help="images of digits with labels: IDX files of MNIST, EMNIST or QMNIST, torchvision's "
+        "root, mnist.npz, train.csv, Parquet files, or folders 0 to 9; default: MNIST from the "
+        "cache",
     )
 
 

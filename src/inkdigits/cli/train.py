@@ -38,7 +38,8 @@ def add_options(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="override a field of the recipe; may be repeated",
+        help="override a field of the recipe, with a value as 'inkdigits recipes RECIPE' prints "
+        "it; may be repeated; null or none: no value",
     )
     recipe.add_argument("--seed", type=parse_seed, help="seed of the random numbers; default: 0")
     recipe.add_argument(

@@ -12,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from inkdigits.errors import DataFormatError, DataUnavailableError
+from inkdigits.files import read_limited
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
@@ -26,8 +27,9 @@ PUBLISHED_SHA256 = {
     TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-# Protects against decompression bombs. 1.3 million images fit into this.
-_MAX_RAW_BYTES = 2**30
+# Protects against decompression bombs and files that do not fit into memory.
+MAX_RAW_BYTES = 2**30
+MAX_IMAGES = MAX_RAW_BYTES // 28**2  # 1.3 million
 
 
 def cache_directory() -> Path:
@@ -64,19 +66,32 @@ def read_raw(path: Path) -> bytes:
     """Reads the uncompressed IDX bytes of a file, which may be compressed with gzip.
 
     Raises:
-        DataFormatError: The gzip stream is damaged, or too large when uncompressed.
+        DataFormatError: The file is too large, or its gzip stream is damaged or too large.
+        DataUnavailableError: The file cannot be read.
+    """
+    return decompress(read_content(path), str(path))
+
+
+def read_content(path: Path, max_bytes: int = MAX_RAW_BYTES) -> bytes:
+    """Reads a file of at most `max_bytes`.
+
+    Raises:
+        DataFormatError: The file is larger.
         DataUnavailableError: The file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        return read_limited(path, max_bytes)
     except OSError as error:
         raise DataUnavailableError(
             f"{path} cannot be read ({error.strerror}): check the file and its permissions"
         ) from error
-    return decompress(content, str(path))
+    except ValueError as error:
+        raise DataFormatError(
+            f"{path} has more than {max_bytes:,} bytes, the maximum: split it"
+        ) from error
 
 
-def decompress(content: bytes, name: str, max_bytes: int = _MAX_RAW_BYTES) -> bytes:
+def decompress(content: bytes, name: str, max_bytes: int = MAX_RAW_BYTES) -> bytes:
     """Decompresses gzip content; returns other content unchanged.
 
     The first bytes decide whether the content is compressed, because file names and servers are

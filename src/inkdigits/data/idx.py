@@ -4,11 +4,17 @@ A file has a big-endian header, followed by one unsigned byte per value:
 
     images   uint32 magic 2051, count, rows, columns; count × rows × columns bytes
     labels   uint32 magic 2049, count; count bytes
+
+QMNIST (Yadav and Bottou, 2019) has labels with attributes, such as the writer:
+
+    labels   uint32 magic 3074, count, columns; count × columns big-endian int32
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +23,14 @@ from inkdigits.errors import DataFormatError
 
 IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049
+QMNIST_LABELS_MAGIC = 3074
 SIDE = 28  # width and height of an image in pixels
 
-_CONTENT = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
+_CONTENT = {
+    IMAGES_MAGIC: "images",
+    LABELS_MAGIC: "labels",
+    QMNIST_LABELS_MAGIC: "labels with attributes",
+}
 
 
 def parse_idx_images(raw: bytes, name: str) -> NDArray[np.uint8]:
@@ -58,14 +69,67 @@ def parse_idx_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
         DataFormatError: `raw` is not exactly one IDX file of labels 0 to 9.
     """
     (count,) = _parse_header(raw, name, LABELS_MAGIC, ">II")
-    labels = _parse_body(raw, name, 8, count)
-    if labels.max() > 9:
-        position = int(np.argmax(labels > 9))
+    return check_labels(_parse_body(raw, name, 8, count), name)
+
+
+def parse_qmnist_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
+    """Parses an IDX file of QMNIST's labels. The first column is the digit.
+
+    Args:
+        raw: The uncompressed content of the file.
+        name: Name of the file in error messages.
+
+    Returns:
+        uint8, shape (n,), n ≥ 1, 0 to 9, where 0 is the digit zero.
+
+    Raises:
+        DataFormatError: `raw` is not exactly one such file.
+    """
+    count, columns = _parse_header(raw, name, QMNIST_LABELS_MAGIC, ">III")
+    if columns == 0:
+        raise DataFormatError(f"{name} has no columns, expected QMNIST's 8: download it again")
+    values = _parse_body(raw, name, 12, count * columns * 4).view(">i4")
+    return check_labels(values.reshape(count, columns)[:, 0], name)
+
+
+def check_labels(labels: NDArray[np.integer[Any]], name: str) -> NDArray[np.uint8]:
+    """Checks that each label is a digit.
+
+    Args:
+        labels: Integers of shape (n,), n ≥ 1.
+        name: Name of the file in error messages.
+
+    Returns:
+        The labels as uint8, shape (n,), 0 to 9.
+
+    Raises:
+        DataFormatError: A label is not 0 to 9.
+    """
+    invalid = (labels < 0) | (labels > 9)
+    if invalid.any():
+        position = int(np.argmax(invalid))
         raise DataFormatError(
             f"{name} contains the label {labels[position]} at position {position}, expected "
             "0 to 9: remove the images that are not digits"
         )
-    return labels
+    return labels.astype(np.uint8)
+
+
+def build_idx_header(values: NDArray[np.uint8]) -> bytes:
+    """Returns the IDX header of images, shape (n, rows, columns), or of labels, shape (n,)."""
+    magic = IMAGES_MAGIC if values.ndim == 3 else LABELS_MAGIC
+    return struct.pack(f">{1 + values.ndim}I", magic, *values.shape)
+
+
+def compute_idx_sha256(values: NDArray[np.uint8]) -> str:
+    """Returns the SHA-256 of the IDX file of these values, as 64 hexadecimal digits.
+
+    Args:
+        values: Images of shape (n, 28, 28), or labels of shape (n,).
+    """
+    digest = hashlib.sha256(build_idx_header(values))
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def _parse_header(raw: bytes, name: str, magic: int, layout: str) -> tuple[int, ...]:

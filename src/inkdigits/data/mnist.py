@@ -1,15 +1,14 @@
-"""Loads MNIST, or your own data in the same format, as arrays."""
+"""Loads MNIST, or other images of digits in one of many forms, as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -31,57 +30,17 @@ from inkdigits.data.folder import (
     find_file,
     read_raw,
 )
-from inkdigits.data.idx import SIDE, parse_idx_images, parse_idx_labels
+from inkdigits.data.forms import PARTS, Form, Part, find_form
+from inkdigits.data.idx import SIDE, compute_idx_sha256, parse_idx_images, parse_idx_labels
+from inkdigits.data.labelled_images import LabelledImages
 from inkdigits.data.sources import Source, SourceFailedError, list_sources
-from inkdigits.errors import DataFormatError, DataUnavailableError, UsageError
+from inkdigits.errors import DataFormatError, DataUnavailableError
 from inkdigits.files import write_whole
 
-
-@dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images of digits and their labels.
-
-    Attributes:
-        images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        labels: uint8, shape (n,), 0 to 9, where 0 is the digit zero.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
-            raise DataFormatError(
-                f"images are {self.images.dtype} of shape {self.images.shape}, "
-                f"expected uint8 of shape (n, {SIDE}, {SIDE}): convert the array"
-            )
-        if self.labels.dtype != np.uint8 or self.labels.ndim != 1:
-            raise DataFormatError(
-                f"labels are {self.labels.dtype} of shape {self.labels.shape}, "
-                "expected uint8 of shape (n,): convert the array"
-            )
-        if len(self.images) != len(self.labels):
-            raise DataFormatError(
-                f"{len(self.images)} images and {len(self.labels)} labels, expected one label "
-                "for each image: use arrays that belong together"
-            )
-        if self.labels.size and self.labels.max() > 9:
-            raise DataFormatError(
-                f"the highest label is {self.labels.max()}, expected 0 to 9: "
-                "remove the images that are not digits"
-            )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> LabelledImages:
-        """Returns a copy of the images and labels at `indices`, in that order.
-
-        Raises:
-            IndexError: An index is out of range.
-        """
-        chosen = indices if isinstance(indices, np.ndarray) else list(indices)
-        return LabelledImages(self.images[chosen], self.labels[chosen])
+_PART_FILES: dict[Part, tuple[str, str]] = {
+    "train": (TRAIN_IMAGES, TRAIN_LABELS),
+    "test": (TEST_IMAGES, TEST_LABELS),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +48,36 @@ class Mnist:
     """A training set and a test set.
 
     Attributes:
-        train: MNIST's 60,000 training images, or your own.
-        test: MNIST's 10,000 test images, or your own.
-        sha256: File name to the SHA-256 of the uncompressed IDX bytes, for the four files.
+        train: MNIST's 60,000 training images, or your own; of length 0 if there are none.
+        test: MNIST's 10,000 test images, or your own; of length 0 if there are none.
+        sha256: Name of an IDX file to the SHA-256 of its uncompressed bytes, for the four files.
+            For data in another form: of the IDX files that the same images and labels would have.
+            Parts that are not there are left out.
+        source: Where the data come from, for messages: "MNIST", or the path.
     """
 
     train: LabelledImages
     test: LabelledImages
     sha256: dict[str, str]
+    source: str = "MNIST"
 
     @property
     def is_mnist(self) -> bool:
-        """Whether all four files are identical to the published ones."""
+        """Whether all images and labels are MNIST's, in the published order."""
         return self.sha256 == PUBLISHED_SHA256
+
+    @property
+    def has_mnist_test(self) -> bool:
+        """Whether the test images and labels are MNIST's, in the published order."""
+        return all(
+            self.sha256.get(name) == PUBLISHED_SHA256[name] for name in (TEST_IMAGES, TEST_LABELS)
+        )
+
+    def describe_test(self) -> str:
+        """Returns what the test images are, such as "200 test images in digits.csv"."""
+        if self.has_mnist_test:
+            return "MNIST's test images"
+        return f"{len(self.test):,} test images in {self.source}"
 
 
 @dataclass(frozen=True)
@@ -111,8 +87,9 @@ class FileStatus:
     Attributes:
         name: Usual name of the file.
         path: Path of the file; its expected path if it is missing.
-        state: "whole" if its uncompressed bytes are the published ones, else "missing" or
-            "damaged". Your own data in the same format counts as damaged, because it is not MNIST.
+        state: "whole" if its uncompressed bytes are the published ones; "other" if it is an IDX
+            file of other images or labels, in a folder that you named; else "missing" or "damaged".
+            In the download cache, which holds MNIST alone, other files count as damaged.
         size_bytes: Size on disk; 0 if the file is missing.
         sha256: SHA-256 of the uncompressed bytes; None if the file is missing or cannot be
             decompressed.
@@ -120,53 +97,46 @@ class FileStatus:
 
     name: str
     path: Path
-    state: Literal["whole", "missing", "damaged"]
+    state: Literal["whole", "missing", "other", "damaged"]
     size_bytes: int
     sha256: str | None
 
 
-def load_mnist(directory: Path | str | None = None) -> Mnist:
-    """Loads MNIST, or your own data in its format, from local files.
+def load_mnist(directory: Path | str | None = None, *, required: Collection[Part] = ()) -> Mnist:
+    """Loads MNIST, or other images of digits, from local files.
 
     Args:
-        directory: A folder with the four IDX files under their usual names, uncompressed or
-            compressed with gzip. They may contain your own data. None: the download cache, which
-            must contain MNIST.
+        directory: A file or folder in one of the forms that `inkdigits.data.forms` knows: IDX
+            files under the names of MNIST, EMNIST or QMNIST, uncompressed or compressed with gzip;
+            torchvision's root; Keras's mnist.npz; CSV tables as on Kaggle; Parquet files as on
+            Hugging Face; folders 0 to 9 of tiles. None: the download cache, which must contain
+            MNIST.
+        required: The parts, "train" or "test", that must be there.
 
     Returns:
-        The training set and the test set.
+        The training set and the test set. One that is not there is of length 0.
 
     Raises:
-        DataUnavailableError: A file is missing or cannot be read.
-        DataFormatError: A file is damaged, or the files do not belong together.
+        DataUnavailableError: A file or a required part is missing or cannot be read.
+        DataFormatError: The form is unknown, a file is damaged, or the files do not belong
+            together.
+        MissingExtraError: A package that reads this form is not installed.
     """
-    folder = data_folder(directory)
-    paths = {name: find_file(folder, name) for name in PUBLISHED_SHA256}
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
-        raise DataUnavailableError(
-            f"{', '.join(missing)} missing in {folder}: download MNIST with `inkdigits data`, "
-            "or give the folder of the four files with `--data DIR`"
-        )
-    raw_files = {name: read_raw(path) for name, path in paths.items() if path is not None}
-    sha256 = {name: compute_sha256(raw) for name, raw in raw_files.items()}
-    if directory is None and sha256 != PUBLISHED_SHA256:
-        damaged = [name for name, digest in sha256.items() if digest != PUBLISHED_SHA256[name]]
-        raise DataFormatError(
-            f"{', '.join(damaged)} in {folder} does not match the published MNIST file: "
-            "download it again with `inkdigits data`"
-        )
-    sets = []
-    for images_name, labels_name in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)):
-        images = parse_idx_images(raw_files[images_name], str(paths[images_name]))
-        labels = parse_idx_labels(raw_files[labels_name], str(paths[labels_name]))
-        if len(images) != len(labels):
-            raise DataFormatError(
-                f"{paths[images_name]} contains {len(images)} images but {paths[labels_name]} "
-                f"contains {len(labels)} labels: use two files that belong together"
-            )
-        sets.append(LabelledImages(images, labels))
-    return Mnist(train=sets[0], test=sets[1], sha256=sha256)
+    if directory is None:
+        return _load_cache(data_folder(None))
+    form = find_form(Path(directory).expanduser())
+    for part in required or (() if form.readers else PARTS[1:]):
+        _check_part(form, part)
+    # In the order of the published files, as in the cards of earlier runs.
+    sets = {part: form.readers[part]() for part in PARTS if part in form.readers}
+    sha256 = {}
+    for part, labelled in sets.items():
+        images_name, labels_name = _PART_FILES[part]
+        sha256[images_name] = compute_idx_sha256(labelled.images)
+        sha256[labels_name] = compute_idx_sha256(labelled.labels)
+    empty = LabelledImages(np.zeros((0, SIDE, SIDE), np.uint8), np.zeros(0, np.uint8))
+    source = "MNIST" if sha256 == PUBLISHED_SHA256 else f"{form.path} ({form.name})"
+    return Mnist(sets.get("train", empty), sets.get("test", empty), sha256, source)
 
 
 def fetch_mnist(*, directory: Path | str | None = None, progress: bool = False) -> Mnist:
@@ -191,7 +161,7 @@ def fetch_mnist(*, directory: Path | str | None = None, progress: bool = False) 
     """
     folder = data_folder(directory)
     statuses = check_mnist(directory)
-    damaged = [status for status in statuses if status.state == "damaged"]
+    damaged = [status for status in statuses if status.state in ("other", "damaged")]
     if damaged and directory is not None:
         raise DataFormatError(
             f"{damaged[0].path} does not match the published MNIST file and is not overwritten: "
@@ -216,35 +186,54 @@ def check_mnist(directory: Path | str | None = None) -> list[FileStatus]:
         DataUnavailableError: A file exists but cannot be read.
     """
     folder = data_folder(directory)
-    return [_check_file(folder, name) for name in PUBLISHED_SHA256]
+    statuses = [_check_file(folder, name) for name in PUBLISHED_SHA256]
+    if directory is not None:
+        return statuses
+    return [replace(s, state="damaged") if s.state == "other" else s for s in statuses]
 
 
-def split_validation(
-    labelled: LabelledImages, n_validation: int, seed: int
-) -> tuple[LabelledImages, LabelledImages]:
-    """Splits images randomly into a training part and a validation part.
-
-    Args:
-        labelled: The images to split. They are not modified.
-        n_validation: Number of validation images, at least 1 and less than `len(labelled)`.
-        seed: Seed of the random split, at least 0. The same seed gives the same split.
-
-    Returns:
-        The training part and the validation part, each in the original order.
-
-    Raises:
-        UsageError: `n_validation` or `seed` is out of range.
-    """
-    if not 0 < n_validation < len(labelled):
-        raise UsageError(
-            f"cannot use {n_validation} of {len(labelled)} images for validation: "
-            f"choose 1 to {len(labelled) - 1}"
+def _load_cache(folder: Path) -> Mnist:
+    """Loads the four published files."""
+    paths = {name: find_file(folder, name) for name in PUBLISHED_SHA256}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing:
+        raise DataUnavailableError(
+            f"{', '.join(missing)} missing in {folder}: download MNIST with "
+            "`inkdigits data --fetch`, or name your own data with `--data PATH`"
         )
-    if seed < 0:
-        raise UsageError(f"invalid seed {seed}: choose 0 or more")
-    order = np.random.default_rng(seed).permutation(len(labelled))
-    validation, training = np.sort(order[:n_validation]), np.sort(order[n_validation:])
-    return labelled.take(training), labelled.take(validation)
+    raw_files = {name: read_raw(path) for name, path in paths.items() if path is not None}
+    sha256 = {name: compute_sha256(raw) for name, raw in raw_files.items()}
+    if sha256 != PUBLISHED_SHA256:
+        damaged = [name for name, digest in sha256.items() if digest != PUBLISHED_SHA256[name]]
+        raise DataFormatError(
+            f"{', '.join(damaged)} in {folder} does not match the published MNIST file: "
+            "download it again with `inkdigits data --fetch`"
+        )
+    train, test = (
+        LabelledImages(
+            parse_idx_images(raw_files[images_name], str(paths[images_name])),
+            parse_idx_labels(raw_files[labels_name], str(paths[labels_name])),
+        )
+        for images_name, labels_name in _PART_FILES.values()
+    )
+    return Mnist(train, test, sha256)
+
+
+def _check_part(form: Form, part: Part) -> None:
+    """Raises DataUnavailableError if a part is not there, or has no labels."""
+    if part in form.readers:
+        return
+    if unlabelled := next(iter(form.unlabelled.values()), None):
+        raise DataUnavailableError(
+            f"{unlabelled} has no labels, expected a column 'label': to classify its rows, use "
+            f"`inkdigits predict {unlabelled} --csv submission.csv`"
+        )
+    name = {"train": "training", "test": "test"}
+    there = " and ".join(name[other] for other in form.readers)
+    raise DataUnavailableError(
+        f"{form.path} ({form.name}) has no {name[part]} images, only {there} images: add them, or "
+        "name another file or folder"
+    )
 
 
 def _check_file(folder: Path, name: str) -> FileStatus:
@@ -252,11 +241,19 @@ def _check_file(folder: Path, name: str) -> FileStatus:
     if path is None:
         return FileStatus(name, folder / name, "missing", 0, None)
     size_bytes = path.stat().st_size
+    sha256 = None
+    state: Literal["whole", "other", "damaged"] = "damaged"
     try:
-        sha256 = compute_sha256(read_raw(path))
+        raw = read_raw(path)
+        sha256 = compute_sha256(raw)
+        if sha256 == PUBLISHED_SHA256[name]:
+            state = "whole"
+        else:
+            parse = parse_idx_labels if name in (TRAIN_LABELS, TEST_LABELS) else parse_idx_images
+            parse(raw, name)
+            state = "other"
     except DataFormatError:
-        return FileStatus(name, path, "damaged", size_bytes, None)
-    state: Literal["whole", "damaged"] = "whole" if sha256 == PUBLISHED_SHA256[name] else "damaged"
+        pass
     return FileStatus(name, path, state, size_bytes, sha256)
 
 

@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import shutil
-import struct
 import subprocess
 import tarfile
 import tempfile
@@ -39,7 +38,7 @@ from inkdigits.data.folder import (
     find_file,
     read_raw,
 )
-from inkdigits.data.idx import IMAGES_MAGIC, LABELS_MAGIC
+from inkdigits.data.idx import build_idx_header
 from inkdigits.errors import DataFormatError, DataUnavailableError
 
 RawFiles = Generator[tuple[str, bytes], None, None]
@@ -246,8 +245,7 @@ def _rebuild_from_npz(file: Any, names: Collection[str]) -> RawFiles:
 
 def _build_idx(values: NDArray[np.uint8]) -> bytes:
     """Returns IDX bytes of images, shape (n, rows, columns), or of labels, shape (n,)."""
-    magic = IMAGES_MAGIC if values.ndim == 3 else LABELS_MAGIC
-    return struct.pack(f">{1 + values.ndim}I", magic, *values.shape) + values.tobytes()
+    return build_idx_header(values) + values.tobytes()
 
 
 def _decompress(content: bytes, name: str) -> bytes:

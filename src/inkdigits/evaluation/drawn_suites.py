@@ -146,4 +146,4 @@ def _draw_row(
 
 
 def _take_digits(data: Path | str | None) -> LabelledImages:
-    return (fetch_mnist() if data is None else load_mnist(data)).test
+    return (fetch_mnist() if data is None else load_mnist(data, required=["test"])).test

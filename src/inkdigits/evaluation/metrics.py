@@ -91,6 +91,7 @@ class Evaluation:
             digit (column).
         reviewed_accuracy: Accuracy on the labels as people reviewed them
             (`inkdigits.evaluation.reviewed`); None for images other than MNIST's test images.
+        measured_on: What the tiles are, such as "MNIST's test images", for messages.
     """
 
     n: int
@@ -102,6 +103,7 @@ class Evaluation:
     per_digit: tuple[DigitScore, ...]
     confusion_matrix: NDArray[np.int64]
     reviewed_accuracy: float | None = None
+    measured_on: str = "tiles"
 
     @property
     def mistakes(self) -> int:

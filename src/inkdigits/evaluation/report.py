@@ -1,4 +1,4 @@
-"""Evaluation on MNIST's 10,000 test images, and the report files of evaluations."""
+"""Evaluation on MNIST's 10,000 test images or others, and the report files of evaluations."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def evaluate(
     """Measures a model on the test images, with the same recognizer that reads pictures.
 
     Args:
-        model: A recognizer, a run folder, or an ONNX file. The default is the packaged model.
-        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
-            if it is missing.
+        model: A recognizer, a run folder, or a model file of any format. The default is the
+            packaged model.
+        data: A file or folder with test images, in a form that `load_mnist` knows. None takes
+            MNIST from the cache and downloads it if it is missing.
         output: A folder for the report: `evaluation.json` and four plots. An existing report is
             replaced. None writes nothing.
 
@@ -49,16 +50,17 @@ def evaluate(
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataFormatError, DataUnavailableError: MNIST is missing or damaged.
+        DataFormatError, DataUnavailableError: The test images are missing or damaged.
         OutputError: The report cannot be written.
-        MissingExtraError: `output` is given and matplotlib is not installed.
+        MissingExtraError: `output` is given and matplotlib is not installed, or pyarrow is not
+            installed and `data` is a Parquet file.
     """
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
-    mnist = fetch_mnist() if data is None else load_mnist(data)
+    mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
     test = mnist.test
     probabilities = recognizer.classify(test.images)
-    evaluation = score(probabilities, test.labels)
-    if mnist.is_mnist:
+    evaluation = replace(score(probabilities, test.labels), measured_on=mnist.describe_test())
+    if mnist.has_mnist_test:
         reviewed = score_reviewed(probabilities, test.labels)
         evaluation = replace(evaluation, reviewed_accuracy=reviewed)
     if output is not None:

@@ -191,5 +191,5 @@ def _take_digits(data: Path | str | None, limit: int | None) -> LabelledImages:
         DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     check_limit(limit)
-    test = (fetch_mnist() if data is None else load_mnist(data)).test
+    test = (fetch_mnist() if data is None else load_mnist(data, required=["test"])).test
     return test if limit is None else test.take(range(min(limit, len(test))))

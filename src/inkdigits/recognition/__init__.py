@@ -7,14 +7,14 @@ for tiles, `default.onnx`.
 from inkdigits.recognition.card import Card, ReaderCard
 from inkdigits.recognition.decoding import DecodingLimits
 from inkdigits.recognition.ensemble import add_shifts, combine
+from inkdigits.recognition.prediction import predict, predict_digit
 from inkdigits.recognition.reading import Box, Digit, Mark, Reading
+from inkdigits.recognition.readings import Readings
 from inkdigits.recognition.recognizer import (
     DEFAULT_MODEL,
     DEFAULT_TILE_MODEL,
     Reader,
     Recognizer,
-    predict,
-    predict_digit,
 )
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Reader",
     "ReaderCard",
     "Reading",
+    "Readings",
     "Recognizer",
     "add_shifts",
     "combine",

@@ -151,7 +151,7 @@ def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing: a model needs its card in the same folder; 'inkdigits train' and "
-            "'inkdigits export' write it there"
+            "'inkdigits export' write it there, 'inkdigits adopt' does for a model from elsewhere"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(

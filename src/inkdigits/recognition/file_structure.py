@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import PictureFormatError, PictureTooLargeError
+from inkdigits.recognition.heif_structure import check_heif
 
 _MIB = 2**20
 
@@ -36,6 +37,8 @@ _MAX_READS = {
     "WebP": 100_000,
     "TIFF": 1_000_000,
     "PPM": 100_000,
+    "AVIF": 1_000,
+    "HEIC": 1_000,
 }
 
 # EXIF data usually fit into one JPEG segment of 64 KiB; a few cameras use several. Pillow parses
@@ -86,6 +89,7 @@ _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 _TIFF_SIZES |= {16: 8}
 _TIFF_UNSIGNED = (1, 3, 4, 7, 13, 16)
 _TIFF_BYTES, _TIFF_TEXT, _TIFF_UNDEFINED = 1, 2, 7
+_TIFF_KIND, _TIFF_NOT_A_PAGE = 254, 1 | 4  # a reduced picture, a mask
 _TIFF_WIDTH, _TIFF_LENGTH, _TIFF_COMPRESSION = 256, 257, 259
 _TIFF_SAMPLES, _TIFF_STRIP_ROWS, _TIFF_PLANES = 277, 278, 284
 _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
@@ -115,13 +119,14 @@ class ReadLimitedFile(io.BytesIO):
         return io.BytesIO.read(self, size)
 
 
-def check_structure(name: str, file_format: str, content: bytes) -> None:
+def check_structure(name: str, file_format: str, content: bytes, max_pixels: int) -> None:
     """Rejects a file whose structure would cost too much time or memory to decode.
 
     Args:
         name: Name of the file in error messages.
-        file_format: "PNG", "JPEG", "GIF", "BMP", "WebP", "TIFF" or "PPM".
+        file_format: As `file_formats.detect_format` returns it.
         content: The content of the file.
+        max_pixels: Maximum number of pixels of the picture.
 
     Raises:
         PictureFormatError: The file has many more parts than ordinary files, or parts that are too
@@ -137,6 +142,8 @@ def check_structure(name: str, file_format: str, content: bytes) -> None:
     }
     if check := checks.get(file_format):
         check(name, content)
+    elif file_format in ("HEIC", "AVIF"):
+        check_heif(name, file_format, content, max_pixels, _MAX_EXIF_BYTES)
 
 
 def read_webp_size(content: bytes) -> tuple[int, int]:
@@ -269,23 +276,25 @@ def _check_ppm(name: str, content: bytes) -> None:
 
 
 class _TiffTags:
-    """The tags in those directories of a TIFF file that Pillow reads, without their values.
+    """The tags in those directories of a TIFF file that Pillow reads for a page, without values.
 
     Attributes:
+        start: Offset of the directory of the page.
         arrays: Tag to (type, number of values, offset of the first value in the file), for the
-            first directory. If a tag occurs twice, the entry with more values is kept.
+            directory of the page. If a tag occurs twice, the entry with more values is kept.
         number_bytes: Total length of the numbers in all directories, except the offsets and
             lengths of strips and tiles.
     """
 
-    def __init__(self, name: str, content: bytes) -> None:
+    def __init__(self, name: str, content: bytes, start: int | None = None) -> None:
         self._name, self._content = name, content
         self._order: Literal["<", ">"] = "<" if content.startswith(b"II") else ">"
         self._is_big = content[2:4] in (b"+\0", b"\0+")
         self._pointer_bytes = 8 if self._is_big else 4
         self.number_bytes = 0
         self.arrays: dict[int, tuple[int, int, int]] = {}
-        for tag, kind, count, offset in self._list_entries(self._read_start()):
+        self.start = self._read_start() if start is None else start
+        for tag, kind, count, offset in self._list_entries(self.start):
             if count > self.arrays.get(tag, (0, 0, 0))[1]:
                 self.arrays[tag] = kind, count, offset
         for tag in _TIFF_DIRECTORIES:
@@ -303,6 +312,18 @@ class _TiffTags:
         """Returns the first value of a tag, or the default if it has none."""
         values = self.read(tag)
         return int(values[0]) if values.size else default
+
+    def read_next_start(self) -> int:
+        """Returns the offset of the directory of the next page; 0 if there is none."""
+        entry_bytes, head = (20, "Q") if self._is_big else (12, "H")
+        pointer = head if self._is_big else "L"
+        try:
+            (tags,) = struct.unpack_from(self._order + head, self._content, self.start)
+            place = self.start + struct.calcsize("=" + head) + tags * entry_bytes
+            (start,) = struct.unpack_from(self._order + pointer, self._content, place)
+        except struct.error:  # beyond the end of the file
+            return 0
+        return int(start)
 
     def _read_start(self) -> int:
         """Returns the offset of the first directory."""
@@ -346,8 +367,47 @@ class _TiffTags:
             yield tag, kind, count, value
 
 
-def _check_tiff(name: str, content: bytes) -> None:
+def find_tiff_pages(name: str, content: bytes, max_pages: int) -> list[int]:
+    """Checks all directories of a TIFF file, and returns those that are pages.
+
+    Args:
+        name: Name of the file in error messages.
+        content: The content of the file.
+        max_pages: Maximum number of directories.
+
+    Returns:
+        Numbers of the directories, from 0, except those of reduced pictures and of masks. The
+        first directory always counts as a page.
+
+    Raises:
+        PictureFormatError, PictureTooLargeError: As `check_structure`, for any page.
+        PictureTooLargeError: There are more directories.
+    """
+    pages: list[int] = []
+    starts: set[int] = set()
     tags = _TiffTags(name, content)
+    number = 0
+    while True:
+        if number == max_pages:
+            raise PictureTooLargeError(
+                f"{name}: TIFF file of more than {max_pages:,} pages, which is the limit: split it"
+            )
+        if not (number and tags.read_one(_TIFF_KIND, 0) & _TIFF_NOT_A_PAGE):
+            _check_tiff_tags(name, content, tags)
+            pages.append(number)
+        starts.add(tags.start)
+        start = tags.read_next_start()
+        if not start or start in starts:
+            return pages
+        tags = _TiffTags(name, content, start)
+        number += 1
+
+
+def _check_tiff(name: str, content: bytes) -> None:
+    _check_tiff_tags(name, content, _TiffTags(name, content))
+
+
+def _check_tiff_tags(name: str, content: bytes, tags: _TiffTags) -> None:
     width, length = tags.read_one(_TIFF_WIDTH, 0), tags.read_one(_TIFF_LENGTH, 0)
     if _TIFF_TILE_WIDTH in tags.arrays or _TIFF_TILE_LENGTH in tags.arrays:
         sides = tags.read_one(_TIFF_TILE_WIDTH, 1), tags.read_one(_TIFF_TILE_LENGTH, 1)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.errors import PictureError
 from inkdigits.recognition.alphabet import CHARACTERS, CLASS_NAMES, DIGITS, MARK_KINDS
 
 UNCERTAIN: Final = "?"
@@ -177,12 +178,19 @@ class Reading:
         notes: Notes about the picture for the user, such as "only the first frame was read".
         reason: Why no digit was read; None if at least one was read.
         separators: Whether `text` includes points, commas, dashes, slashes and plus signs.
+        source: Path or name of the picture's file; None if it is not a file.
+        page: Number of the page in its document, from 1; None if it is not a page.
+        error: Why the picture could not be read at all; None if it was. `reason` has its message.
+            Only among the readings of several pictures; a single one raises it.
     """
 
     found: tuple[DigitOrMark, ...]
     notes: tuple[str, ...] = ()
     reason: str | None = None
     separators: bool = False
+    source: str | None = None
+    page: int | None = None
+    error: PictureError | None = None
 
     def __post_init__(self) -> None:
         if bool(self.text) == (self.reason is not None):

@@ -10,16 +10,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError, UsageError
+from inkdigits.model_formats import load_with_training, needs_training
+from inkdigits.recognition.arrays import arrange_tiles
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, Card, ReaderCard, is_reader_card, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
@@ -32,6 +34,12 @@ from inkdigits.recognition.interpretation import (
 )
 from inkdigits.recognition.network import Network, OnnxNetwork
 from inkdigits.recognition.orientation import find_rotation, rotate_back
+from inkdigits.recognition.picture_lists import (
+    ListedPicture,
+    PictureList,
+    iterate_pictures,
+    name_source,
+)
 from inkdigits.recognition.reading import Digit, DigitOrMark, Reading
 
 DEFAULT_MODEL: Final = Path(__file__).with_name("reader.onnx")
@@ -45,6 +53,9 @@ DEFAULT_LIMITS: Final = DecodingLimits()
 PICTURES_AHEAD: Final = 8
 """Pictures per thread that `read_many` starts ahead, so that a large one does not delay the
 others."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 Detect = Callable[[NDArray[np.uint8]], Detections]
 """Takes a grey picture, uint8 of shape (height, width), and returns the detected marks."""
@@ -134,20 +145,25 @@ class Recognizer:
         threshold: float | None = None,
         limits: DecodingLimits = DEFAULT_LIMITS,
     ) -> Recognizer:
-        """Loads an ONNX model and the card beside it.
+        """Loads a model and the card beside it.
 
         Args:
-            model: An `.onnx` file, or a run folder that contains `model.onnx`. The model is a
-                reader, or a network for tiles, which then classifies the digits that the default
-                reader detects. Default: the reader that comes with inkdigits.
+            model: An `.onnx` file, or a run folder that contains `model.onnx`. With
+                `inkdigits[train]` also a `.keras`, `.h5` or `.tflite` file, or the folder of a
+                SavedModel. The model is a reader, or a network for tiles, which then classifies the
+                digits that the default reader detects. Default: the reader that comes with
+                inkdigits.
             threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
             limits: Maximum size of pictures.
 
         Raises:
             ModelError: The model or its card is missing, damaged or unsupported.
+            MissingExtraError: The framework that the model needs is not installed.
             UsageError: The threshold is not a number from 0 to 1.
         """
         path = Path(model)
+        if needs_training(path):
+            return load_with_training(path).adapt(threshold=threshold, limits=limits)
         if path.is_dir():
             path = path / "model.onnx"
         is_default = path == DEFAULT_MODEL
@@ -197,16 +213,20 @@ class Recognizer:
             return self._threshold
         return self.card.refusal_threshold if self.judges_tiles else self.reader.card.threshold
 
-    def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(self, tiles: ArrayLike) -> NDArray[np.float32]:
         """Returns calibrated probabilities of the ten digits, given that each tile shows a digit.
 
         Args:
-            tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink.
+            tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink; or tensors and arrays of
+                other types and shapes, such as (n, 784), as `arrays.arrange_tiles` converts them.
 
         Returns:
             float32, shape (n, 10), each row summing to 1.
+
+        Raises:
+            PictureFormatError: The array has another shape or other values.
         """
-        return keep_digits(self._classify(tiles))
+        return keep_digits(self._classify(arrange_tiles(tiles)))
 
     def measure_certainty(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns the confidence that each tile shows its most likely digit.
@@ -253,8 +273,9 @@ class Recognizer:
         if one_digit:
             central, others = keep_central(found, shape)
             notes = (*notes, *describe_others(others))
-            return build_reading(central, notes, separators=separators)
-        return build_reading(found, notes, separators=separators)
+            found = central
+        reading = build_reading(found, notes, separators=separators)
+        return replace(reading, source=name_source(picture))
 
     def read_digit(self, picture: PictureSource, *, threshold: float | None = None) -> Digit:
         """Reads a picture of exactly one digit.
@@ -315,9 +336,7 @@ class Recognizer:
             UsageError: The number of threads is less than 1, or the threshold is not a number from
                 0 to 1.
         """
-        n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
-        if n_threads < 1:
-            raise UsageError(f"invalid number of threads {n_threads}: expected at least 1")
+        n_threads = _count_threads(n_threads)
         if threshold is not None:
             _check_threshold(threshold)
 
@@ -330,6 +349,75 @@ class Recognizer:
                 return error
 
         return _map_in_threads(read_one, iter(pictures), n_threads)
+
+    def read_each(
+        self,
+        pictures: PictureSource | PictureList,
+        *,
+        one_digit: bool = False,
+        separators: bool = False,
+        threshold: float | None = None,
+        n_threads: int | None = None,
+        allow_url: bool = False,
+    ) -> Iterator[Reading]:
+        """Reads lists, folders and documents in parallel, and yields a reading for each picture.
+
+        Unlike `read_many`, it also reads the pictures of folders and the pages of documents, so
+        there may be more readings than items. Only a few pictures are in memory at a time.
+
+        Args:
+            pictures: A picture as in `read`, a PDF or TIFF file of several pages, a folder, whose
+                pictures are read with those of its subfolders, sorted by path; or an iterable of
+                these.
+            one_digit: As in `read`.
+            separators: As in `read`.
+            threshold: As in `read`.
+            n_threads: Number of threads. None: one per core.
+            allow_url: Whether text such as https://example.org/seven.png is fetched.
+
+        Yields:
+            Readings with their `source` and `page`. The reading of a picture that cannot be read
+            has no text, but an `error`.
+
+        Raises:
+            UsageError: The number of threads is less than 1, the threshold is not a number from 0
+                to 1, or a folder contains no pictures.
+            PictureFormatError: A folder cannot be read.
+        """
+        return self.read_listed(
+            iterate_pictures(pictures, self.limits, allow_url=allow_url),
+            one_digit=one_digit,
+            separators=separators,
+            threshold=threshold,
+            n_threads=n_threads,
+        )
+
+    def read_listed(
+        self,
+        pictures: Iterator[ListedPicture],
+        *,
+        one_digit: bool = False,
+        separators: bool = False,
+        threshold: float | None = None,
+        n_threads: int | None = None,
+    ) -> Iterator[Reading]:
+        """Reads what `iterate_pictures` lists; arguments, yields and errors as in `read_each`."""
+        n_threads = _count_threads(n_threads)
+        if threshold is not None:
+            _check_threshold(threshold)
+
+        def read_one(listed: ListedPicture) -> Reading:
+            try:
+                if isinstance(listed.picture, PictureError):
+                    raise listed.picture
+                reading = self.read(
+                    listed.picture, one_digit=one_digit, separators=separators, threshold=threshold
+                )
+            except PictureError as error:
+                reading = Reading((), reason=str(error), error=error)
+            return replace(reading, source=listed.source, page=listed.page)
+
+        return _map_in_threads(read_one, pictures, n_threads)
 
     def _find(
         self, picture: PictureSource, threshold: float | None, *, one_digit: bool
@@ -367,55 +455,24 @@ class Recognizer:
         return calibrate(probabilities, self.card.temperature)
 
 
-def predict(
-    picture: PictureSource,
-    *,
-    model: Path | str = DEFAULT_MODEL,
-    one_digit: bool = False,
-    separators: bool = False,
-    threshold: float | None = None,
-) -> Reading:
-    """Reads the digits in a picture.
-
-    The arguments and errors are those of `Recognizer.read` and `Recognizer.load`.
-    """
-    return _load_once(Path(model)).read(
-        picture, one_digit=one_digit, separators=separators, threshold=threshold
-    )
-
-
-def predict_digit(
-    picture: PictureSource,
-    *,
-    model: Path | str = DEFAULT_MODEL,
-    threshold: float | None = None,
-) -> int:
-    """Reads a picture of exactly one digit and returns it, 0 to 9.
-
-    Use `predict` to get its confidence as well.
-
-    Raises:
-        NoInkError: The picture is blank.
-        DigitCountError: The picture does not contain exactly one digit. Digits that the edge of the
-            picture cuts are not counted.
-        PictureFormatError, PictureTooLargeError, ModelError: As in `predict`.
-    """
-    return int(_load_once(Path(model)).read_digit(picture, threshold=threshold).character)
-
-
 def _check_threshold(threshold: float) -> float:
     if not 0 <= threshold <= 1:
         raise UsageError(f"invalid threshold {threshold:g}: expected a number from 0 to 1")
     return threshold
 
 
+def _count_threads(n_threads: int | None) -> int:
+    n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
+    if n_threads < 1:
+        raise UsageError(f"invalid number of threads {n_threads}: expected at least 1")
+    return n_threads
+
+
 def _map_in_threads(
-    read: Callable[[PictureSource], Reading | PictureError],
-    pictures: Iterator[PictureSource],
-    n_threads: int,
-) -> Iterator[Reading | PictureError]:
+    read: Callable[[_Item], _Result], pictures: Iterator[_Item], n_threads: int
+) -> Iterator[_Result]:
     """Reads pictures in threads, a few ahead of the readings that are consumed."""
-    ahead: deque[Future[Reading | PictureError]] = deque()
+    ahead: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
         try:
             while True:
@@ -433,8 +490,3 @@ def _map_in_threads(
 @cache
 def _load_default_reader() -> Reader:
     return Reader.load(DEFAULT_MODEL)
-
-
-@cache
-def _load_once(model: Path) -> Recognizer:
-    return Recognizer.load(model)

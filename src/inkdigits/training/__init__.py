@@ -13,6 +13,7 @@ Importing this package loads no framework. Training or loading a model does.
 """
 
 from inkdigits.training.fit.entry_points import resume, train
+from inkdigits.training.model_files.adoption import Adoption, Trial, adopt
 from inkdigits.training.model_files.conversion import FORMATS, export
 from inkdigits.training.model_files.loading import load_recognizer
 from inkdigits.training.recipes.catalogue import RECIPES
@@ -26,10 +27,13 @@ __all__ = [
     "FORMATS",
     "READER_RECIPES",
     "RECIPES",
+    "Adoption",
     "Layer",
     "ReaderRecipe",
     "Recipe",
     "Run",
+    "Trial",
+    "adopt",
     "export",
     "get_recipe",
     "load_recognizer",

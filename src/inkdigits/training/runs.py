@@ -29,6 +29,7 @@ from inkdigits.files import remove_leftovers, write_text_whole, write_whole
 from inkdigits.training.recipes.reader_recipe import KIND
 from inkdigits.training.recipes.tile_recipe import Recipe
 
+ADOPTED = "adopted"  # key in the settings of a network that was not trained here
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 RECORDED_PACKAGES = ("inkdigits", "keras", "tensorflow", "torch", "jax", "numpy", "onnxruntime")
 
@@ -203,14 +204,22 @@ class Run:
         """Reads `settings.json`.
 
         Raises:
-            RunError: The file is damaged, or written by an incompatible version.
+            RunError: The file is damaged, written by an incompatible version, or that of an
+                adopted network, which has no recipe.
         """
         path = self.folder / "settings.json"
         try:
             values = json.loads(path.read_bytes())
+            if ADOPTED in values:
+                raise RunError(
+                    f"{self.folder} holds an adopted network, which has no recipe to train with: "
+                    "train it where it came from, and adopt it again"
+                )
             values["recipe"] = Recipe.from_json(values["recipe"])
             values["teachers"] = tuple(values.get("teachers", ()))  # missing in older runs
             return Settings(**values)
+        except RunError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}): start a new run") from error
 

@@ -7,15 +7,21 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import orjson
 from fastapi import Request
+from pydantic import ValidationError
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from inkdigits.errors import RequestError
+from inkdigits.errors import PictureError, PictureFormatError, RequestError
+from inkdigits.recognition.picture_sources import decode_text
+from inkdigits.web.responses import describe_invalid
+from inkdigits.web.schemas import EncodedPictures
 from inkdigits.web.settings import Settings
 
 PICTURES_FIELD = "pictures"
-_SUPPORTED = "image/*, application/octet-stream or multipart/form-data"
+JSON_TYPE = "application/json"
+_SUPPORTED = "image/*, application/octet-stream, multipart/form-data or application/json"
 _MAX_DIGITS = 15
 _MAX_PART_HEADERS = 8
 """Headers of one form field; browsers send two."""
@@ -28,10 +34,12 @@ class Upload:
     Attributes:
         name: Its file name, without folders; None if the client sent none.
         content: The bytes of the file.
+        error: Why the bytes cannot be had, such as damaged base64 text; None if they can.
     """
 
     name: str | None
     content: bytes
+    error: PictureError | None = None
 
 
 def parse_length(name: str, value: str | None) -> int | None:
@@ -130,28 +138,64 @@ def _too_large(max_bytes: int) -> RequestError:
 
 
 def list_uploads(body: bytes, content_type: str | None, max_pictures: int) -> list[Upload]:
-    """Returns the pictures of a body: the body itself, or each field `pictures` of a form.
+    """Returns the pictures of a body: the body itself, those of a form, or those of JSON.
 
     Args:
         body: The whole body.
         content_type: The value of the Content-Type header; None if it is missing.
-        max_pictures: Largest number of form fields.
+        max_pictures: Largest number of form fields, or of pictures in JSON.
 
     Raises:
-        RequestError: An unsupported type (415); an empty body, or a form that is damaged or has no
-            pictures (400); too many pictures (413).
+        RequestError: An unsupported type (415); an empty body, a form that is damaged or has no
+            pictures, or invalid JSON (400); JSON of other names or types (422); too many pictures
+            (413).
     """
     if not body:
         raise RequestError(400, "The body is empty: expected a picture")
     kind = (content_type or "application/octet-stream").partition(";")[0].strip().lower()
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [Upload(None, body)]
+    if kind == JSON_TYPE:
+        return _parse_json(body, max_pictures)
     if kind != "multipart/form-data":
         raise RequestError(415, f"Unsupported Content-Type {kind[:60]!r}: expected {_SUPPORTED}")
     uploads = _split_form(body, content_type or "", max_pictures)
     if not uploads:
         raise RequestError(400, f"The form has no field {PICTURES_FIELD!r}: expected a picture")
     return uploads
+
+
+def _parse_json(body: bytes, max_pictures: int) -> list[Upload]:
+    """Returns the pictures of JSON: data URIs, or the base64 text of files."""
+    check_counts(body, {b"{": 1, b"[": 1})
+    if body.count(b'"') > 2 * (max_pictures + 1):
+        raise RequestError(
+            413, f"The JSON has too many texts: expected at most {max_pictures} pictures"
+        )
+    try:
+        request = EncodedPictures.model_validate(orjson.loads(body))
+    except ValidationError as error:
+        raise RequestError(422, describe_invalid(error)) from None
+    except ValueError:
+        raise RequestError(400, "The request is not valid JSON") from None
+    texts = [request.image] if request.image is not None else request.images
+    if not texts or (request.image is not None and request.images is not None):
+        raise RequestError(422, "Expected one of image and images, with at least one picture")
+    return [_decode_upload(text) for text in texts]
+
+
+def _decode_upload(text: str) -> Upload:
+    # Never a path or an address: those belong to the machine of the service.
+    given = text.encode("ascii", "replace")
+    try:
+        content = decode_text("picture", given)
+        if content is given:
+            raise PictureFormatError(
+                "picture: is neither a data URI nor the base64 text of a picture"
+            )
+    except PictureError as error:
+        return Upload(None, b"", error)
+    return Upload(None, content)
 
 
 def _split_form(body: bytes, content_type: str, max_pictures: int) -> list[Upload]:

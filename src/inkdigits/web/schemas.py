@@ -118,6 +118,15 @@ class NewCorrection(BaseModel):
     picture: str = Field(description="A PNG file in base64")
 
 
+class EncodedPictures(BaseModel):
+    """One picture or several, as text: a data URI, or the base64 text of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | None = Field(None, description="data:image/png;base64,… or base64 text")
+    images: list[str] | None = Field(None, description="Several, instead of `image`")
+
+
 class CorrectionId(BaseModel):
     """The id of a stored correction."""
 
@@ -177,7 +186,7 @@ class InferAnswer(BaseModel):
 
 # Routes receive these bodies with limits of their own, so FastAPI does not know them as parameters.
 _references, _definitions = models_json_schema(
-    [(NewCorrection, "validation"), (Inference, "validation")],
+    [(NewCorrection, "validation"), (Inference, "validation"), (EncodedPictures, "validation")],
     ref_template="#/components/schemas/{model}",
 )
 BODY_COMPONENTS: Final[dict[str, Any]] = _definitions["$defs"]
@@ -186,8 +195,13 @@ BODY_COMPONENTS: Final[dict[str, Any]] = _definitions["$defs"]
 
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
     """Returns the `openapi_extra` of a route that parses a JSON body of this model itself."""
-    content = {"application/json": {"schema": _references[model, "validation"]}}
+    content = {"application/json": {"schema": refer_to_body(model)}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def refer_to_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the reference to the schema of a request body among `BODY_COMPONENTS`."""
+    return _references[model, "validation"]
 
 
 def describe_errors(

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -324,14 +324,15 @@ def _read(
     upload: Upload,
     options: ReadOptions,
 ) -> dict[str, Any]:
+    if upload.error is not None:
+        raise upload.error
     picture = decode(upload.content, upload.name)
     reading = recognizer.read(
-        picture.pixels,
+        picture,
         one_digit=options.one_digit,
         separators=options.separators,
         threshold=options.threshold,
     )
-    reading = replace(reading, notes=(*picture.notes, *reading.notes))
     row: dict[str, Any] = {"file": upload.name, **reading.to_json()}
     row["height"], row["width"] = picture.pixels.shape
     if options.heat and len(reading.digits) > MAX_HEAT_MAPS:

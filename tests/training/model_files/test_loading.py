@@ -259,7 +259,7 @@ def test_network_of_another_shape(
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("suffix", [".onnx", ".savedmodel", ".tflite"])
+@pytest.mark.parametrize("suffix", [".onnx", ".savedmodel", ".tflite", ".keras", ".h5"])
 def test_network_of_floats(folder: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     """As from a script that scales the pixels before the network."""
     path = folder / f"net{suffix}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ from inkdigits.training.recipes.lookup import get_recipe
         (["schedule=cosine"], "schedule", "cosine"),
         (["schedule='one-cycle'"], "schedule", "one-cycle"),
         (["patience=None"], "patience", None),
+        (["patience=none"], "patience", None),
+        (["patience=null"], "patience", None),
+        (["training_images=NULL"], "training_images", None),
+        (["augmentation=none"], "augmentation", "none"),
+        (['schedule="cosine"'], "schedule", "cosine"),
         (["training_images=100"], "training_images", 100),
         ([], "epochs", 10),
         (
@@ -55,7 +61,10 @@ def test_override(overrides: Any, field: str, expected: Any) -> None:
         ("epochs=__import__('os').system('true')", 'epochs is "__import__'),
         ("batch_size=0", "batch_size is 0"),
         ("validation_images=None", "validation_images is None"),
-        ("patience=0", "patience is 0"),
+        ("patience=0", "patience is 0; expected a whole number of at least 1, or none"),
+        ("patience=never", "patience is 'never'; expected a whole number of at least 1, or none"),
+        ("epochs=null", "epochs is None; expected a whole number of at least 1"),
+        ("augmentation=null", "augmentation is None; expected one of none, affine, "),
         ("learning_rate=0", "learning_rate is 0"),
         ("learning_rate=-0.1", "learning_rate is -0.1"),
         ("learning_rate=10", "learning_rate is 10"),
@@ -99,3 +108,13 @@ def test_unknown_recipe(name: str, expected: str) -> None:
         get_recipe(name)
 
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_what_recipes_prints_is_accepted_as_an_override(name: str) -> None:
+    printed = RECIPES[name].to_json()
+    del printed["name"]
+
+    overrides = [f"{field}={json.dumps(value)}" for field, value in printed.items()]
+
+    assert get_recipe("classic", overrides).to_json() == {**printed, "name": "classic"}

@@ -163,7 +163,7 @@ def _load_settings(run: Run) -> tuple[ReaderRecipe, dict[str, Any]]:
 
 def _gather(data: Path | str | None, *, progress: bool) -> dict[str, str]:
     """Downloads the data that pages are drawn from, if missing; returns file name to SHA-256."""
-    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
+    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data, required=["train"])
     sha256 = dict(mnist.sha256)
     fetch_fonts("training", progress=progress)
     fetch_fonts("validation", progress=progress)

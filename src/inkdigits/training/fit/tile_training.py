@@ -123,7 +123,7 @@ def _gather(
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
     """Returns the training and validation sets, and the SHA-256 of every data source."""
-    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data)
+    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data, required=["train"])
     sha256 = dict(mnist.sha256)
     training, validation = split_validation(mnist.train, recipe.validation_images, seed)
     if recipe.training_images is not None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +23,17 @@ from inkdigits.errors import (
 )
 from inkdigits.files import write_whole
 from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
+from inkdigits.training.model_files.keras_opening import KERAS_SUFFIXES
 from inkdigits.training.model_files.loading import load_keras_model
 from inkdigits.training.model_files.rewriting import equalise_channels, fold_normalisation
-from inkdigits.training.networks.frameworks import load_keras, load_tensorflow
+from inkdigits.training.networks.frameworks import (
+    hold_native_stderr,
+    load_keras,
+    load_tensorflow,
+    silence_frameworks,
+)
 from inkdigits.training.recipes.tile_recipe import Recipe
-from inkdigits.training.runs import Run
+from inkdigits.training.runs import ADOPTED, Run
 from inkdigits.training.samples.tile_epochs import draw_tiles
 
 # Name of a format, as `--format` takes it, to the suffix of its file or folder.
@@ -134,7 +136,7 @@ def convert_to_onnx(network: Any) -> Any:
 
     shape = [1, *(side or 32 for side in network.input_shape[1:])]
     network(np.zeros(shape, np.float32))  # Keras exports a network only after its first call
-    with tempfile.TemporaryDirectory() as folder, _silence_converters():
+    with tempfile.TemporaryDirectory() as folder, silence_frameworks(), hold_native_stderr():
         path = Path(folder) / "network.onnx"
         network.export(path, format="onnx", verbose=False)
         return onnx.load(path)
@@ -146,7 +148,7 @@ def save_keras(network: Any, path: Path) -> None:
     Raises:
         OutputError: `path` cannot be written.
     """
-    with write_whole(path) as temporary, _silence_converters():
+    with write_whole(path) as temporary, silence_frameworks():
         if path.suffix == ".h5":
             # The HDF5 library crashes the process if the disk is full, so this checks the space
             # first: four bytes each for a weight and its two moments, and the description.
@@ -156,9 +158,12 @@ def save_keras(network: Any, path: Path) -> None:
 
 def _draw_calibration(model: Path) -> NDArray[np.uint8]:
     """Returns tiles like those of training, uint8 (n, 28, 28), to measure value ranges on."""
-    recipe = Recipe.from_json(Card.load(locate_card(model)).recipe)
+    values = Card.load(locate_card(model)).recipe
     training = fetch_mnist(progress=False).train
     few = training.take(np.arange(min(CALIBRATION_IMAGES, len(training))))
+    if values.get("name") == ADOPTED:
+        return few.images
+    recipe = Recipe.from_json(values)
     return draw_tiles(recipe, few.images, few.labels, np.random.default_rng(0))[0]
 
 
@@ -210,7 +215,7 @@ def _convert(
 ) -> None:
     network(np.zeros((1, *TILE_SHAPE), np.uint8))  # Keras exports a network only after a call
     try:
-        with _silence_converters():
+        with silence_frameworks(), hold_native_stderr():
             if format == "savedmodel":
                 with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
                     whole = Path(folder) / "model"
@@ -235,19 +240,6 @@ def _convert(
         ) from error
 
 
-@contextmanager
-def _silence_converters() -> Iterator[None]:
-    """Silences the log output and warnings of the model converters."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
 def _locate_keras_model(source: Run | Path | str) -> Path:
     """Returns the `.keras` or `.h5` file of a run, its folder or a path."""
     if isinstance(source, Run) or Path(source).is_dir():
@@ -257,9 +249,14 @@ def _locate_keras_model(source: Run | Path | str) -> Path:
                 f"{run.folder} is not finished: continue it with "
                 f"'inkdigits train --resume {run.folder}'"
             )
+        if not run.keras_model.is_file() and run.onnx_model.is_file():
+            raise ModelError(
+                f"{run.folder} has no Keras file to convert: an adopted network that did not come "
+                f"in one stays ONNX; use {run.onnx_model} as it is"
+            )
         return run.keras_model
     path = Path(source)
-    if path.suffix not in (".keras", ".h5"):
+    if path.suffix not in KERAS_SUFFIXES:
         raise ModelError(
             f"{path} cannot be converted: expected a run folder, or a .keras or .h5 file"
         )

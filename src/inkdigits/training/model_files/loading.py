@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,23 @@ from inkdigits.errors import MissingExtraError, ModelError
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.network import BATCH, Network
-from inkdigits.recognition.session import MAX_MODEL_BYTES, check_probabilities
-from inkdigits.training.model_files.keras_files import MAX_CLASSES, read_architecture
-from inkdigits.training.networks.frameworks import load_keras, load_tensorflow
-
-# Keras layers that contain or load code of the file's author.
-CODE_LAYERS = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+from inkdigits.recognition.session import check_probabilities
+from inkdigits.training.model_files.keras_opening import KERAS_SUFFIXES, open_keras_model
+from inkdigits.training.model_files.saved_models import SIGNATURE, check_size, load_saved_model
+from inkdigits.training.model_files.unusable_files import explain_unusable
+from inkdigits.training.networks.frameworks import (
+    hold_native_stderr,
+    load_tensorflow,
+    silence_frameworks,
+)
 
 
 def load_recognizer(path: Path | str) -> Recognizer:
     """Loads a recognizer from a model file of any format, with the card beside it.
 
     Args:
-        path: A `.onnx`, `.keras`, `.h5` or `.tflite` file, or the folder of a SavedModel.
+        path: A `.onnx`, `.keras`, `.h5`, `.hdf5` or `.tflite` file, the folder of a SavedModel, or
+            a run folder.
 
     Raises:
         ModelError: The model or its card is missing or damaged, the model contains code, or its
@@ -34,69 +37,54 @@ def load_recognizer(path: Path | str) -> Recognizer:
         MissingExtraError: The framework that the model needs is not installed.
     """
     path = Path(path)
-    if path.suffix == ".onnx":
+    if path.suffix == ".onnx" or (path / "model.onnx").is_file():
         return Recognizer.load(path)
     return Recognizer(_load_network(path), Card.load(locate_card(path)))
 
 
 def load_keras_model(path: Path, *, compile: bool = False) -> Any:
-    """Loads a Keras model from a `.keras` or `.h5` file.
+    """Loads a Keras network for tiles from a `.keras` or `.h5` file.
 
-    No code from the file is executed. A file with a Lambda layer, with another layer that can run
-    code, or with any class from outside Keras is rejected before Keras reads it. So is a file that
-    is too large for a network for tiles, before or after decompression.
+    The file is checked before Keras reads it, see `open_keras_model`.
 
     Args:
         path: The file.
         compile: Whether to load the optimizer, too.
 
     Raises:
-        ModelError: The file is missing, damaged or too large, contains code, or has wrong input or
-            output shapes.
+        ModelError: The file is missing, damaged or too large, contains code or weights only, or
+            does not map uint8 tiles to ten or eleven probabilities.
     """
-    if not path.is_file():
-        raise ModelError(f"no model at {path}: expected a .keras or .h5 file")
-    keras = load_keras()
-    try:
-        classes = list(islice(_list_classes(read_architecture(path)), MAX_CLASSES + 1))
-    except Exception as error:  # zipfile, JSON and HDF5 have no common error class
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{path} is not a readable Keras model ({reason})") from error
-    if len(classes) > MAX_CLASSES:
+    network = open_keras_model(path, compile=compile)
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise ModelError(
-            f"{path} is rejected: it has more layers than any network for tiles; expected at most "
-            f"{MAX_CLASSES:,} classes in its configuration"
+            f"{path} has {len(network.inputs)} inputs and {len(network.outputs)} outputs; expected "
+            "one of each"
         )
-    for module, name in classes:
-        if name in CODE_LAYERS or not (module == "keras" or module.startswith("keras.")):
-            raise ModelError(
-                f"{path} is rejected: it contains {module}.{name}, which can run code from the "
-                "file; expected only layers of Keras, and no Lambda layer"
-            )
-    try:
-        network = keras.saving.load_model(path, compile=compile, safe_mode=True)
-    except Exception as error:  # Keras passes on the errors of its parts
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ModelError(f"{path} is not a readable Keras model: {reason}") from error
     _check_shapes(path, network.input_shape, network.output_shape)
+    _check_bytes(path, network.inputs[0].dtype)
     return network
 
 
 def _load_network(path: Path) -> Network:
-    if path.suffix in (".keras", ".h5"):
+    reason = explain_unusable(path)
+    if reason is not None:
+        raise ModelError(reason)
+    if path.suffix in KERAS_SUFFIXES:
         network = load_keras_model(path)
 
         def run_keras(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
             if not len(tiles):  # Keras cannot predict an empty batch
                 return np.zeros((0, network.output_shape[1]), np.float32)
-            return np.asarray(network.predict(tiles, batch_size=BATCH, verbose=0), np.float32)
+            with silence_frameworks():
+                found = network.predict(tiles, batch_size=BATCH, verbose=0)
+            return np.asarray(found, np.float32)
 
         return _check_each_run(path, run_keras, network.output_shape[1])
     if path.suffix == ".tflite" and path.is_file():
-        _check_size(path, [path])
+        check_size(path, [path])
         return _load_litert(path)
     if (path / "saved_model.pb").is_file():
-        _check_size(path, path.rglob("*"))
         return _load_saved_model(path)
     raise ModelError(
         f"no model at {path}: expected a run folder, a .onnx, .keras, .h5 or .tflite file, or the "
@@ -105,23 +93,23 @@ def _load_network(path: Path) -> Network:
 
 
 def _load_saved_model(path: Path) -> Network:
+    module = load_saved_model(path)
     try:
-        module = load_tensorflow().saved_model.load(str(path))
-        serve = module.signatures["serving_default"]
+        serve = module.signatures[SIGNATURE]
         ((_, inputs),) = serve.structured_input_signature[1].items()
         ((name, outputs),) = serve.structured_outputs.items()
     except Exception as error:  # TensorFlow's errors have no common base class
-        reason = str(error).strip().splitlines()[0][:200]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
             f"{path} is not a readable SavedModel of an inkdigits network: {reason}"
         ) from error
     _check_shapes(path, tuple(inputs.shape), tuple(outputs.shape))
-    _check_bytes(path, inputs.dtype.as_numpy_dtype)
+    _check_bytes(path, inputs.dtype.name)
 
     def run_saved_model(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = [
             # the signature does not keep the module alive, whose variables it needs
-            module.signatures["serving_default"](load_tensorflow().constant(part))[name].numpy()
+            module.signatures[SIGNATURE](load_tensorflow().constant(part))[name].numpy()
             for part in _batch(tiles)
         ]
         return np.concatenate(parts)
@@ -138,13 +126,15 @@ def _load_litert(path: Path) -> Network:
             'pip install "inkdigits[train]"'
         ) from error
     try:
-        interpreter = Interpreter(str(path))
+        with hold_native_stderr():  # a line about the delegate
+            interpreter = Interpreter(str(path))
+            interpreter.allocate_tensors()
         (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(f"{path} is not a readable LiteRT model: {reason}") from error
     _check_shapes(path, tuple(inputs["shape_signature"]), tuple(outputs["shape_signature"]))
-    _check_bytes(path, inputs["dtype"])
+    _check_bytes(path, np.dtype(inputs["dtype"]).name)
 
     def run_litert(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = []
@@ -168,49 +158,29 @@ def _check_each_run(
     return run_checked
 
 
-def _check_size(path: Path, parts: Iterable[Path]) -> None:
-    """Raises ModelError if the files of a model are too large, or a part of it is not a file."""
-    n_bytes = 0
-    for part in parts:
-        if not (part.is_file() or part.is_dir()):
-            raise ModelError(
-                f"{path} contains {part.name!r}, which is not a file: expected a SavedModel"
-            )
-        n_bytes += part.stat().st_size
-    if n_bytes > MAX_MODEL_BYTES:
-        raise ModelError(
-            f"{path} has {n_bytes:,} bytes; expected a model of at most {MAX_MODEL_BYTES:,} bytes"
-        )
-
-
 def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     for start in range(0, max(1, len(tiles)), BATCH):
         yield tiles[start : start + BATCH]
 
 
-def _check_shapes(path: Path, inputs: Any, outputs: Any) -> None:
-    found = tuple(inputs or ())[1:], tuple(outputs or ())[1:]
-    if found not in [(TILE_SHAPE, (n,)) for n in N_OUTPUTS]:
+def _check_shapes(path: Path, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Raises ModelError unless shapes, with the batch first, are those of tiles and labels."""
+    if (*inputs[1:], *outputs[1:]) not in [(*TILE_SHAPE, n) for n in N_OUTPUTS]:
         raise ModelError(
-            f"{path} maps inputs of shape {inputs} to outputs of shape {outputs}; expected tiles "
-            f"{(None, *TILE_SHAPE)} to probabilities (None, 10) or (None, 11)"
+            f"{path} maps inputs of shape {_describe(inputs)} to outputs of shape "
+            f"{_describe(outputs)}; expected tiles {(None, *TILE_SHAPE)} to probabilities "
+            f"(None, 10) or (None, 11): 'inkdigits adopt {path}' wraps a model from elsewhere"
         )
 
 
-def _check_bytes(path: Path, dtype: Any) -> None:
-    if dtype != np.uint8:
+def _check_bytes(path: Path, dtype: str) -> None:
+    if dtype != "uint8":
         raise ModelError(
-            f"{path} takes {np.dtype(dtype)} inputs; expected uint8 tiles, 0 background, 255 full "
-            "ink"
+            f"{path} takes {dtype} inputs; expected uint8 tiles, 0 background, 255 full ink: "
+            f"'inkdigits adopt {path}' finds out its scale"
         )
 
 
-def _list_classes(config: Any) -> Iterator[tuple[str, str]]:
-    """Yields the module and name of every class in a Keras configuration."""
-    if isinstance(config, dict):
-        if isinstance(config.get("class_name"), str):
-            yield str(config.get("module") or "keras"), config["class_name"]
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _list_classes(value)
+def _describe(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    """Returns a shape with plain integers; None for free lengths, -1 for LiteRT."""
+    return tuple(None if side is None or side < 0 else int(side) for side in shape)

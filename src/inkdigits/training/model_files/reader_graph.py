@@ -61,6 +61,8 @@ class ReaderSettings:
             of the smaller one, the worse is dropped. 0.2 and 0.3 read 250 drawn pages equally well.
         free_classes: Classes whose boxes may lie within other boxes, as they do in handwriting.
         free_score: Minimum probability of such a class, by the detector alone, for this exception.
+        window_zooms: The judge sees each mark once for each factor, in a window that is so many
+            times as wide, and the mean of its log probabilities counts (test-time augmentation).
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
             floor)^w. Trained readers use `reader_validation.DETECTOR_WEIGHT`.
         detector_floor: Added to the detector's probabilities, so that the detector rules out no
@@ -78,6 +80,7 @@ class ReaderSettings:
     least_distance: float = 0.25
     free_classes: tuple[int, ...] = (POINT, COMMA, DASH)
     free_score: float = 0.5
+    window_zooms: tuple[float, ...] = (1.0,)
     detector_weight: float = 0.3
     detector_floor: float = 0.01
     temperature: float = 1.0
@@ -126,7 +129,10 @@ def build_reader(
     rows, left_out = _suppress(writer, found.boxes, settings)
     logits = None
     if judge is not None:
-        logits = writer.inline(judge, "judge", _write_windows(writer, picture, rows))
+        zooms = settings.window_zooms
+        windows = writer.concat(*(_write_windows(writer, picture, rows, zoom) for zoom in zooms))
+        judged = writer.op("LogSoftmax", writer.inline(judge, "judge", windows), axis=1)
+        logits = judged.reshape(len(zooms), -1, NO_MARK + 1).reduce("Mean", 0)
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
@@ -201,13 +207,13 @@ def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> tu
     return boxes.take(chosen.slice(0, settings.kept_boxes, axis=0)), left_out
 
 
-def _write_windows(writer: GraphWriter, picture: Value, rows: Value) -> Value:
-    """Returns the same windows as `crop_windows`: float32, shape (n, 48, 48, 1)."""
+def _write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float) -> Value:
+    """Returns the windows of `crop_windows`, times `zoom`: float32, shape (n, 48, 48, 1)."""
     found = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1)
     reaches = writer.constant(REACHES).take(writer.op("ArgMax", found, axis=1, keepdims=1))
     first, last = rows.slice(0, 2, axis=1), rows.slice(2, 4, axis=1)
     sides = (last - first).reduce("Max", 1, keep=True) * reaches
-    sides = writer.op("Max", sides, float(LEAST_SIDE_PX))
+    sides = writer.op("Max", sides * zoom, float(LEAST_SIDE_PX))
     corners = (first + last) / 2.0 - sides / 2.0  # Top and left.
 
     least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(LEAST_CUT)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from inkdigits.errors import MissingExtraError
+from inkdigits.errors import MissingExtraError, UsageError
+
+BACKENDS = ("tensorflow", "torch", "jax")
+_OTHER_BACKENDS = ("numpy", "openvino")  # of Keras; they classify, but do not train
 
 
 def load_keras() -> Any:
@@ -19,7 +24,14 @@ def load_keras() -> Any:
 
     Raises:
         MissingExtraError: Keras or its backend is not installed.
+        UsageError: KERAS_BACKEND names an unknown backend.
     """
+    backend = os.environ.get("KERAS_BACKEND")
+    if backend and backend not in (*BACKENDS, *_OTHER_BACKENDS):
+        raise UsageError(
+            f"unknown backend KERAS_BACKEND={backend}: expected {', '.join(BACKENDS[:-1])} or "
+            f"{BACKENDS[-1]}"
+        )
     return _load("keras")
 
 
@@ -57,9 +69,15 @@ def _load(name: str) -> Any:
         return sys.modules[name]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _native_stderr_held_back():
+        with hold_native_stderr():
             return importlib.import_module(name)
     except ImportError as error:
+        missing = (error.name or name).partition(".")[0]
+        if missing in ("torch", "jax"):
+            raise MissingExtraError(
+                f"{missing} is not installed, but the backend KERAS_BACKEND={missing} needs it: "
+                f'pip install "inkdigits[{missing}]", or leave KERAS_BACKEND out'
+            ) from error
         raise MissingExtraError(
             f"{error.name or name} is not installed, but training and Keras files need it: "
             'pip install "inkdigits[train]"'
@@ -67,10 +85,27 @@ def _load(name: str) -> Any:
 
 
 @contextmanager
-def _native_stderr_held_back() -> Iterator[None]:
-    """Hides what native code writes to stderr during an import; shows it if the import fails.
+def silence_frameworks() -> Iterator[None]:
+    """Silences the log output and warnings of Keras, TensorFlow and the model converters.
 
-    TensorFlow writes two lines about oneDNN on each start, before its log level takes effect.
+    What they report in this way is about their own insides; errors are still raised.
+    """
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+@contextmanager
+def hold_native_stderr() -> Iterator[None]:
+    """Hides what native code writes to stderr during the block; shows it if the block fails.
+
+    TensorFlow writes two lines about oneDNN on each start, before its log level takes effect, and
+    LiteRT one about its delegate for each interpreter.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:

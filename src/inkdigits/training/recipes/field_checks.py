@@ -8,10 +8,15 @@ from typing import Any
 from inkdigits.errors import RecipeError
 
 
-def check_integer(name: str, value: Any, least: int) -> None:
-    """Raises RecipeError unless a field is an integer of at least `least`."""
+def check_integer(name: str, value: Any, least: int, *, optional: bool = False) -> None:
+    """Raises RecipeError unless a field is an integer of at least `least`, or an optional None."""
+    if optional and value is None:
+        return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise RecipeError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        raise RecipeError(
+            f"{name} is {value!r}; expected a whole number of at least {least}"
+            + ", or none" * optional
+        )
 
 
 def check_fraction(name: str, value: Any, highest: float) -> None:

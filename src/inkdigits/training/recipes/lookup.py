@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from inkdigits.errors import RecipeError
 from inkdigits.suggestions import describe_unknown
@@ -13,6 +15,8 @@ from inkdigits.training.recipes.catalogue import RECIPES
 from inkdigits.training.recipes.layers import parse_layers
 from inkdigits.training.recipes.reader_recipe import READER_RECIPES, ReaderRecipe
 from inkdigits.training.recipes.tile_recipe import Recipe
+
+_NO_VALUE = ("null", "none")
 
 
 def find_recipe(
@@ -22,7 +26,9 @@ def find_recipe(
 
     Args:
         name: A key of `RECIPES` or `READER_RECIPES`.
-        overrides: Field names to values, or strings `field=value` as on the command line.
+        overrides: Field names to values, or strings `field=value` as on the command line. Values
+            are written as JSON, as `inkdigits recipes` prints them, or as in Python; the value of
+            a field without a value is null, none or None. Words need no quotes.
 
     Raises:
         RecipeError: An unknown recipe or field, or an invalid value. The message names the most
@@ -47,7 +53,7 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
     """
     if name not in RECIPES:
         raise RecipeError(describe_unknown("recipe", name, list(RECIPES)))
-    values = _check_overrides(overrides, [f.name for f in fields(Recipe) if f.name != "name"])
+    values = _check_overrides(overrides, Recipe)
     if "network" in values:
         values["network"] = parse_layers(values["network"])
     return replace(RECIPES[name], **values)
@@ -63,26 +69,31 @@ def get_reader_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = 
     Raises:
         RecipeError: An unknown field, or an invalid value.
     """
-    known = [field.name for field in fields(ReaderRecipe) if field.name != "name"]
-    return replace(READER_RECIPES[name], **_check_overrides(overrides, known))
+    return replace(READER_RECIPES[name], **_check_overrides(overrides, ReaderRecipe))
 
 
 def _check_overrides(
-    overrides: Mapping[str, Any] | Sequence[str], known: Sequence[str]
+    overrides: Mapping[str, Any] | Sequence[str], kind: type[Recipe | ReaderRecipe]
 ) -> dict[str, Any]:
+    known = [field.name for field in fields(kind) if field.name != "name"]
     if not isinstance(overrides, Mapping):
-        overrides = dict(_parse_override(text) for text in overrides)
+        overrides = dict(_parse_override(text, kind) for text in overrides)
     for field in overrides:
         if field not in known:
             raise RecipeError(describe_unknown("recipe field", field, known))
     return dict(overrides)
 
 
-def _parse_override(text: str) -> tuple[str, Any]:
-    field, equals, value = text.partition("=")
+def _parse_override(text: str, kind: type[Recipe | ReaderRecipe]) -> tuple[str, Any]:
+    field, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
         raise RecipeError(f"--set {text!r} has no '='; expected field=value, such as epochs=3")
-    try:
-        return field.strip(), ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return field.strip(), value.strip()  # a plain word, such as schedule=cosine
+    # Only in fields that may have no value: "none" is the name of an augmentation, too.
+    if value.lower() in _NO_VALUE and types.NoneType in get_args(get_type_hints(kind).get(field)):
+        return field, None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return field, parse(value)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return field, value  # a plain word, such as schedule=cosine

@@ -69,8 +69,7 @@ class Recipe:
         for name in ("epochs", "batch_size", "validation_images"):
             check_integer(name, getattr(self, name), 1)
         for name in ("training_images", "patience"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1, optional=True)
         for name, highest in (("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0)):
             check_fraction(name, getattr(self, name), highest)
         if self.outliers != 0:

@@ -68,7 +68,11 @@ class Source:
 
     def split_digits(self) -> tuple[LabelledImages, LabelledImages]:
         """Returns the MNIST digits for training pages, and those for validation pages."""
-        mnist = fetch_mnist(progress=False) if self.data is None else load_mnist(self.data)
+        mnist = (
+            fetch_mnist(progress=False)
+            if self.data is None
+            else load_mnist(self.data, required=["train"])
+        )
         return split_validation(mnist.train, self.recipe.validation_images, self.seed)
 
     def open(self) -> Scriptorium:

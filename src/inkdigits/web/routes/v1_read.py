@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from inkdigits.web import schemas
-from inkdigits.web.bodies import PICTURES_FIELD, list_uploads
+from inkdigits.web.bodies import JSON_TYPE, PICTURES_FIELD, list_uploads
 from inkdigits.web.responses import json_response
 from inkdigits.web.service import ReadOptions, get_service
 
@@ -35,6 +35,7 @@ _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "applicati
                         "properties": {PICTURES_FIELD: {"type": "array", "items": _PICTURE}},
                     }
                 },
+                JSON_TYPE: {"schema": schemas.refer_to_body(schemas.EncodedPictures)},
             },
         }
     },
@@ -55,13 +56,13 @@ async def read_pictures(
     tiles: Annotated[bool, Query(description="Include the tile of each digit")] = False,
     heat: Annotated[bool, Query(description="Include the heat map of each digit")] = False,
 ) -> Response:
-    """Reads one picture, sent as the body, or several, sent as fields of a form."""
+    """Reads one picture, sent as the body, or several, sent as fields of a form or in JSON."""
     service = get_service(request)
     content_type = request.headers.get("content-type")
     async with service.bodies.receive(request) as body:
         with service.admit(request):
-            if (content_type or "").lower().startswith("multipart/"):
-                # A form of many small fields takes long enough to block the event loop.
+            if (content_type or "").lower().strip().startswith(("multipart/", JSON_TYPE)):
+                # A form of many small fields, or base64 text, would block the event loop.
                 split = functools.partial(
                     list_uploads, body, content_type, service.settings.max_pictures
                 )

@@ -1,0 +1,107 @@
+"""The pictures that `inkdigits predict` gets: files, folders, standard input and addresses."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from inkdigits.cli.parser import Parser
+from inkdigits.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+
+    from inkdigits.recognition.decoding import DecodingLimits, PictureSource
+    from inkdigits.recognition.picture_lists import ListedPicture
+
+STDIN = "-"
+
+
+def add_pictures(parser: Parser) -> _ArgumentGroup:
+    """Adds the arguments that name pictures, and returns their group."""
+    group = parser.add_argument_group("pictures")
+    group.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PICTURE",
+        help="picture or PDF file, folder, data URI, base64 text, or - for standard input",
+    )
+    group.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="PICTURE",
+        help="the same as an option; may be repeated",
+    )
+    group.add_argument(
+        "--allow-url",
+        action="store_true",
+        help="fetch pictures that are given as http or https addresses",
+    )
+    return group
+
+
+def list_pictures(given: Sequence[str]) -> list[PictureSource]:
+    """Returns the pictures that arguments name; those of a folder are sorted by path.
+
+    Raises:
+        UsageError: An argument is empty, a folder has no pictures, or standard input is named
+            twice or is a terminal.
+        PictureFormatError: A folder cannot be read.
+    """
+    from inkdigits.recognition.picture_lists import is_folder, list_folder
+
+    if given.count(STDIN) > 1:
+        raise UsageError("standard input is named twice: expected one '-'")
+    found: list[PictureSource] = []
+    for name in given:
+        if not name:  # would name the current folder
+            raise UsageError("empty picture name: name a file or a folder")
+        if name == STDIN:
+            found.append(_read_stdin())
+        elif is_folder(name):
+            found += list_folder(name)
+        else:
+            found.append(name)
+    return found
+
+
+def decode_one(
+    picture: PictureSource, limits: DecodingLimits, *, allow_url: bool, option: str
+) -> ListedPicture:
+    """Decodes a picture that is read and drawn, or the only page of a document.
+
+    Args:
+        picture: The picture.
+        limits: Maximum size.
+        allow_url: Whether an address is fetched.
+        option: The option that draws it, for the error message.
+
+    Raises:
+        UsageError: The document has several pages.
+    """
+    from inkdigits.recognition.documents import iterate_pages
+    from inkdigits.recognition.picture_lists import ListedPicture, name_source
+
+    name = name_source(picture)
+    pages = iterate_pages(picture, limits, allow_url=allow_url)
+    page, decoded = next(pages)
+    if next(pages, None) is not None:
+        raise UsageError(
+            f"{option} draws one picture: {name} has several pages; save one of them as a picture"
+        )
+    return ListedPicture(decoded, name, page)
+
+
+def _read_stdin() -> PictureSource:
+    from inkdigits.recognition.decoding import DecodingLimits
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(
+            "standard input is a terminal: expected a picture, as in 'inkdigits predict - < 7.png'"
+        )
+    file = io.BytesIO(sys.stdin.buffer.read(DecodingLimits().max_bytes + 1))
+    file.name = "stdin"
+    return file

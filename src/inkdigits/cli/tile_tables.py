@@ -1,0 +1,84 @@
+"""`inkdigits predict` for tables of tiles, such as Kaggle's test.csv."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from inkdigits.cli import exit_status
+from inkdigits.cli.messages import print_message
+from inkdigits.cli.models import load_recognizer
+from inkdigits.errors import UsageError
+
+_SUFFIX = ".csv"
+_COLUMNS = ("ImageId", "Label")
+_BATCH = 4_096
+# Options of `inkdigits predict` that are about pictures, and their defaults.
+_PICTURE_OPTIONS = {
+    "annotate": None,
+    "digits": "any",
+    "json": False,
+    "probabilities": False,
+    "separators": False,
+    "threshold": None,
+    "tiles": None,
+}
+
+
+def is_table(names: Sequence[str]) -> bool:
+    """Whether a table of tiles is among the arguments."""
+    return any(Path(name).suffix.lower() == _SUFFIX for name in names)
+
+
+def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
+    """Writes the digit of each row of a table, numbered from 1, as Kaggle expects it.
+
+    Each row gets its most likely digit, also one that shows none, because a submission needs a
+    digit in each row.
+
+    Args:
+        names: The arguments, which must be one table.
+        options: All options of the command. --csv names the file to write; without it, the rows
+            are printed.
+
+    Raises:
+        UsageError: There are several arguments, or options that are about pictures; or the model
+            does not classify tiles.
+        DataFormatError, DataUnavailableError: The table is damaged or missing.
+        OutputError, OutputExistsError: The file cannot be written, or exists.
+    """
+    from inkdigits.data.forms import load_table
+    from inkdigits.files import write_whole
+
+    if len(names) > 1:
+        raise UsageError(f"a table of tiles is read alone: expected 1 argument, not {len(names)}")
+    table = Path(names[0])
+    for name, default in _PICTURE_OPTIONS.items():
+        if getattr(options, name) != default:
+            raise UsageError(f"--{name} is for pictures, not for a table of tiles: leave it out")
+    if options.csv is not None and options.csv.exists():
+        raise UsageError(f"{options.csv} already exists: choose another file for --csv")
+    recognizer = load_recognizer(*options.model, shifts=options.shifts)
+    if options.model and not recognizer.judges_tiles:
+        raise UsageError(
+            f"{options.model[0]} reads whole pictures, not tiles: leave --model out, or name a "
+            "network for tiles"
+        )
+    images, _ = load_table(table)
+    with ExitStack() as stack:
+        file = sys.stdout
+        if options.csv is not None:
+            temporary = stack.enter_context(write_whole(options.csv, overwrite=False))
+            file = stack.enter_context(temporary.open("w", newline="", encoding="utf-8"))
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for start in range(0, len(images), _BATCH):
+            digits = recognizer.classify(images[start : start + _BATCH]).argmax(axis=1)
+            writer.writerows(enumerate(digits.tolist(), start + 1))
+    if options.csv is not None:
+        print_message(f"wrote {options.csv}: {len(images):,} rows")
+    return exit_status.OK
