@@ -100,11 +100,11 @@ def test_the_only_page_of_a_document_is_drawn(
     page.copy().save(tmp_path / "one.pdf")
     page.copy().save(tmp_path / "two.pdf", save_all=True, append_images=[page.copy()])
 
+    message = fail("predict", "two.pdf", *model, "--annotate", "more.png")
+    assert "--annotate draws one picture: two.pdf has several pages" in message
     assert main(["predict", "one.pdf", *model, "--annotate", "boxes.png"]) == 0
     with Image.open("boxes.png") as drawn:
         assert drawn.height > page.height
-    message = fail("predict", "two.pdf", *model, "--annotate", "more.png")
-    assert "--annotate draws one picture: two.pdf has several pages" in message
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ def test_pages_are_read_in_order(file_format: str, settings: dict[str, Any], n: 
         # PDFium rounds the size of a page up.
         sizes = zip(picture.pixels.shape, (24 * SCALE, 32 * SCALE), strict=True)
         assert all(abs(found - given) <= 1 for found, given in sizes)
-        assert picture.pixels.min() == pytest.approx(40 * index, abs=16)
+        # The JPEG inside a PDF file makes a few pixels darker than the ink.
+        assert np.quantile(picture.pixels, 0.05) == pytest.approx(40 * index, abs=16)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "GIF"])
