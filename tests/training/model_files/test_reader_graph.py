@@ -213,9 +213,12 @@ def test_a_mark_at_the_edge_is_found_and_its_box_ends_there(start: Callable[...,
     assert len(found) >= 1
 
 
-@pytest.mark.parametrize(("class_", "n_large"), [(3, 0), (COMMA, 20)])
+@pytest.mark.parametrize(
+    ("class_", "n_large", "zooms"),
+    [(3, 0, (1.0,)), (COMMA, 20, (1.0,)), (3, 0, (0.8, 1.1, 1.3))],
+)
 def test_windows_are_those_of_crop_windows(
-    start: Callable[..., Read], class_: int, n_large: int
+    start: Callable[..., Read], class_: int, n_large: int, zooms: tuple[float, ...]
 ) -> None:
     """The logits of this judge are random projections of the window, which shows its pixels."""
     random = np.random.default_rng(5)
@@ -229,6 +232,7 @@ def test_windows_are_those_of_crop_windows(
     projection = random.normal(0, 0.02, (2304, 17)).astype(np.float32)
     settings = ReaderSettings(
         LevelSettings(size_factors=(1.0,) * N_CLASSES),
+        window_zooms=zooms,
         detector_weight=0.0,
         max_contained=2.0,
         least_score=0.0,
@@ -238,10 +242,14 @@ def test_windows_are_those_of_crop_windows(
     coarse = random.integers(0, 256, (40, 60))
     picture = np.kron(coarse, np.ones((9, 9))).astype(np.uint8)[:350, :533]
     found = read(picture)
-    windows = crop_windows(picture, found.boxes, np.full(len(found), class_))
-    expected = windows.reshape(len(found), -1) @ projection
+    expected = np.zeros((len(found), 17))
+    for zoom in zooms:
+        first, size = found.boxes[:, :2], found.boxes[:, 2:]
+        boxes = np.concatenate([first + size * (1 - zoom) / 2, size * zoom], axis=1)
+        windows = crop_windows(picture, boxes.astype(np.float32), np.full(len(found), class_))
+        expected += windows.reshape(len(found), -1) @ projection / len(zooms)
     errors = np.ptp(np.log(found.probabilities) - expected, axis=1)
-    sides = found.boxes[:, 2:].max(axis=1) * REACHES[class_]
+    sides = found.boxes[:, 2:].max(axis=1) * REACHES[class_] * max(zooms)
     is_small = sides < SHRINK_FACTORS[1] * LEAST_CUT
     assert is_small.sum() > 100
     assert (~is_small).sum() >= n_large
