@@ -122,7 +122,9 @@ def test_each_shell_accepts_its_script(shell: str, scripts: dict[str, Path]) -> 
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("shell", "marker"), [("zsh", '"*:picture or PDF file'), ("tcsh", "'p/*/f/'")])
+@pytest.mark.parametrize(
+    ("shell", "marker"), [("zsh", '"*:picture or PDF file'), ("tcsh", "'p/*/f/'")]
+)
 def test_every_picture_is_completed_and_not_only_the_first(
     shell: str, marker: str, scripts: dict[str, Path]
 ) -> None:
