@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inkdigits.data import LabelledImages
-from inkdigits.errors import DataUnavailableError
+from inkdigits.errors import DataFormatError
 from inkdigits.evaluation.drawn_suites import evaluate_pages
 from inkdigits.evaluation.suites import SUITES
 from inkdigits.recognition import Recognizer
@@ -51,5 +51,5 @@ def test_suite_is_the_same_every_time(ink_recognizer: Recognizer, own_data: Path
 
 
 def test_suite_without_data(read_always: Callable[..., Recognizer], tmp_path: Path) -> None:
-    with pytest.raises(DataUnavailableError):
+    with pytest.raises(DataFormatError, match="found an empty folder"):
         evaluate_pages(read_always(1), data=tmp_path)

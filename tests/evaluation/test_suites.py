@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inkdigits.cli import main
 from inkdigits.data import LabelledImages
-from inkdigits.errors import DataUnavailableError, MissingExtraError, UsageError
+from inkdigits.errors import DataFormatError, MissingExtraError, UsageError
 from inkdigits.evaluation.suite_result import SuiteRow
 from inkdigits.evaluation.suites import (
     SUITES,
@@ -138,7 +138,7 @@ def test_limit_beyond_all(read_always: Callable[..., Recognizer], own_data: Path
 
 def test_data_that_is_not_there(read_always: Callable[..., Recognizer], tmp_path: Path) -> None:
     for evaluate in (evaluate_corruptions, evaluate_mnist):
-        with pytest.raises(DataUnavailableError):
+        with pytest.raises(DataFormatError, match="found an empty folder"):
             evaluate(read_always(1), data=tmp_path)
 
 
