@@ -122,7 +122,7 @@ def test_digits_turn_no_further_than_said(distortion: Distortion) -> None:
         (np.zeros((2, 28, 28), np.float32), np.zeros(2, int), "images are float32"),
         (np.zeros((2, 32, 32), np.uint8), np.zeros(2, int), r"shape \(2, 32, 32\)"),
         (np.zeros((28, 28), np.uint8), np.zeros(28, int), r"shape \(28, 28\)"),
-        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, int), r"labels of shape \(3,\)"),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, int), r"labels have shape \(3,\)"),
     ],
 )
 def test_what_is_no_set_of_digits_is_refused(
