@@ -116,6 +116,8 @@ def test_the_process_of_a_wrong_command_ends_with_status_2_and_one_line(python: 
 def test_ctrl_c_ends_with_status_130_and_one_line() -> None:
     code = (
         "import os, signal, sys\n"
+        # Processes that a shell started in the background ignore the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import inkdigits.cli.recipes as recipes\n"
         "from inkdigits.cli import main\n"
         "recipes.run = lambda options: os.kill(os.getpid(), signal.SIGINT)\n"

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -260,26 +261,33 @@ def test_the_folder_is_a_model_for_every_command(
     pictures: dict[str, Path],
     home_accuracy: float,
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "adopted"
     assert main(["adopt", str(theirs["keras2.h5"]), "--output", str(run), "--json"]) == 0
-    printed = capfd.readouterr()
-    assert json.loads(printed.out)["found"]["encoding"] == "0 to 1"
-    assert printed.err == ""
+    assert json.loads(capsys.readouterr().out)["found"]["encoding"] == "0 to 1"
 
     assert main(["predict", str(pictures["seven"]), "--model", str(run), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)[0]["text"] == "7"
+    assert json.loads(capsys.readouterr().out)[0]["text"] == "7"
 
     for format in ("keras", "h5", "tflite", "tf"):
         suffix = {"tflite": "tflite", "tf": "savedmodel"}.get(format, format)
         file = str(tmp_path / f"net.{suffix}")
         assert main(["export", str(run), "--format", format, "--output", file]) == 0
         assert main(["evaluate", file, "--json"]) == 0
-        printed = capfd.readouterr()
-        accuracy = json.loads(printed.out.partition("\n")[2])["accuracy_mean"]
+        accuracy = json.loads(capsys.readouterr().out.partition("\n")[2])["accuracy_mean"]
         assert abs(accuracy - home_accuracy) < 0.0002
-        assert printed.err == ""
+
+
+@pytest.mark.parametrize("name", ["keras2.h5", "mnist.tflite"])
+def test_frameworks_write_nothing_to_stderr(
+    name: str, theirs: dict[str, Path], tmp_path: Path, python: Callable[..., CompletedProcess[str]]
+) -> None:
+    run = str(tmp_path / "adopted")
+    for arguments in (["adopt", str(theirs[name]), "--output", run], ["evaluate", run]):
+        ended = python("-m", "inkdigits", *arguments)
+        ours = [line for line in ended.stderr.splitlines() if line.startswith("inkdigits: ")]
+        assert (ended.returncode, ended.stderr.splitlines()) == (0, ours)
 
 
 def test_keras_files_work_in_python(

@@ -99,7 +99,7 @@ def test_a_saved_model_of_tensorflow_1(tmp_path: Path) -> None:
     v1 = tensorflow.compat.v1
     with silence_frameworks(), v1.Graph().as_default(), v1.Session() as session:
         pixels = v1.placeholder(tensorflow.float32, [None, 784])
-        weights = v1.get_variable("weights", [784, 10])
+        weights = v1.get_variable("weights", initializer=tensorflow.zeros([784, 10]))
         session.run(v1.global_variables_initializer())
         v1.saved_model.simple_save(session, str(path), {"x": pixels}, {"y": pixels @ weights})
 

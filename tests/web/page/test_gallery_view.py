@@ -13,6 +13,18 @@ pytestmark = pytest.mark.slow
 OpenPage = Callable[..., Page]
 
 
+def match_nearly(shown: str) -> re.Pattern[str]:
+    """Matches a percentage that differs by at most one in its last digit.
+
+    Another number of threads rounds sums differently.
+    """
+    value = re.search(r"\d+\.\d", shown)
+    assert value is not None
+    tenths = round(10 * float(value[0]))
+    nearly = "|".join(f"{n // 10}\\.{n % 10}" for n in range(tenths - 1, tenths + 2))
+    return re.compile(f"({nearly}).*sure$")
+
+
 def test_mistakes_of_the_gallery_are_reproduced(open_page: OpenPage) -> None:
     page = open_page()
     page.locator("#tab-gallery").click()
@@ -26,4 +38,4 @@ def test_mistakes_of_the_gallery_are_reproduced(open_page: OpenPage) -> None:
         assert truth != read
         mistakes.nth(number).click()
         expect(page.locator("#text")).to_have_text(read)
-        expect(page.locator("#sentence")).to_have_text(f"{confidence} sure")
+        expect(page.locator("#sentence")).to_have_text(match_nearly(confidence))

@@ -178,7 +178,7 @@ def test_form_of_one_unreadable_picture_is_an_error(
 
 UNREADABLE: list[tuple[str, bytes, str | None, int, str]] = [
     ("empty", b"", None, 400, "empty"),
-    ("text", b"not a picture", None, 415, "is not a picture: begins with text"),
+    ("text", b"not a picture", None, 415, "is not a picture: starts with text"),
     ("pdf", b"%PDF-1.7", None, 415, "PDF has pages"),
     ("half", PNG[:2000], None, 422, "damaged PNG file; save"),
     ("type", PNG, "text/plain", 415, "'text/plain'"),
