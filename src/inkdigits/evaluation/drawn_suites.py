@@ -47,7 +47,7 @@ def evaluate_pages(
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+        data: A file or folder, as in `load_mnist`. None takes MNIST from the cache and downloads it
             if it is missing.
         limit: Number of pages of each kind in `inkdigits.synthesis.suite_pages.KINDS`; None
             takes 24.
@@ -91,7 +91,7 @@ def evaluate_marks(
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+        data: A file or folder, as in `load_mnist`. None takes MNIST from the cache and downloads it
             if it is missing.
         limit: Takes only the first `limit` pictures of each kind in
             `inkdigits.synthesis.suite_marks.KINDS`; None takes all.

@@ -45,7 +45,7 @@ def evaluate_mnist(
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+        data: A file or folder, as in `load_mnist`. None takes MNIST from the cache and downloads it
             if it is missing.
         limit: Takes only the first `limit` test images; None takes all.
         report_progress: Called after each picture.
@@ -76,7 +76,7 @@ def evaluate_corruptions(
 
     Args:
         recognizer: The model.
-        data: A folder with the four IDX files. None takes MNIST from the cache and downloads it
+        data: A file or folder, as in `load_mnist`. None takes MNIST from the cache and downloads it
             if it is missing.
         limit: Takes only the first `limit` test images; None takes all.
         report_progress: Called after each picture.

@@ -262,7 +262,7 @@ def _refuse_several(values: NDArray[Any], given: NDArray[Any]) -> PictureFormatE
         channels, *sides_only = sides
         sides = tuple(sides_only)
     shape = _name_shape(given)
-    if len(sides) != 2 or min(sides) < 5:  # the last dimension is no width, such as 2 channels
+    if len(sides) != 2 or min(sides) < 5:  # the last dimension is not a width, such as 2 channels
         return PictureFormatError(f"picture: an array of shape {shape}; {_EXPECTED}")
     if sides == (TILE_SIDE, TILE_SIDE) and channels == 1:
         return PictureFormatError(

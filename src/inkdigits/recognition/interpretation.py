@@ -97,8 +97,8 @@ def interpret(
         one_digit: Whether the caller expects a digit, which makes digits more likely.
 
     Returns:
-        Digits, including uncertain and rejected ones, and other marks. Detections that are more
-        likely no mark than anything else are included only if there are no others.
+        Digits, including uncertain and rejected ones, and other marks. Detections
+        whose probability of no mark is above 0.5 are included only if all of them are like this.
     """
     probabilities = detections.probabilities.copy()
     if one_digit:

@@ -37,7 +37,7 @@ def train(
             `recipe` is a name.
         seed: Seed of the weights, the validation split, the order of the images and dropout; 0 to
             2**32 - 1.
-        data: A folder with the four IDX files; None: MNIST from the cache, downloaded if missing.
+        data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing.
         pictures: A folder of labelled pictures, such as corrections. Its single digits are trained
             on too, repeated up to 2 % of the images. None: no such pictures. Not for readers.
         teachers: Folders of runs, or `.onnx` files. Their mean probabilities for each tile are

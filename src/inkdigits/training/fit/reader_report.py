@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
 from inkdigits.errors import RunError
 from inkdigits.files import write_text_whole
+from inkdigits.training.fit.progress_bar import start_progress
 from inkdigits.training.fit.reader_fit import HISTORY_COLUMNS
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 
@@ -38,18 +38,9 @@ class ReaderReport:
         self._totals = {"detector": recipe.detector_pages, "judge": recipe.judge_windows}
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}
-        self._console = Console(stderr=True, quiet=not enabled, highlight=False, markup=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not (enabled and self._console.is_terminal),
+        self._console, self._progress = start_progress(
+            f"training {recipe.name} in {folder}", enabled=enabled
         )
-        self._progress.start()
-        self._console.print(f"training {recipe.name} in {folder}", soft_wrap=True)
 
     def add(self, row: dict[str, Any]) -> None:
         """Adds a row with the keys `HISTORY_COLUMNS`.

@@ -65,7 +65,7 @@ def train_reader(
     Args:
         recipe: How the reader is trained.
         seed: Seed of the weights and pages.
-        data: A folder with the four IDX files; None: MNIST from the cache, downloaded if missing.
+        data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing.
         output: The run folder, which must not exist; None: the first of `runs/<recipe>`,
             `runs/<recipe>-2`, … that does not exist.
         progress: Whether to report progress on stderr.

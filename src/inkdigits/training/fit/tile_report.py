@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
+from inkdigits.training.fit.progress_bar import start_progress
 from inkdigits.training.networks.frameworks import load_keras
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run
@@ -17,19 +17,9 @@ class TileReport:
 
     def __init__(self, run: Run, recipe: Recipe, *, enabled: bool) -> None:
         self._n_epochs = recipe.epochs
-        self._console = Console(stderr=True, quiet=not enabled, highlight=False, markup=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not (enabled and self._console.is_terminal),
+        self._console, self._progress = start_progress(
+            f"training {recipe.name} in {run.folder}", MofNCompleteColumn(), enabled=enabled
         )
-        self._progress.start()
-        self._console.print(f"training {recipe.name} in {run.folder}", soft_wrap=True)
 
     def follow_epoch(self, epoch: int, n_steps: int) -> Any:
         """Returns a Keras callback that updates the progress bar of an epoch."""

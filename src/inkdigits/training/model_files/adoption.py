@@ -143,7 +143,7 @@ def adopt(
             with 784 pixels as input and ten probabilities or logits as output.
         output: The folder to write, which must not exist; None: the first of `runs/<name>`,
             `runs/<name>-2`, … that does not exist.
-        data: A folder with the four IDX files; None: MNIST from the cache, downloaded if missing.
+        data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing.
 
     Returns:
         What was found out, and the folder, which `evaluate`, `predict`, `export` and `serve` take.

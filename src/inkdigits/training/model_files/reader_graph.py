@@ -277,7 +277,7 @@ def _combine(
 
     Args:
         writer: The main graph.
-        logits: Logits of the judge: float32, shape (n, 17); None: there is no judge.
+        logits: Logits of the judge: float32, shape (n, 17); None: without a judge.
         found: Probabilities of the detector: float32, shape (n, 16). They do not sum to 1.
         settings: Weight, floor and temperature.
     """
