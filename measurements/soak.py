@@ -7,8 +7,9 @@ first fifth of the time (the phase "quiet") there is no hostile client. Then (th
 hostile client sends the catalogue of `attacks.py` repeatedly.
 
 Every second the script measures the memory of all processes of the service, and the open files and
-threads of its main process. The growth is the change from the median of the second tenth of the
-hostile phase, after a warm-up, to the median of its last tenth.
+threads of its main process. The growth is the change of the median from the second round of the
+catalogue, after a warm-up, to the last complete round. Whole rounds are compared because each
+attack needs another amount of memory.
 
     python measurements/soak.py               # ten minutes
     python measurements/soak.py --minutes 0.5
@@ -71,12 +72,12 @@ def main() -> int:
     ):
         await_answer(port, tiles[0], "inkdigits")
         soaking = soak(port, process, 60 * options.minutes, tiles, photographs, model)
-        seen, times_s, held = uvloop.run(soaking)
+        seen, times_s, held, rounds = uvloop.run(soaking)
     p99_ms = {
         kind: {phase: 1000 * float(np.percentile(seconds, 99)) for phase, seconds in phases.items()}
         for kind, phases in times_s.items()
     }
-    growth = {what: measure_growth([row[what] for row in held]) for what in held[0]}
+    growth = {what: measure_growth([row[what] for row in held], rounds) for what in held[0]}
     slower = max(phases["hostile"] / phases["quiet"] for phases in p99_ms.values())
     result = {
         "minutes": options.minutes,
@@ -86,6 +87,16 @@ def main() -> int:
         "p99_ms": p99_ms,
         "held": {what: max(row[what] for row in held) for what in held[0]},
         "growth": growth,
+        "memory_mb_by_round": {
+            number: round(
+                statistics.median(
+                    row["memory in MB"]
+                    for row, its in zip(held, rounds, strict=True)
+                    if its == number
+                )
+            )
+            for number in sorted(set(rounds))
+        },
     }
     if options.json:
         print(json.dumps(result, indent=2))
@@ -101,12 +112,23 @@ def main() -> int:
     return int(result["wrong"] > 0 or not is_flat or slower > MAX_P99_RATIO)
 
 
-def measure_growth(values: list[float]) -> float:
-    """Returns the relative growth from the second to the last tenth of the hostile phase."""
-    hostile = values[int(QUIET_SHARE * len(values)) :]
-    tenth = max(len(hostile) // 10, 1)
-    warm = statistics.median(hostile[tenth : 2 * tenth] or hostile)
-    return statistics.median(hostile[-tenth:]) / warm - 1
+def measure_growth(values: list[float], rounds: list[int]) -> float:
+    """Returns the relative growth of the median from the second to the last complete round.
+
+    Args:
+        values: Values measured at equal intervals.
+        rounds: For each value, the number of the round in which it was measured: 0 in the quiet
+            phase. The last round is not complete.
+    """
+    last = max(rounds[-1] - 1, 1)
+    first = min(2, last)
+
+    def find_median(number: int) -> float:
+        return statistics.median(
+            [value for value, its in zip(values, rounds, strict=True) if its == number] or values
+        )
+
+    return find_median(last) / find_median(first) - 1
 
 
 async def soak(
@@ -116,7 +138,7 @@ async def soak(
     tiles: list[Exchange],
     photographs: list[Exchange],
     model: str,
-) -> tuple[Seen, dict[str, dict[str, list[float]]], list[dict[str, float]]]:
+) -> tuple[Seen, dict[str, dict[str, list[float]]], list[dict[str, float]], list[int]]:
     """Sends all requests for some seconds.
 
     Args:
@@ -129,13 +151,16 @@ async def soak(
 
     Returns:
         The number of answers by kind and verdict, the latencies of good requests in seconds by
-        kind and phase, and the resources of the service every second.
+        kind and phase, the resources of the service every second, and the number of the catalogue's
+        round at each of these times, 0 in the quiet phase.
     """
     seen: Seen = Counter()
     times_s: dict[str, dict[str, list[float]]] = {
         kind: {"quiet": [], "hostile": []} for kind in ("tile", "photograph")
     }
     held: list[dict[str, float]] = []
+    rounds: list[int] = []
+    round_number = 0
     begin_s = time.monotonic() + QUIET_SHARE * seconds
     end_s = time.monotonic() + seconds
 
@@ -169,8 +194,10 @@ async def soak(
             await asyncio.sleep(BAD_PAUSE_S)
 
     async def attack(attacks: list[Attack]) -> None:
+        nonlocal round_number
         await asyncio.sleep(begin_s - time.monotonic())
         while time.monotonic() < end_s:
+            round_number += 1
             for attack in attacks:
                 request = await asyncio.to_thread(attack.build)
                 status = await ask_anyhow(port, request)
@@ -183,6 +210,7 @@ async def soak(
     async def watch() -> None:
         while time.monotonic() < end_s:
             held.append(await asyncio.to_thread(measure_held, process))
+            rounds.append(round_number)
             await asyncio.sleep(min(1, seconds / 40))
 
     bad = list_bad_requests(port, photographs[0].request, model)
@@ -193,7 +221,7 @@ async def soak(
         *(ask_well("photograph", photographs, number) for number in range(PHOTOGRAPH_CLIENTS)),
         *(ask_badly(kind, expected, send) for kind, expected, send in bad),
     )
-    return seen, times_s, held
+    return seen, times_s, held, rounds
 
 
 def list_bad_requests(port: int, good: bytes, model: str) -> list[tuple[str, int, Send]]:

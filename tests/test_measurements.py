@@ -109,6 +109,19 @@ def test_load(python: Python, mnist: Mnist) -> None:
     assert all(ms > 0 for ms in result["photograph_ms"].values())
 
 
+def test_growth_compares_the_second_round_with_the_last_complete_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(MEASUREMENTS))
+    measure_growth = runpy.run_path(str(MEASUREMENTS / "soak.py"))["measure_growth"]
+    rounds = [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+    # Within a round the memory rises threefold, and the first round is a warm-up.
+    memory = [10, 10, 50, 60, 70, 100, 200, 300, 110, 220, 330, 900]
+
+    assert measure_growth(memory, rounds) == pytest.approx(0.1)
+    assert measure_growth(memory[:4], rounds[:4]) == 0  # too short for two rounds
+
+
 @pytest.mark.slow
 def test_soak(python: Python, mnist: Mnist) -> None:
     ended = python(str(MEASUREMENTS / "soak.py"), "--minutes", "0.2", "--json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ import uvicorn
 
 from inkdigits.errors import UsageError
 from inkdigits.recognition import Recognizer
+from inkdigits.web.allocator import return_freed_memory
 from inkdigits.web.application import build_app
 from inkdigits.web.connections import build_protocol
 from inkdigits.web.service import Service
@@ -37,6 +39,7 @@ def serve(
     report_address: Callable[[str], object],
 ) -> None:
     """Implements `inkdigits.web.serve`."""
+    return_freed_memory()
     _raise_file_limit(2 * settings.max_connections + _OTHER_FILES)
     app = build_app(load_recognizer, settings)
     service: Service = app.state.service
@@ -87,10 +90,21 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((address[0], port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"cannot listen on port {port} of {host} ({reason}): choose another with --port"
-        ) from error
+        raise UsageError(_describe_refusal(error, host, port)) from error
+
+
+def _describe_refusal(error: OSError | OverflowError, host: str, port: int) -> str:
+    """Describes why the service cannot listen on an address."""
+    if isinstance(error, OverflowError):
+        return f"invalid port {port}: expected an integer from 0 to 65535"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use: choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} is for administrators: choose one from 1024 on with --port"
+    # Names are looked up with errors of their own. The text of other errors repeats the address.
+    is_lookup = isinstance(error, socket.gaierror)
+    reason = error.strerror if is_lookup or error.errno is None else os.strerror(error.errno)
+    return f"cannot listen on {host} ({reason}): choose another address with --host"
 
 
 def _name_address(listener: socket.socket, host: str) -> str:
@@ -104,21 +118,21 @@ class _Server(uvicorn.Server):
     """A uvicorn server that finishes the requests in progress, and is not ready meanwhile."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, report_start: Callable[[], object]
+        self, config: uvicorn.Config, service: Service, report_ready: Callable[[], object]
     ) -> None:
         super().__init__(config)
         self.stopped_by: int | None = None
         self._service = service
-        self._report_start = report_start
+        self._report_ready = report_ready
+        self._is_reported = False
         self._grace_s = service.settings.deadline_s + _LAST_S
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._report_start()
 
     async def on_tick(self, counter: int) -> bool:
         if self._service.failure is not None:
             return True
+        if self._service.is_ready and not self._is_reported:
+            self._is_reported = True
+            self._report_ready()
         if self._service.is_draining and self._service.n_active == 0:
             return True
         return await super().on_tick(counter)
