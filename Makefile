@@ -22,7 +22,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples notebook figures tables benchmark load ocr fuzz soak attacks default-model wheel clean
+.PHONY: help install run test lint types test-backends samples docs notebook figures tables benchmark load ocr fuzz soak attacks default-model wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,8 +64,12 @@ test-backends: install ## train on PyTorch and JAX as well; installs their CPU b
 samples: install ## draw the sample pictures anew
 	$(BIN)/python samples/draw.py
 
+docs: install notebook ## draw the pictures of the docs anew, with the models in the package
+	$(BIN)/python docs/draw_steps.py
+	$(BIN)/python docs/draw_page.py
+
 notebook: install ## execute the notebook and keep its outputs
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/python docs/run_notebook.py
 
 $(RUNS): runs/figures/%/model.json: | install
 	if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \

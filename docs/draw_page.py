@@ -1,16 +1,22 @@
 """Takes screenshots of the web page in desktop and phone size. Needs Chromium.
 
-inkdigits serve --no-browser &
-python docs/draw_page.py http://127.0.0.1:8000/
+python docs/draw_page.py
 """
 
 from __future__ import annotations
 
 import io
 import shutil
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from model_stamp import save_picture
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -31,6 +37,30 @@ STROKES = (
         (464, 323),
     ],
 )
+
+
+@contextmanager
+def serve(seconds: float = 60) -> Iterator[str]:
+    """Yields the address of a service, which runs while the block does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", str(port)]
+    with subprocess.Popen(command) as process:
+        try:
+            deadline = time.monotonic() + seconds
+            while True:
+                try:
+                    urllib.request.urlopen(f"{address}v1/status", timeout=5).close()
+                    break
+                except OSError:
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        raise SystemExit("the service did not start: see its message") from None
+                    time.sleep(0.1)
+            yield address
+        finally:
+            process.terminate()
 
 
 def write_42(page: Page) -> None:
@@ -63,14 +93,14 @@ def read_photographs(page: Page) -> None:
 def main() -> None:
     """Takes both screenshots and puts them side by side."""
     shots = []
-    with sync_playwright() as playwright:
+    with serve() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        for size, act in (((1200, 860), write_42), ((400, 860), read_photographs)):
+        for size, act in (((1200, 920), write_42), ((400, 920), read_photographs)):
             page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-            page.goto(sys.argv[1])
+            page.goto(address)
             act(page)
             shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
         browser.close()
@@ -78,7 +108,7 @@ def main() -> None:
     sheet = Image.new("RGB", (width, max(shot.height for shot in shots)), (128, 128, 128))
     sheet.paste(shots[0], (0, 0))
     sheet.paste(shots[1], (shots[0].width + GAP, 0))
-    sheet.quantize(128).save(TARGET, optimize=True)
+    save_picture(sheet.quantize(128), TARGET)
     print(TARGET)
 
 

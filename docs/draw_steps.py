@@ -1,6 +1,7 @@
 """Draws the steps from a picture to its reading, one row for each sample picture.
 
-python docs/draw_steps.py samples/5-photo-in-shadow.jpg samples/1984-on-ruled-paper.jpg
+python docs/draw_steps.py
+python docs/draw_steps.py samples/7-canvas.png --output steps.png
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import onnx
 import onnxruntime
+from model_stamp import save_picture
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -26,6 +28,9 @@ from inkdigits.recognition.drawing import draw_boxes
 from inkdigits.recognition.windows import WINDOW_SIDE, crop_windows
 from inkdigits.training.model_files.reader_levels import FIRST_CLASS, SCORE
 
+SAMPLES = Path(__file__).parents[1] / "samples"
+PICTURES = ("5-photo-in-shadow.jpg", "4-thick-marker.png", "1984-on-ruled-paper.jpg")
+"""The sample pictures of the figure in the docs."""
 CELL = (430, 300)
 """Width and height of a cell in pixels. A cell shows one step of one picture."""
 SHOWN = (410, 250)
@@ -129,7 +134,8 @@ def draw_windows(
         x, y = number % n_columns * (side + gap), number // n_columns * (side + 24)
         sheet.paste(Image.fromarray(grey), (x, y))
         name = CLASS_NAMES[detections.classes[index]]
-        draw.text((x, y + side + 1), f"{name} {detections.scores[index]:.0%}", "black", font)
+        score = min(float(detections.scores[index]), 0.99)  # no score is certain
+        draw.text((x, y + side + 1), f"{name} {score:.0%}", "black", font)
     return sheet
 
 
@@ -162,10 +168,13 @@ def draw_steps(paths: list[Path], model: Path) -> Image.Image:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument(
+        "pictures", nargs="*", type=Path, default=[SAMPLES / name for name in PICTURES]
+    )
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model of a reader")
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).with_name("images") / "steps.png"
     )
     options = parser.parse_args()
-    draw_steps(options.pictures, options.model).save(options.output, optimize=True)
+    save_picture(draw_steps(options.pictures, options.model), options.output)
+    print(options.output)

@@ -173,7 +173,7 @@ def read_own(recognizer: Recognizer, path: Path, one_digit: bool) -> Answer:
     """Reads a picture with inkdigits; an uncertain digit is a "?" in the text."""
     start = time.perf_counter()
     try:
-        reading = recognizer.read(path, one_digit=one_digit)
+        reading = recognizer.read(path, digits="one" if one_digit else "all")
     except PictureError as error:
         return Answer("", error=str(error))
     return Answer(reading.text.replace("\n", ""), time.perf_counter() - start)

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkdigits.errors import InkdigitsError, ModelError, OutputError, OutputExistsError, RunError
-from inkdigits.files import read_limited, remove_leftovers, write_text_whole, write_whole
+from inkdigits.files import (
+    find_free_name,
+    read_limited,
+    remove_leftovers,
+    write_text_whole,
+    write_whole,
+)
 
 FULL_DISK = """
 import resource, sys
@@ -213,3 +219,28 @@ def test_the_reason_does_not_contain_a_path(old: Path, number: int, reason: str)
 
     assert caught.value.reason == reason
     assert OutputError("some error").reason is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "suffix", "taken", "expected"),
+    [
+        ("report", "", [], "report"),
+        ("report", "", ["report"], "report-2"),
+        ("report", "", ["report", "report-2", "report-4"], "report-3"),
+        ("report", "", ["report-2"], "report"),
+        ("net.int8.onnx", ".int8.onnx", ["net.int8.onnx"], "net-2.int8.onnx"),
+    ],
+)
+def test_the_first_free_name_is_found(
+    wanted: str, suffix: str, taken: list[str], expected: str, tmp_path: Path
+) -> None:
+    for name in taken:
+        (tmp_path / name).touch()
+
+    assert find_free_name(tmp_path / wanted, suffix) == tmp_path / expected
+
+
+def test_the_name_of_a_broken_link_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "report").symlink_to("nowhere")
+
+    assert find_free_name(tmp_path / "report").name == "report-2"

@@ -34,6 +34,7 @@ SHORT_READER = (
 # Placeholders, help, and suites of minutes, which tests of their own run on slices.
 SLOW_SUITES = ("--suite mnist", "--suite corruptions", "--suite pages", "--suite marks")
 NOT_TRIED = ("COMMAND", "RUN", "--help", *SLOW_SUITES)
+NAMED_OUTPUT = re.compile(r" --(annotate|csv|output|tiles) (?!-( |$))")  # not stdout
 
 
 @pytest.fixture
@@ -73,16 +74,27 @@ def serve_once(arguments: list[str]) -> int:
     command = [sys.executable, "-m", "inkdigits", *arguments, "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("inkdigits serves http://127.0.0.1:")
+        assert process.stdout.readline().startswith("inkdigits serves http://")
         process.terminate()
         return process.wait(60)
+
+
+@pytest.mark.parametrize(
+    "command", [command for command in list_commands() if NAMED_OUTPUT.search(command)]
+)
+def test_a_command_that_names_an_output_can_be_repeated(command: str) -> None:
+    """It replaces what the first call wrote. Training anew would be no repetition."""
+    words = shlex.split(command)
+
+    assert "--force" in words or words[1] == "train"
 
 
 @pytest.mark.slow
 def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
-        "predict", "train", "evaluate", "export", "data", "recipes", "benchmark", "serve",
+        "predict", "train", "evaluate", "compare", "export", "data", "recipes", "benchmark",
+        "serve",
     }  # fmt: skip
     # The README trains the recipe before it goes on with the run of that name.
     commands.sort(key=lambda command: "train" not in command or "--resume" in command)
@@ -131,7 +143,11 @@ def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert re.match(r"3 (0\.9|1\.0)", printed)
     assert "Accuracy" in printed
-    assert (workplace / "runs" / "readme" / "model.onnx").is_file()
+    assert (workplace / "runs" / "smoke" / "model.onnx").is_file()
+
+    exec(compile(code, "README.md", "exec"), {})  # a second time, beside the files of the first
+    assert capsys.readouterr().out.startswith(printed.splitlines()[0])
+    assert (workplace / "runs" / "smoke-2" / "model.onnx").is_file()
 
 
 def load_models(name: str) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@
     inkdigits.predict_digit("seven.png")     # 7
     inkdigits.predict("date.jpg")            # a Reading: digits, other marks, boxes, probabilities
     inkdigits.predict("scans")               # Readings of a folder, a list, or a PDF file
-    inkdigits.train("quick")                 # a Run: a folder with the model, curves and card
+    inkdigits.train("quick", epochs=3)       # a Run: a folder with the model, curves and card
     inkdigits.train("reader")                # a Run of the network that reads whole pictures
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
+    inkdigits.compare("runs/a", "runs/b")    # a Comparison: intervals, McNemar's test, curves
 
 Names are imported on first use, so that reading a picture does not load a training framework.
 """
@@ -15,24 +16,37 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from inkdigits import benchmark as benchmark
     from inkdigits import data as data
     from inkdigits import errors as errors
     from inkdigits import evaluation as evaluation
     from inkdigits import recognition as recognition
+    from inkdigits import synthesis as synthesis
     from inkdigits import training as training
-    from inkdigits.evaluation import evaluate
+    from inkdigits import web as web
+    from inkdigits.errors import InkdigitsError
+    from inkdigits.evaluation import (
+        Comparison,
+        Evaluation,
+        PictureEvaluation,
+        SuiteResult,
+        compare,
+        evaluate,
+    )
     from inkdigits.recognition import (
+        Box,
         Digit,
+        Mark,
         Reading,
         Readings,
         Recognizer,
         predict,
         predict_digit,
     )
-    from inkdigits.training import export, resume, train
+    from inkdigits.training import Run, export, resume, train
 
 __version__ = "0.1.0"
 
@@ -41,14 +55,23 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
+    "Box": "recognition",
+    "Comparison": "evaluation",
     "Digit": "recognition",
+    "Evaluation": "evaluation",
+    "InkdigitsError": "errors",
+    "Mark": "recognition",
+    "PictureEvaluation": "evaluation",
     "Reading": "recognition",
     "Readings": "recognition",
     "Recognizer": "recognition",
-    "predict": "recognition",
-    "predict_digit": "recognition",
+    "Run": "training",
+    "SuiteResult": "evaluation",
+    "compare": "evaluation",
     "evaluate": "evaluation",
     "export": "training",
+    "predict": "recognition",
+    "predict_digit": "recognition",
     "resume": "training",
     "train": "training",
 }
@@ -58,10 +81,19 @@ _MODULES = frozenset(
 )
 
 __all__ = [
+    "Box",
+    "Comparison",
     "Digit",
+    "Evaluation",
+    "InkdigitsError",
+    "Mark",
+    "PictureEvaluation",
     "Reading",
     "Readings",
     "Recognizer",
+    "Run",
+    "SuiteResult",
+    "compare",
     "evaluate",
     "export",
     "predict",
@@ -70,14 +102,16 @@ __all__ = [
     "train",
 ]
 
+if not TYPE_CHECKING:  # it would hide misspelt names from type checkers
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"inkdigits.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"inkdigits.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return importlib.import_module(f"inkdigits.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"inkdigits.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    special = [name for name in globals() if name.startswith("__")]
+    return sorted({*special, *__all__, *_MODULES})

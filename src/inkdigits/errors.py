@@ -13,6 +13,7 @@ was found, what was expected and how to fix it.
     │   ├── NoInkError                        a picture without any writing
     │   └── DigitCountError                   not exactly one digit where one was expected
     ├── DataFormatError (ValueError)          damaged or inconsistent data files
+    ├── DataLeakageError (ValueError)         MNIST test images among the data to train on
     ├── DataUnavailableError (OSError)        data that is missing and cannot be downloaded
     ├── ModelError (ValueError)               a model or card that cannot be used
     ├── RunError (OSError)                    a run folder that cannot be written or resumed
@@ -32,14 +33,17 @@ class InkdigitsError(Exception):
     """Base class of all inkdigits exceptions.
 
     Attributes:
-        exit_code: Exit status of the command line when this exception ends a command.
+        exit_code: Exit status of the command line when this exception ends a command;
+            `inkdigits.cli.exit_status` says what each of them means.
     """
 
-    exit_code = 2
+    exit_code = 70
 
 
 class UsageError(InkdigitsError, ValueError):
     """An invalid option or argument."""
+
+    exit_code = 2
 
 
 class RecipeError(UsageError):
@@ -48,6 +52,8 @@ class RecipeError(UsageError):
 
 class PictureError(InkdigitsError, ValueError):
     """A picture that cannot be read."""
+
+    exit_code = 3
 
 
 class PictureFormatError(PictureError):
@@ -69,17 +75,31 @@ class DigitCountError(PictureError):
 class DataFormatError(InkdigitsError, ValueError):
     """Data files that are damaged, in the wrong format, or do not belong together."""
 
+    exit_code = 3
+
+
+class DataLeakageError(InkdigitsError, ValueError):
+    """MNIST test images among the images to train on."""
+
+    exit_code = 3
+
 
 class DataUnavailableError(InkdigitsError, OSError):
     """Data files (MNIST, fonts, photographs, pictures) that are missing or cannot be downloaded."""
+
+    exit_code = 3
 
 
 class ModelError(InkdigitsError, ValueError):
     """A model file or card that is missing, damaged or unsupported."""
 
+    exit_code = 3
+
 
 class RunError(InkdigitsError, OSError):
     """A run folder that is missing, or cannot be written or resumed."""
+
+    exit_code = 3
 
 
 class OutputError(InkdigitsError, OSError):
@@ -89,6 +109,8 @@ class OutputError(InkdigitsError, OSError):
         reason: The cause, without any path; None if unknown.
     """
 
+    exit_code = 4
+
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
@@ -97,9 +119,13 @@ class OutputError(InkdigitsError, OSError):
 class OutputExistsError(InkdigitsError, FileExistsError):
     """An existing file or folder that would be overwritten."""
 
+    exit_code = 4
+
 
 class MissingExtraError(InkdigitsError, ImportError):
     """An optional dependency that is not installed."""
+
+    exit_code = 5
 
 
 class MissingFormatError(PictureFormatError, MissingExtraError):

@@ -1,19 +1,23 @@
-"""Atomic writing of files, and reading of files up to a size limit."""
+"""Atomic writing of files, free names for them, and reading of files up to a size limit."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from inkdigits.errors import InkdigitsError, OutputError, OutputExistsError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Ends of the names of pictures that are written."""
 _TEMPORARY_NAME = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]+)?", re.DOTALL)
 
 
@@ -66,6 +70,24 @@ def write_text_whole(path: Path | str, text: str, *, overwrite: bool = True) -> 
     """Writes UTF-8 text to a file atomically. Raises the same errors as `write_whole`."""
     with write_whole(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def iterate_names(path: Path, suffix: str = "") -> Iterator[Path]:
+    """Yields a path, then the same path with -2, -3, … at the end of its name, without end.
+
+    Args:
+        path: The first path.
+        suffix: End of the name that the number comes before, such as ".int8.onnx".
+    """
+    yield path
+    beginning = path.name.removesuffix(suffix)
+    for number in itertools.count(2):
+        yield path.with_name(f"{beginning}-{number}{suffix}")
+
+
+def find_free_name(path: Path, suffix: str = "") -> Path:
+    """Returns the first path of `iterate_names` at which there is nothing."""
+    return next(free for free in iterate_names(path, suffix) if not os.path.lexists(free))
 
 
 def remove_leftovers(folder: Path) -> int:

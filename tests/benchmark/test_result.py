@@ -65,6 +65,18 @@ def test_table() -> None:
     assert size.endswith("3 MB  asked: at most 2: NOT MET")
 
 
+def test_a_result_without_targets_says_nothing_about_them() -> None:
+    *_, ratio, size = RESULT.without_targets().to_table().splitlines()
+
+    assert ratio.endswith("371.2 ×")
+    assert size.endswith("3 MB")
+    figures = RESULT.without_targets().to_json()["figures"]
+    assert [(figure["least"], figure["most"], figure["is_met"]) for figure in figures] == [
+        (None, None, None)
+    ] * 2
+    assert RESULT.figures[0].least == 20
+
+
 def test_json() -> None:
     found = json.loads(json.dumps(RESULT.to_json()))
 

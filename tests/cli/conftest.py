@@ -4,19 +4,33 @@ from pathlib import Path
 
 import pytest
 
-from inkdigits.cli import main
+from inkdigits.cli import exit_status, main
 from inkdigits.training import Run
+
+FAILURES = (
+    exit_status.USAGE,
+    exit_status.INPUT,
+    exit_status.OUTPUT,
+    exit_status.MISSING_EXTRA,
+)
 
 
 class FailingCommand:
-    """Runs commands that must fail with one line on stderr and nothing on stdout."""
+    """Runs commands that must fail with one line on stderr and nothing on stdout.
+
+    Attributes:
+        status: The exit status of the last command.
+    """
+
+    status: int | None = None
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> str:
         """Returns the message, without "inkdigits: " and the end of the line."""
-        assert main(arguments) == 2
+        self.status = main(arguments)
+        assert self.status in FAILURES
         printed = self._capsys.readouterr()
         assert printed.out == ""
         assert printed.err.startswith("inkdigits: ")

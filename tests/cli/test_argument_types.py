@@ -10,12 +10,14 @@ import pytest
 from inkdigits.cli.argument_types import (
     Name,
     parse_count,
+    parse_digits,
     parse_picture_path,
     parse_port,
     parse_seconds,
     parse_seed,
     parse_share,
 )
+from inkdigits.cli.program import parse
 
 parse_suite = Name("suite", ("marks", "mnist"))
 
@@ -69,6 +71,7 @@ def test_valid_arguments_are_accepted(
             "invalid picture name 'boxes': expected one that ends in "
             ".png, .jpg, .jpeg, .webp, .bmp or .tiff",
         ),
+        (parse_digits, "two", "invalid digits 'two': expected 'all' or 'one'"),
         (parse_suite, "marsk", "unknown suite 'marsk': did you mean 'marks'?"),
         (parse_suite, "x", "unknown suite 'x': expected one of marks, mnist"),
     ],
@@ -80,3 +83,18 @@ def test_invalid_arguments_are_explained(
         parse(text)
 
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_the_former_value_of_digits_works_with_a_message(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [command, "seven.png"]
+    plain = parse([*arguments, "--digits", "all"])
+    assert capsys.readouterr().err == ""
+
+    assert parse([*arguments, "--digits", "any"]) == parse(arguments) == plain
+
+    printed = capsys.readouterr()
+    assert printed.err == "inkdigits: --digits any is deprecated: use --digits all\n"
+    assert printed.out == ""

@@ -32,6 +32,7 @@ def test_a_slice_shows_that_benchmarks_run(
     printed = capsys.readouterr()
     assert "\nlatency: one tile, warm, network smoke\n" in printed.out
     assert "\nsize: " in printed.out
+    assert "asked" not in printed.out  # tiny amounts of data meet no target
     assert printed.err.splitlines()[0] == "inkdigits: measuring latency"
 
     assert main(["benchmark", "latency", "--slice", "--json", *model]) == 0

@@ -75,7 +75,7 @@ def complete_in_bash(scripts: dict[str, Path]) -> Complete:
         ("inkdigits train ", [*RECIPES, *READER_RECIPES]),
         ("inkdigits recipes classic-s", ["classic-small-batch"]),
         ("inkdigits evaluate --suite ", list(SUITE_NAMES)),
-        ("inkdigits predict --digits ", ["any", "one"]),
+        ("inkdigits predict --digits ", ["all", "one"]),
         ("inkdigits export runs --format onnx", ["onnx", "onnx-int8"]),
         ("inkdigits benchmark latency --json s", ["size"]),
         ("inkdigits completion ", list(SHELL_NAMES)),

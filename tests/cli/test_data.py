@@ -26,16 +26,31 @@ def test_complete_data_are_listed_with_status_0(
     assert {file["state"] for file in found["files"]} == {"whole"}
 
 
-def test_incomplete_data_end_with_status_1_and_the_command_that_fetches_them(
-    capsys: pytest.CaptureFixture[str],
+def test_incomplete_data_end_with_status_3_and_the_command_that_fetches_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["data", "--data", "nowhere"]) == 1
+    (tmp_path / "mine").mkdir()
+
+    assert main(["data", "--data", "mine"]) == 3
 
     printed = capsys.readouterr()
     assert printed.out.count("missing") == 4
     assert printed.err == (
-        "inkdigits: MNIST is incomplete: download it with 'inkdigits data --fetch --data nowhere'\n"
+        "inkdigits: MNIST is incomplete: download it with 'inkdigits data --fetch --data mine'\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("nowhere", "folder"), ("deep/nowhere", "folder"), ("train.csv", "file")]
+)
+@pytest.mark.parametrize("command", [["data"], ["train", "smoke"], ["evaluate"]], ids=str)
+def test_data_that_do_not_exist_are_named_as_such(
+    command: list[str], path: str, kind: str, fail: Callable[..., str], tmp_path: Path
+) -> None:
+    assert fail(*command, "--data", path) == (
+        f"no such {kind}: {path}; name data that exist, or leave --data out for MNIST"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_own_data_are_named_by_path_and_counts(

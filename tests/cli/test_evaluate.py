@@ -28,13 +28,73 @@ def test_each_of_several_models_gets_its_own_report(
     assert [row["model"] for row in printed["models"]] == given
     first, second = (row["evaluation"] for row in printed["models"])
     assert first == second
-    assert printed["accuracy_mean"] == first["accuracy"]
-    assert printed["accuracy_sd"] == 0
+    # One network given twice: not two seeds of its recipe.
+    assert printed["accuracy_mean"] is printed["accuracy_sd"] is None
+    assert [row["seeds"] for row in printed["recipes"]] == [[0], [0]]
     for model in (smoke_run.onnx_model, smoke_run.folder):
         # Models of several runs share a name, so the folder above it tells them apart.
         report = Path("report", f"{model.parent.name}-{model.name}")
         assert json.loads((report / "evaluation.json").read_text()) == first
         assert (report / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def make_run(smoke_run: Run, tmp_path: Path) -> Callable[[str, str, int], str]:
+    """Copies the smoke network, with another recipe and seed in its card."""
+
+    def make(name: str, recipe: str, seed: int) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(smoke_run.onnx_model, folder)
+        card = json.loads(smoke_run.card.read_bytes())
+        card["recipe"]["name"], card["seed"] = recipe, seed
+        (folder / "model.json").write_text(json.dumps(card))
+        return name
+
+    return make
+
+
+def test_deviation_is_over_seeds_of_one_recipe_only(
+    make_run: Callable[[str, str, int], str],
+    test_slice: LabelledImages,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = test_slice.take(range(50))
+    np.savez("own.npz", x_test=few.images, y_test=few.labels)
+    a, b, c = make_run("a", "one", 0), make_run("b", "one", 1), make_run("c", "other", 0)
+
+    assert main(["evaluate", a, b, "--data", "own.npz"]) == 0
+    assert "\nAccuracy over all: " in (printed := capsys.readouterr().out)
+    assert " ± 0.00 (n = 2)\n" in printed
+
+    assert main(["evaluate", a, c, "--data", "own.npz"]) == 0
+    printed = capsys.readouterr().out
+    assert "±" not in printed
+    header, _, *rows = printed[printed.index("Model ") :].splitlines()[:4]
+    assert header.split() == [
+        "Model",
+        "Recipe",
+        "Seed",
+        "Accuracy",
+        "95",
+        "%",
+        "interval",
+        "Mistakes",
+    ]
+    assert [row.split()[:3] for row in rows] == [["a", "one", "0"], ["c", "other", "0"]]
+
+    assert main(["evaluate", a, c, b, "--data", "own.npz"]) == 0
+    assert "\nAccuracy over seeds 0, 1 of one: " in capsys.readouterr().out
+
+    assert main(["evaluate", a, c, b, "--data", "own.npz", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["accuracy_mean"] is result["accuracy_sd"] is None
+    assert [(row["recipe"], row["seeds"]) for row in result["recipes"]] == [
+        ("one", [0, 1]),
+        ("other", [0]),
+    ]
+    assert result["recipes"][0]["accuracy_sd"] == 0
+    assert result["recipes"][1]["accuracy_sd"] is None
 
 
 def test_own_test_images_are_not_called_mnist(

@@ -57,7 +57,7 @@ def test_a_file_name_that_is_not_valid_utf_8_is_read_and_written_as_it_is(
 
     assert ended.stderr.startswith(b"inkdigits: missing-")
     assert ended.stderr.count(b"\n") == 1
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert b": 7  (" in ended.stdout
     content = (tmp_path / "rows.csv").read_bytes().decode(errors="surrogateescape")
     rows = list(csv.DictReader(io.StringIO(content)))
@@ -67,13 +67,13 @@ def test_a_file_name_that_is_not_valid_utf_8_is_read_and_written_as_it_is(
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
 def test_an_error_about_a_name_that_is_not_valid_utf_8_is_one_line(run: Run) -> None:
-    for arguments in (
-        [b"predict", b"a.png", b"--model", b"\xe9"],
-        [b"\xe9"],
-        [b"predict", b"\xe9"],
+    for arguments, status in (
+        ([b"predict", b"a.png", b"--model", b"\xe9"], 3),
+        ([b"\xe9"], 2),
+        ([b"predict", b"\xe9"], 3),
     ):
         ended = run(*arguments, PYTHONIOENCODING="utf-8")
-        assert ended.returncode == 2
+        assert ended.returncode == status
         assert ended.stderr.startswith(b"inkdigits: ")
         assert ended.stderr.count(b"\n") == 1
 

@@ -135,7 +135,10 @@ def test_help_groups_the_options(command: str, titles: list[str]) -> None:
 
     assert re.findall(r"^(\S.*):$", printed, re.MULTILINE) == ["options", *titles, "examples"]
     alone = printed.partition("\noptions:\n")[2].partition("\n\n")[0]
-    assert " ".join(alone.split()) == "-h, --help show this help message and exit"
+    assert " ".join(alone.split()) == (
+        "-h, --help show this help message and exit --verbose print how long each step takes, and "
+        "the traceback of an error"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -49,8 +49,8 @@ def test_standard_input_is_a_picture(
 def test_errors_of_standard_input_are_one_line(model: list[str]) -> None:
     ended = predict(b"not a picture", "-", *model)
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("inkdigits: stdin: is not a picture: starts with text")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("inkdigits: stdin: unknown format: starts with text")
     assert ended.stderr.count("\n") == 1
 
 

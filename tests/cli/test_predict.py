@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 
 from inkdigits.cli import main
 from inkdigits.data import LabelledImages
+from inkdigits.recognition import Reading
 from inkdigits.recognition.alphabet import CLASS_NAMES
 
 Fail = Callable[..., str]
@@ -28,9 +30,9 @@ FOUND = ("a.png", "b.PNG", "d.jpg", "deeper/c.png")
         (["chalk", "seven"], 0, ["7", "7"]),
         (["blank"], 1, [""]),
         (["seven", "blank"], 1, ["7", ""]),
-        (["text"], 2, [None]),
-        (["missing"], 2, [None]),
-        (["text", "seven", "missing", "blank", "chalk"], 2, [None, "7", None, "", "7"]),
+        (["text"], 3, [None]),
+        (["missing"], 3, [None]),
+        (["text", "seven", "missing", "blank", "chalk"], 3, [None, "7", None, "", "7"]),
     ],
     ids=str,
 )
@@ -74,7 +76,7 @@ def test_the_pictures_of_a_folder_and_its_subfolders_are_read_by_path(
     given = [str(pictures["blank"]), str(folder)]
     expected = [given[0], *(str(folder / name) for name in FOUND)]
 
-    assert main(["predict", *given, *model, "--json", "--csv", "rows.csv"]) == 2
+    assert main(["predict", *given, *model, "--json", "--csv", "rows.csv"]) == 3
 
     printed = capsys.readouterr().out
     rows = json.loads(printed)
@@ -113,7 +115,7 @@ def test_rows_of_pages_have_their_numbers(
     assert "--annotate draws one picture" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("names", "status"), [(["seven"], 0), (["blank"], 1), (["text"], 2)])
+@pytest.mark.parametrize(("names", "status"), [(["seven"], 0), (["blank"], 1), (["text"], 3)])
 def test_the_process_loses_no_output(
     python: Python, pictures: dict[str, Path], model: list[str], names: list[str], status: int
 ) -> None:
@@ -132,7 +134,7 @@ def test_readings_go_to_stdout_and_errors_to_stderr(
 ) -> None:
     names = ("text", "seven", "missing", "blank")
 
-    assert main(["predict", *(str(pictures[name]) for name in names), *model]) == 2
+    assert main(["predict", *(str(pictures[name]) for name in names), *model]) == 3
 
     printed = capsys.readouterr()
     read, blank = printed.out.splitlines()
@@ -149,10 +151,41 @@ def test_probabilities_of_all_classes_can_be_printed(
     assert main(["predict", "--image", str(pictures["seven"]), *model, "--probabilities"]) == 0
 
     reading, digit, *bars = capsys.readouterr().out.splitlines()
-    assert reading.startswith("7  (")
-    assert digit == "  7"
+    assert (sure := re.fullmatch(r"7  \((.*%)\)", reading)) is not None
+    assert digit == f"  1 of 1  7: {sure[1]} sure"
     assert [bar.split()[0] for bar in bars] == [*CLASS_NAMES, "none"]
-    assert sum(float(bar.split()[1].rstrip("%")) for bar in bars) == pytest.approx(100, abs=0.1)
+    shares = [float(re.findall(r"([\d.]+)%", bar)[0]) for bar in bars]
+    assert sum(shares) == pytest.approx(100, abs=0.1)
+
+
+def test_probabilities_of_several_digits_have_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "samples" / "1984-on-ruled-paper.jpg"
+
+    assert main(["predict", str(path), "--probabilities"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    n = len(CLASS_NAMES) + 2
+    assert (len(lines) - 1) % n == 0
+    headings = lines[1::n]
+    read = [
+        found for line in headings if (found := re.fullmatch(r"  \d of \d+  (\d): .* sure", line))
+    ]
+    assert "".join(found[1] for found in read) == "1984"
+    assert [line.split()[:3] for line in headings] == [
+        [str(number), "of", str(len(headings))] for number in range(1, len(headings) + 1)
+    ]
+
+
+def test_a_reading_is_never_called_certain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A confidence of exactly 1, which float32 can reach."""
+    monkeypatch.setattr(Reading, "confidence", property(lambda reading: 1.0))
+    path = Path(__file__).parents[2] / "samples" / "7-canvas.png"
+
+    assert main(["predict", str(path)]) == 0
+
+    assert capsys.readouterr().out == "7  (> 99.9%)\n"
 
 
 def test_the_threshold_decides_what_is_read(
@@ -178,7 +211,7 @@ def test_csv_has_a_row_per_picture(
     path = tmp_path / "new" / "readings.csv"
     given = [str(pictures[name]) for name in ("seven", "blank", "missing")]
 
-    assert main(["predict", *given, *model, "--csv", str(path)]) == 2
+    assert main(["predict", *given, *model, "--csv", str(path)]) == 3
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -198,7 +231,7 @@ def test_an_existing_csv_file_is_kept(
     path = tmp_path / "readings.csv"
     path.write_text("mine")
 
-    assert main(["predict", str(pictures["seven"]), *model, "--csv", str(path)]) == 2
+    assert main(["predict", str(pictures["seven"]), *model, "--csv", str(path)]) == 4
 
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -217,10 +250,10 @@ def test_boxes_and_tiles_are_drawn_in_the_format_of_the_name(
     assert capsys.readouterr().out.startswith("7 ")
     with Image.open(boxes) as drawn, Image.open(tiles) as sheet:
         assert (drawn.format, sheet.format) == ("PNG", "JPEG")
-        assert drawn.width > drawn.height
+        assert drawn.size == (300, 220)
 
     kept = boxes.read_bytes()
-    assert main(command) == 2
+    assert main(command) == 4
     assert "already exists" in capsys.readouterr().err
     assert boxes.read_bytes() == kept
 

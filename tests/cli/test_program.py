@@ -55,6 +55,13 @@ def test_each_command_has_help_with_examples(
             f"unknown command 'xyzzy': expected one of {', '.join(COMMANDS)}; "
             "see 'inkdigits --help'",
         ),
+        (["version"], "unknown command 'version': did you mean 'inkdigits --version'?"),
+        (["help"], "unknown command 'help': did you mean 'inkdigits --help'?"),
+        (
+            ["--shifts", "a.png"],
+            "option '--shifts' belongs to evaluate, predict: name the command first, as in "
+            "'inkdigits evaluate --shifts ...'",
+        ),
         (["--verion"], "unknown option '--verion' for 'inkdigits': did you mean '--version'?"),
         (["--xyzzy"], "unknown option '--xyzzy' for 'inkdigits'; see 'inkdigits --help'"),
         (["--xyzzy", "train"], "unknown option '--xyzzy' for 'inkdigits'; see 'inkdigits --help'"),
@@ -163,7 +170,7 @@ def test_head_may_close_the_output() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["recipes"], ["--help"]], ids=str)
-def test_a_full_disk_ends_with_status_2_and_one_line(arguments: list[str]) -> None:
+def test_a_full_disk_ends_with_status_4_and_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "inkdigits", *arguments],
@@ -173,10 +180,10 @@ def test_a_full_disk_ends_with_status_2_and_one_line(arguments: list[str]) -> No
             check=False,
         )
 
-    assert ended.returncode == 2
+    assert ended.returncode == 4
     assert "No space left" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_name_that_is_too_long_ends_with_status_2_and_one_line(fail: Fail) -> None:
+def test_a_name_that_is_too_long_ends_with_one_line(fail: Fail) -> None:
     assert "File name too long" in fail("evaluate", "x" * 300)

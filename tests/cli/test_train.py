@@ -23,8 +23,9 @@ def test_each_run_gets_a_folder_of_its_own(
 
     assert folders == [str(Path("runs/smoke")), str(Path("runs/smoke-2"))]
     assert all(Run.open(folder).is_finished for folder in folders)
-    assert main(["train", "smoke", *small, "--output", folders[0]]) == 2
-    assert f"--resume {folders[0]}" in capsys.readouterr().err
+    assert main(["train", "smoke", *small, "--output", folders[0]]) == 4
+    error = capsys.readouterr().err
+    assert f"continue it with --resume {folders[0]}, replace it with --force" in error
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,8 @@ def test_each_run_gets_a_folder_of_its_own(
         (["--resume", "."], "no settings.json"),
         (["smoke", "--resume", "runs/x"], "leave the recipe"),
         (["--resume", "runs/x", "--seed", "0"], "leave the recipe"),
-        (["--resume", "runs/x", "--set", "epochs=1"], "leave the recipe"),
+        (["--resume", "runs/x", "--force"], "leave the recipe"),
+        (["smoke", "--force"], "--force replaces the run in --output: name its folder"),
         (["--resume", "runs/x", "--teacher", "runs/y"], "leave the recipe"),
         (["smoke", "--teacher", "nowhere"], "nowhere"),
         (["smoke", "--data", "nowhere"], "nowhere"),

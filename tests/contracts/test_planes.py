@@ -11,10 +11,12 @@ import pytest
 import inkdigits
 
 SOURCE = Path(inkdigits.__file__).parent
-SHARED = {"errors", "files", "suggestions", "text_tables"}
+SHARED = {"errors", "files", "percentages", "presentation", "suggestions", "text_tables"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "percentages": set(),
+    "presentation": {"errors", "presentation"},
     "suggestions": set(),
     "text_tables": set(),
     "data": SHARED | {"data"},
@@ -22,20 +24,35 @@ MAY_IMPORT = {
     "synthesis": SHARED | {"data", "recognition", "synthesis"},
     "evaluation": SHARED | {"data", "recognition", "synthesis", "evaluation"},
     "training": SHARED | {"data", "recognition", "synthesis", "evaluation", "training"},
-    "benchmark": SHARED | {"data", "recognition", "training", "benchmark"},
-    "web": SHARED | {"__init__", "data", "recognition", "web"},  # data for the gallery alone
+    "benchmark": SHARED | {"data", "recognition", "evaluation", "training", "benchmark"},
+    "web": SHARED
+    | {
+        "__init__",
+        "data",
+        "recognition",
+        "web",
+    },  # data for the gallery and the check of corrections
 }
 # These touch every plane, but none before it is asked for: at the top only what costs nothing.
 ON_DEMAND = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"__init__", "cli", "errors", "model_formats", "suggestions"},
+    "cli": {"__init__", "cli", "errors", "model_formats", "percentages", "suggestions"},
     "model_formats": set(),  # where reading meets training, for models that need Keras
 }
 
 
 # The parts of `inkdigits.training`: each imports only itself and those before it.
-TRAINING_PARTS = ("recipes", "runs", "networks", "samples", "model_files", "fit", "__init__")
+TRAINING_PARTS = (
+    "recipes",
+    "run_views",
+    "runs",
+    "networks",
+    "samples",
+    "model_files",
+    "fit",
+    "__init__",
+)
 
 
 def list_imports(

@@ -21,10 +21,19 @@ PACKAGES = ("benchmark", "data", "evaluation", "recognition", "training", "web")
 def test_names_are_these() -> None:
     """A name that is added or taken away is a decision, which this list records."""
     assert inkdigits.__all__ == [
+        "Box",
+        "Comparison",
         "Digit",
+        "Evaluation",
+        "InkdigitsError",
+        "Mark",
+        "PictureEvaluation",
         "Reading",
         "Readings",
         "Recognizer",
+        "Run",
+        "SuiteResult",
+        "compare",
         "evaluate",
         "export",
         "predict",
@@ -40,7 +49,23 @@ def test_name_is_there(name: str) -> None:
     assert getattr(inkdigits, name).__name__ == name
 
 
-MODULES = ("data", "errors", "evaluation", "recognition", "training")
+MODULES = (
+    *("benchmark", "data", "errors", "evaluation", "recognition", "synthesis", "training"),
+    "web",
+)
+
+
+def test_only_own_names_are_listed(python: Python) -> None:
+    """Also after reading, when Python has added the submodules that were imported."""
+    code = (
+        "import inkdigits\n"
+        "inkdigits.predict_digit\n"
+        "print(*(name for name in dir(inkdigits) if not name.startswith('_')))\n"
+    )
+
+    ended = python("-c", code)
+
+    assert ended.stdout.split() == sorted([*inkdigits.__all__, *MODULES]), ended.stderr
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -79,7 +104,7 @@ def test_names_that_the_docs_mention_are_there(python: Python) -> None:
 
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="'predcit'"):
-        inkdigits.predcit  # noqa: B018
+        inkdigits.predcit  # type: ignore[attr-defined]  # noqa: B018
 
 
 def list_public(module: ModuleType) -> list[tuple[str, object]]:

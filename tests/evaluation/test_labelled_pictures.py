@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,22 @@ def test_json_and_table_agree(evaluation: PictureEvaluation) -> None:
         assert f"{row['exact']} ({row['exact'] / row['n']:.1%})" in line
 
 
+def test_more_errors_than_digits_are_no_share(evaluation: PictureEvaluation) -> None:
+    """Digits that were added count as errors, too."""
+    right = evaluation.results[1]
+    assert right.reading is not None
+    tripled = replace(right, reading=replace(right.reading, found=right.reading.found * 3))
+
+    table = PictureEvaluation((tripled,)).to_table()
+
+    assert "2 in 1 digit " in table
+    assert "200" not in table
+
+
 def test_progress_is_reported_picture_by_picture(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     evaluation = evaluate_pictures(
-        folder, one_digit=True, report_progress=lambda done, n: seen.append((done, n))
+        folder, digits="one", report_progress=lambda done, n: seen.append((done, n))
     )
     assert seen == [(done, 6) for done in range(1, 7)]
     assert all(len(result.text) <= 1 for result in evaluation.results)

@@ -50,7 +50,7 @@ HISTORY = [
     {"epoch": 3, "loss": 0.06, "accuracy": 0.982, "val_loss": 0.05, "val_accuracy": 0.986},
     {"epoch": 4, "loss": 0.05, "accuracy": 0.985, "val_loss": 0.06, "val_accuracy": 0.984},
 ]
-TITLE = re.compile(r"(✗ )?Pred: (\d) \((>?)(\d+\.\d) %\)\nTrue: (\d)")
+TITLE = re.compile(r"(✗ )?Pred: (\d) \((> )?(\d+\.\d) %\)\nTrue: (\d)")
 
 
 def render(figure: Figure, folder: Path) -> NDArray[np.uint8]:
@@ -96,13 +96,26 @@ def test_the_curves_show_the_history(epoch_count: int, tmp_path: Path) -> None:
     assert names == ["training", "validation"]
 
 
-def test_a_first_epoch_far_below_does_not_squeeze_the_others(tmp_path: Path) -> None:
-    figure = plot_curves(HISTORY)
+@pytest.mark.parametrize("best", [0.986, 1.0])
+def test_a_first_epoch_far_below_is_shown_and_does_not_squeeze_the_others(
+    best: float, tmp_path: Path
+) -> None:
+    figure = plot_curves([*HISTORY, {**HISTORY[2], "epoch": 5, "val_accuracy": best}])
     render(figure, tmp_path)
-    bottom, top = figure.axes[0].get_ylim()
-    assert 90 < bottom < 97.4
-    assert 98.6 < top < 100
-    assert [text.get_text() for text in figure.axes[0].texts] == ["↓ 72.0 %"]
+    axes = figure.axes[0]
+    frame = axes.get_window_extent()
+    heights = []
+    for line in axes.get_lines():
+        points = axes.transData.transform(np.asarray(line.get_xydata()))
+        assert ((points >= frame.min) & (points <= frame.max)).all()
+        heights.append(points[:, 1])
+    training = heights[0]
+    # 72 to 97.4 is 25 times as much as 97.4 to 98.5, but a bit over 4 times as high.
+    assert training[1] - training[0] < 5 * (training[3] - training[1])
+    bottom, top = axes.get_ylim()
+    shown = [tick for tick in axes.get_yticks() if bottom <= tick <= top]
+    assert {80, 90, 95, 98} <= set(shown)
+    assert "logarithm" in axes.get_ylabel()
 
 
 def test_epochs_all_alike_in_range_are_shown_whole(tmp_path: Path) -> None:
@@ -242,7 +255,7 @@ def test_fewer_tiles_than_asked_for_are_all_drawn(tmp_path: Path) -> None:
     assert sorted(number for _, number in find_tiles(figure)) == list(range(7))
 
 
-@pytest.mark.parametrize(("confidence", "text"), [(0.99949, "(99.9 %)"), (0.99951, "(>99.9 %)")])
+@pytest.mark.parametrize(("confidence", "text"), [(0.99949, "(99.9 %)"), (0.99951, "(> 99.9 %)")])
 def test_a_confidence_is_never_rounded_up_to_certainty(confidence: float, text: str) -> None:
     probabilities = np.full((1, 10), (1 - confidence) / 9)
     probabilities[0, 3] = confidence

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkdigits.errors import PictureError
-from inkdigits.evaluation.suite_result import SuiteResult, SuiteRow, read_pictures
+from inkdigits.evaluation.suite_result import PictureRow, SuiteResult, SuiteRow, read_row
 from inkdigits.recognition import DecodingLimits, Recognizer
 from inkdigits.recognition.alphabet import POINT
 
@@ -77,12 +77,10 @@ def test_impossible_results() -> None:
 
 def test_pictures_are_read_in_their_order(read_always: Callable[..., Recognizer]) -> None:
     reported: list[tuple[str, int, int]] = []
-    pictures = (np.zeros((20, 60), np.uint8) for _ in range(5))
+    row = PictureRow("row", 5, ((np.zeros((20, 60), np.uint8), str(n)) for n in range(5)))
     recognizer = read_always(1, POINT, 7)
-    readings = read_pictures(
-        recognizer, "row", pictures, 5, lambda *report: reported.append(report), separators=True
-    )
-    assert [reading.text for reading in readings] == ["1.7"] * 5
+    readings = read_row(recognizer, row, lambda *report: reported.append(report), separators=True)
+    assert [(reading.text, text) for reading, text in readings] == [("1.7", t) for t in "01234"]
     assert reported == [("row", done, 5) for done in range(1, 6)]
 
 
@@ -91,4 +89,6 @@ def test_a_picture_beyond_the_limits_is_no_mistake(
 ) -> None:
     recognizer = read_always(1).adapt(limits=DecodingLimits(max_pixels=10))
     with pytest.raises(PictureError, match="pixels"):
-        list(read_pictures(recognizer, "row", [np.zeros((20, 60), np.uint8)], 1, None))
+        list(
+            read_row(recognizer, PictureRow("row", 1, [(np.zeros((20, 60), np.uint8), "1")]), None)
+        )

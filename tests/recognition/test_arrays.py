@@ -34,7 +34,7 @@ Array = NDArray[Any]
 @pytest.fixture(scope="module")
 def tiles() -> NDArray[np.uint8]:
     """Five digits of the sample pictures, 7, 3, 9, 1 and 4: uint8, shape (5, 28, 28)."""
-    found = [predict(ROOT / "samples" / name, one_digit=True).digits[0].tile for name in SAMPLES]
+    found = [predict(ROOT / "samples" / name, digits="one").digits[0].tile for name in SAMPLES]
     return np.stack(found)
 
 
@@ -70,7 +70,7 @@ def test_docs_say_what_happens(tiles: NDArray[np.uint8], example: str, told: str
             predict(values)
         assert "\n" not in str(got.value)
         return
-    found = predict(values, one_digit=True)
+    found = predict(values, digits="one")
     texts = list(found.texts) if isinstance(found, Readings) else [found.text]
     assert texts == told.removeprefix("reads ").replace("nothing", "").split(", ")
 
@@ -88,9 +88,9 @@ def test_the_code_of_the_docs_prints_what_it_says(
 
     texts, errors, seven, missing, tile = capsys.readouterr().out.splitlines()
     assert texts == re.findall(r"texts\)  # (.*)", code)[0]
-    assert errors.startswith("{1: PictureFormatError('missing.png: no such file")
+    assert errors.startswith("{1: PictureFormatError('samples/missing.png: no such file")
     assert seven == "samples/7-canvas.png None 7"
-    assert missing.startswith("samples/missing.png None missing.png: no such file")
+    assert missing.startswith("samples/missing.png None samples/missing.png: no such file")
     assert tile == "None None 7"
 
 

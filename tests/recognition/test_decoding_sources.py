@@ -114,8 +114,8 @@ def test_arrays_that_are_not_pictures_are_rejected(values: NDArray[Any], message
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.png", b"Buy milk, eggs", "is not a picture: starts with text ('Buy milk, eggs' …)"),
-        ("key.png", b"\x00\x01\x02\x03", "is not a picture: starts with bytes 00 01 02 03 …"),
+        ("notes.png", b"Buy milk, eggs", "unknown format: starts with text ('Buy milk, eggs' …)"),
+        ("key.png", b"\x00\x01\x02\x03", "unknown format: starts with bytes 00 01 02 03 …"),
         (
             "empty.png",
             b"",
@@ -147,10 +147,10 @@ def test_files_that_are_not_pictures_are_rejected_by_name(
     path.write_bytes(content)
     with pytest.raises(PictureFormatError) as raised:
         decode_picture(path)
-    assert str(raised.value).startswith(f"{name}: ")
+    assert str(raised.value).startswith(f"{path}: ")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
-    with path.open("rb") as file, pytest.raises(PictureFormatError, match=f"^{name}: "):
+    with path.open("rb") as file, pytest.raises(PictureFormatError, match=f"^{path}: "):
         decode_picture(file)
     with pytest.raises(PictureFormatError, match=r"^picture: "):
         decode_picture(content)
@@ -159,9 +159,9 @@ def test_files_that_are_not_pictures_are_rejected_by_name(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("seven.pgn", "seven.pgn: no such file; did you mean seven.png?"),
-        ("unlike", "unlike: no such file; check the name and the folder"),
-        ("no/seven.png", "seven.png: no such file, nor the folder "),
+        ("seven.pgn", "{}/seven.pgn: no such file; did you mean {}/seven.png?"),
+        ("unlike", "{}/unlike: no such file; check the name and the folder"),
+        ("no/seven.png", "{}/no/seven.png: no such file, nor the folder {}/no"),
         (".", ": is a folder; expected a picture file"),
         ("seven.png/7", "7: cannot be read (Not a directory)"),
         ("a\0b", "cannot be read ("),
@@ -170,8 +170,9 @@ def test_files_that_are_not_pictures_are_rejected_by_name(
 )
 def test_invalid_paths_are_rejected(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "seven.png").write_bytes(encode(paint(0, 255), "PNG"))
-    with pytest.raises(PictureFormatError, match=re.escape(message)):
+    with pytest.raises(PictureFormatError) as raised:
         decode_picture(tmp_path / name)
+    assert message.replace("{}", str(tmp_path)) in str(raised.value)
 
 
 def test_a_url_is_rejected() -> None:
@@ -200,7 +201,9 @@ def test_other_sources_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(PictureFormatError, match=r"seven\.png: cannot be read \(.*closed file"):
         decode_picture(closed)
     for source in ({0: 255}, 7, None):
-        with pytest.raises(PictureFormatError, match="is not a picture; expected a path, byt"):
+        with pytest.raises(
+            PictureFormatError, match=r"picture: unsupported type \w+; expected a path, byt"
+        ):
             decode_picture(cast(bytes, source))
 
 
@@ -358,7 +361,7 @@ def test_sources_are_read_up_to_the_limit_on_bytes(tmp_path: Path) -> None:
     sparse = tmp_path / "sparse.png"
     with sparse.open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(PictureTooLargeError, match=r"^sparse\.png: at least 1,099,511,627,776 b"):
+    with pytest.raises(PictureTooLargeError, match=r"/sparse\.png: at least 1,099,511,627,776 b"):
         decode_picture(sparse)
     endless = Endless()
     with pytest.raises(PictureTooLargeError, match="at least 1,001 bytes"):

@@ -6,7 +6,6 @@ import io
 import struct
 import sys
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,17 @@ from inkdigits.errors import (
 )
 from inkdigits.recognition import pdf_process
 from inkdigits.recognition.decoding import DecodingLimits, Picture
-from inkdigits.recognition.documents import iterate_pages
+from inkdigits.recognition.documents import (
+    count_document_pages,
+    decode_document_page,
+    iterate_pages,
+)
+from measurements.pdf_files import build_pdf, encrypt, nested_forms, page_pdf, stream
 from tests.recognition.letter_pictures import paint
 
 SCALE = 10
+ENCRYPTED = encrypt(page_pdf(b"0 0 40 40 re f"))
+EMPTY = build_pdf(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>")
 
 
 def save_pages(file_format: str, n: int, **settings: Any) -> bytes:
@@ -50,38 +56,6 @@ def only_error(content: bytes, **settings: Any) -> PictureError:
     assert isinstance(error, PictureError)
     assert "\n" not in str(error)
     return error
-
-
-def build_pdf(*objects: bytes) -> bytes:
-    """A PDF file of these objects, numbered from 1; the first is the catalogue."""
-    content, offsets = b"%PDF-1.7\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(content))
-        content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(content)
-    content += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    content += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    trailer = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF"
-    return content + trailer % (len(objects) + 1, start)
-
-
-def stream(data: bytes, fields: bytes = b"") -> bytes:
-    packed = zlib.compress(data, 9)
-    head = b"<</Filter/FlateDecode/Length %d%s>>stream\n" % (len(packed), fields)
-    return head + packed + b"\nendstream"
-
-
-def page_pdf(
-    drawing: bytes, *resources: bytes, names: bytes = b"", box: bytes = b"0 0 99 99"
-) -> bytes:
-    return build_pdf(
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[%s]/Contents 4 0 R/Resources<</XObject<<%s>>>>>>"
-        % (box, names),
-        stream(drawing),
-        *resources,
-    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +82,23 @@ def test_pages_are_read_in_order(file_format: str, settings: dict[str, Any], n: 
         assert np.quantile(picture.pixels, 0.05) == pytest.approx(40 * index, abs=16)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [save_pages("PDF", 3), save_pages("TIFF", 3), save_pages("PDF", 1), save_pages("TIFF", 1)],
+    ids=["PDF", "TIFF", "PDF-of-one", "TIFF-of-one"],
+)
+def test_pages_one_by_one_are_those_of_the_iteration(content: bytes) -> None:
+    pages = read_pages(content)
+
+    numbers = [number for number, _ in pages]
+    assert count_document_pages("picture", content) == (None if numbers == [None] else len(pages))
+    for number, picture in pages:
+        assert isinstance(picture, Picture)
+        page = decode_document_page("picture", content, number or 1, DecodingLimits())
+        assert (page.pixels == picture.pixels).all()
+        assert page.notes == picture.notes == ()
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "GIF"])
 def test_a_picture_has_no_page_number(file_format: str) -> None:
     ((number, picture),) = read_pages(save_pages(file_format, 1))
@@ -126,7 +117,7 @@ def test_other_sources_are_passed_on(tmp_path: Path) -> None:
         assert number is None
         assert isinstance(picture, Picture)
     ((_, error),) = read_pages(tmp_path / "none.pdf")
-    assert str(error).startswith("none.pdf: no such file")
+    assert str(error).startswith(f"{tmp_path / 'none.pdf'}: no such file")
 
 
 def test_reduced_pictures_of_a_tiff_are_not_pages() -> None:
@@ -196,16 +187,6 @@ def test_pages_of_a_tiff_are_limited_in_pixels_one_by_one() -> None:
     assert "page 2: 50 × 50 pixels" in str(second[1])
 
 
-def encrypt(content: bytes) -> bytes:
-    """Marks a PDF file as encrypted by an unknown password."""
-    fields = b"<</Filter/Standard/V 1/R 2/P -1/O<%s>/U<%s>>>" % (b"41" * 32, b"42" * 32)
-    return content.replace(b"trailer<<", b"trailer<</ID[<00><00>]/Encrypt " + fields)
-
-
-ENCRYPTED = encrypt(page_pdf(b"0 0 40 40 re f"))
-EMPTY = build_pdf(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -251,18 +232,6 @@ def test_a_pdf_file_with_an_image_bomb_is_refused() -> None:
     assert number == 1
     assert isinstance(error, PictureTooLargeError)
     assert "60,000 × 60,000 pixels" in str(error)
-
-
-def nested_forms() -> bytes:
-    """Each of 12 forms draws the next one ten times: 10 to the power of 12 rectangles."""
-    forms = []
-    for number in range(12):
-        names = b"/Resources<</XObject<</F %d 0 R>>>>" % (number + 6)
-        drawing = b"/F Do " * 10
-        if number == 11:
-            names, drawing = b"", b"0 0 40 40 re f"
-        forms.append(stream(drawing, b"/Type/XObject/Subtype/Form/BBox[0 0 99 99]" + names))
-    return page_pdf(b"/F Do", *forms, names=b"/F 5 0 R")
 
 
 @pytest.mark.slow

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFont
 
-from inkdigits.recognition.drawing import draw_boxes, draw_tiles
-from inkdigits.recognition.reading import Box, Digit, Mark, Reading
+from inkdigits.errors import UsageError
+from inkdigits.files import PICTURE_SUFFIXES
+from inkdigits.recognition.drawing import (
+    crop_digits,
+    describe_digit,
+    draw_boxes,
+    draw_tiles,
+    save_picture,
+)
+from inkdigits.recognition.marks import Box, Digit, Mark
+from inkdigits.recognition.reading import Reading
 
 
 def build_reading(n: int, *, refused: int = 0) -> Reading:
@@ -25,15 +37,80 @@ def build_reading(n: int, *, refused: int = 0) -> Reading:
     return Reading(digits, reason="not a digit" if refused == n else None)
 
 
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [((60, 120), (320, 160)), ((800, 400), (400, 800)), ((3000, 4000), (1600, 1200))],
-)
-def test_boxes_keep_the_pictures_proportions(
-    shape: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    drawn = draw_boxes(np.full(shape, 255, np.uint8), build_reading(2))
-    assert drawn.size == expected
+@pytest.mark.parametrize("shape", [(28, 28), (60, 120), (800, 400), (3000, 4000)])
+def test_the_picture_keeps_its_size(shape: tuple[int, int]) -> None:
+    pixels = np.full(shape, 255, np.uint8)
+    assert draw_boxes(pixels, build_reading(2)).size == shape[::-1]
+    assert draw_boxes(pixels, build_reading(2), scale=2).size == (2 * shape[1], 2 * shape[0])
+
+
+def test_the_picture_keeps_its_colours() -> None:
+    image = Image.new("RGB", (300, 200), (250, 240, 170))
+    drawn = draw_boxes(image, build_reading(1))
+    assert drawn.getpixel((200, 150)) == (250, 240, 170)
+    assert image.getcolors() == [(300 * 200, (250, 240, 170))]  # itself is unchanged
+
+
+@pytest.mark.parametrize("side", [28, 60, 150])
+def test_lines_and_labels_leave_the_ink_of_small_pictures_alone(side: int) -> None:
+    random = np.random.default_rng(side)
+    box = Box(side // 4, side // 4, side // 2, side // 2)
+    pixels = np.full((side, side, 3), 255, np.uint8)
+    inside = (slice(box.y, box.y + box.height), slice(box.x, box.x + box.width))
+    pixels[inside] = random.integers(0, 255, (box.height, box.width, 3))
+    (digit,) = build_reading(1).digits
+
+    drawn = np.asarray(draw_boxes(pixels, Reading((replace(digit, box=box),))))
+
+    assert (drawn[inside] == pixels[inside]).all()
+    assert (drawn != pixels).any()
+
+
+def test_labels_cover_no_digit_of_a_crowded_page() -> None:
+    (digit,) = build_reading(1).digits
+    boxes = [Box(4 + 22 * column, 4 + 34 * row, 18, 30) for row in range(6) for column in range(9)]
+    pixels = np.full((220, 210), 128, np.uint8)
+    reading = Reading(tuple(replace(digit, box=box) for box in boxes))
+
+    drawn = np.asarray(draw_boxes(pixels, reading))
+
+    inside = [drawn[box.y : box.y + box.height, box.x : box.x + box.width] for box in boxes]
+    assert np.mean([(part != 128).any(axis=2).mean() for part in inside]) < 0.02
+
+
+def test_a_crop_is_the_piece_of_a_digit_with_a_narrow_margin() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (60, 90, 3), np.uint8)
+    (digit,) = build_reading(1).digits
+    boxes = Box(20, 10, 30, 40), Box(0, 0, 5, 5), Box(85, 55, 20, 20), Box(200, 200, 4, 4)
+    reading = Reading(tuple(replace(digit, box=box) for box in boxes))
+
+    crops = crop_digits(Image.fromarray(pixels), reading)
+
+    assert (np.asarray(crops[0]) == pixels[8:52, 18:52]).all()
+    assert [crop.size for crop in crops] == [(34, 44), (6, 6), (6, 6), (1, 1)]
+
+
+def test_a_saved_picture_keeps_its_colour_profile(tmp_path: Path) -> None:
+    image = Image.new("RGB", (40, 30), "red")
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for suffix in PICTURE_SUFFIXES:
+        path = save_picture(lambda: image, tmp_path / "new" / f"red{suffix}")
+        with Image.open(path) as saved:
+            assert saved.size == (40, 30)
+            assert ("icc_profile" in saved.info) == (suffix != ".bmp")
+            red, green, blue = np.asarray(saved.convert("RGB"))[15, 20]
+            assert red > 250
+            assert max(green, blue) < 5
+
+
+def test_an_unknown_suffix_is_noticed_before_anything_is_drawn(tmp_path: Path) -> None:
+    def fail() -> Image.Image:
+        raise AssertionError
+
+    with pytest.raises(UsageError, match=r"cannot save a picture as .*boxes.gif: expected a file"):
+        save_picture(fail, tmp_path / "boxes.gif")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_boxes_are_drawn_where_the_digits_are() -> None:
@@ -80,3 +157,18 @@ def test_tiles_are_drawn_in_rows_of_ten(n: int, columns: int, rows: int) -> None
 
 def test_a_reading_without_digits_gives_an_empty_sheet() -> None:
     assert draw_tiles(Reading((), reason="no ink")).size == (1, 1)
+
+
+def test_the_font_has_all_characters_of_labels() -> None:
+    """Pillow draws a character that its font lacks as the same box for each."""
+
+    def draw(character: str) -> bytes:
+        image = Image.new("L", (30, 30))
+        ImageDraw.Draw(image).text((2, 2), character, 255, ImageFont.load_default(20))
+        return image.tobytes()
+
+    digits = build_reading(2, refused=1).digits
+    uncertain = replace(digits[0], is_uncertain=True)
+    for digit in (*digits, uncertain):
+        for character in set(describe_digit(digit)):
+            assert draw(character) != draw("\u2603"), character  # a snowman

@@ -14,7 +14,8 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from inkdigits.errors import (
     MissingExtraError,
@@ -91,20 +92,64 @@ def test_files_of_other_libraries_are_read(file_format: str, kind: str) -> None:
     assert picture.notes == ()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_upright(orientation: int) -> None:
-    """AVIF only: pillow-heif does not write the orientation unless it replaces Pillow's opener."""
+def paint_corner() -> Image.Image:
+    """A ramp with a dark corner, which looks different in every orientation."""
     image = paint_ramp(WIDTH, HEIGHT)
-    exif = image.getexif()
-    exif[0x0112] = orientation
+    image.paste((0, 0, 0), (WIDTH - 60, 0, WIDTH, 30))
+    return image
+
+
+def describe_orientation(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif.tobytes()
+
+
+def turn(image: Image.Image, orientation: int) -> NDArray[np.int64]:
+    """Returns the upright pixels of an image that was stored with this orientation."""
     plain = io.BytesIO()
-    image.save(plain, "PNG", exif=exif)
-    expected = decode_picture(plain.getvalue()).pixels.astype(int)
+    image.save(plain, "PNG", exif=describe_orientation(orientation))
+    return decode_picture(plain.getvalue()).pixels.astype(int)
 
-    pixels = decode_picture(encode("AVIF", image, exif=exif)).pixels
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_pictures_are_upright(orientation: int) -> None:
+    image = paint_corner()
+
+    pixels = decode_picture(encode("AVIF", image, exif=describe_orientation(orientation))).pixels
+
+    expected = turn(image, orientation)
     assert pixels.shape == expected.shape
-    assert np.abs(pixels - expected).max() < 16
+    assert np.abs(pixels - expected).max() < 60  # at the edge of the corner
+    assert np.abs(pixels - expected).mean() < 4
+
+
+@pytest.mark.parametrize("tile_size", [0, 64], ids=["plain", "grid"])
+@pytest.mark.parametrize("kind", ["both", "properties", "exif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_pictures_are_turned_exactly_once(orientation: int, kind: str, tile_size: int) -> None:
+    """Telephones write the orientation twice: as properties (irot, imir) and in the EXIF data.
+
+    Only the properties count (ISO/IEC 23008-12), as in the viewers of those telephones.
+    """
+    image = paint_corner()
+    described, upright = describe_orientation(orientation), describe_orientation(1)
+    file = io.BytesIO()
+    written = upright if kind == "exif" else described
+    options = {"quality": 90, "exif": written, "tile_size": tile_size}
+    pillow_heif.encode("RGB", image.size, image.tobytes(), file, **options)
+    content = file.getvalue()
+    assert content.count(written) == 1
+    has_properties = b"irot" in content or b"imir" in content
+    assert has_properties == (kind != "exif" and orientation > 1)
+    if kind != "both":
+        content = content.replace(written, upright if kind == "properties" else described)
+
+    pixels = decode_picture(content).pixels
+
+    expected = turn(image, 1 if kind == "exif" else orientation)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels - expected).mean() < 4
 
 
 @pytest.mark.parametrize("file_format", ["HEIC", "AVIF"])

@@ -16,7 +16,7 @@ from inkdigits.recognition.interpretation import (
     interpret,
     keep_central,
 )
-from inkdigits.recognition.reading import Digit, DigitOrMark, Mark
+from inkdigits.recognition.marks import Digit, DigitOrMark, Mark
 
 Probabilities = NDArray[np.float32]
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from inkdigits.recognition.alphabet import CLASS_NAMES, MARK_KINDS
-from inkdigits.recognition.reading import Box, Digit, DigitOrMark, Mark, Reading, describe_left_out
+from inkdigits.recognition.marks import Box, Digit, DigitOrMark, Mark
+from inkdigits.recognition.reading import Reading
+from inkdigits.recognition.reading_text import describe_left_out
 
 KINDS = {".": "point", ",": "comma", "-": "dash", "/": "slash", "+": "plus", "x": "other"}
 
@@ -124,10 +126,17 @@ def test_json_contains_all_fields_as_plain_values() -> None:
     assert [digit["character"] for digit in row["digits"]] == ["1", "9", "?", "4", ""]
     assert [digit["digit"] for digit in row["digits"]] == [1, 9, None, 4, None]
     assert row["marks"] == [
-        {"kind": "point", "confidence": 0.8, "box": [120, 0, 20, 30], "line": 0}
+        {
+            "kind": "point",
+            "confidence": 0.8,
+            "box": [120, 0, 20, 30],
+            "bounds": {"x": 120, "y": 0, "width": 20, "height": 30},
+            "line": 0,
+        }
     ]
     assert row["notes"] == ["a note"]
     for digit in row["digits"]:
+        assert list(digit["bounds"].values()) == digit["box"]
         assert set(digit["class_probabilities"]) == {*CLASS_NAMES, "none"}
         assert sum(digit["class_probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
@@ -152,3 +161,89 @@ def test_invalid_marks_and_boxes_are_rejected() -> None:
         Mark("dot", Box(0, 0, 1, 1), 1.0)
     with pytest.raises(ValueError, match="at least 1 × 1"):
         Box(0, 0, 0, 1)
+
+
+# A reading as a value
+
+
+def test_a_reading_is_its_text_and_a_sequence_of_its_digits() -> None:
+    reading = Reading(write("1.7", "?!"), source="date.jpg")
+
+    assert str(reading) == reading.text == "17\n?"
+    assert (len(reading), bool(reading)) == (4, True)
+    assert [digit.character for digit in reading] == ["1", "7", "?", ""]
+    assert (reading[1].digit, [digit.digit for digit in reading[:2]]) == (7, [1, 7])
+    assert reading[0] in reading
+    refused = Reading(write("!"), reason="too uncertain: 4 or 9")
+    assert (str(refused), len(refused), bool(refused)) == ("", 1, False)
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        (
+            Reading(write("1.7"), source="date.jpg", page=3),
+            "Reading('17', confidence=0.81, digits=2, marks=1, source='date.jpg', page=3)",
+        ),
+        (Reading((), reason="no ink"), "Reading('', reason='no ink')"),
+        (Reading(write("1", "7")), "Reading('1\\n7', confidence=0.81, digits=2, marks=0)"),
+        (Reading(write("1" * 300)), f"Reading('{'1' * 39}…', confidence=0.0, digits=300, marks=0)"),
+    ],
+)
+def test_the_representation_is_one_line(reading: Reading, expected: str) -> None:
+    assert repr(reading) == expected
+
+
+def test_the_representation_of_a_digit_is_one_line() -> None:
+    assert repr(make_digit("7", Box(1, 2, 3, 4))) == "Digit(7, confidence=0.9, box=(1, 2, 3, 4))"
+    assert repr(make_digit("?", Box(1, 2, 3, 4))).endswith(", reason='too uncertain: 4 or 9')")
+
+
+def test_readings_are_equal_if_what_was_read_is_equal() -> None:
+    reading = Reading(write("1.7"), source="a.png")
+    same = Reading(write("1.7"), source="a.png").with_picture(np.zeros((9, 9), np.uint8))
+
+    assert reading == same
+    assert hash(reading) == hash(same)
+    assert len({reading, same}) == 1
+    assert reading != Reading(write("1.8"), source="a.png")
+    assert reading != Reading(write("1.7"), source="b.png")
+    assert reading not in ["17", 17, None]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confidence": 0.8},
+        {"probabilities": np.eye(10, dtype=np.float32)[7]},
+        {"tile": np.ones((28, 28), np.uint8)},
+        {"mark_probabilities": np.full(6, 0.01, np.float32)},
+        {"line": 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_digits_are_equal_if_all_is_equal(changes: dict[str, Any]) -> None:
+    box = Box(1, 2, 3, 4)
+    assert make_digit("7", box) == make_digit("7", box)
+    assert make_digit("7", box) != make_digit("7", box, **changes)
+    assert make_digit("7", box) != 7
+
+
+def test_a_dict_also_names_the_picture() -> None:
+    reading = Reading(write("7"), source="scan.pdf", page=2)
+
+    assert reading.to_dict() == {"file": "scan.pdf", "page": 2, **reading.to_json()}
+    assert list(Reading(write("7")).to_dict())[:2] == ["file", "text"]
+
+
+def test_a_data_frame_has_a_row_for_each_mark() -> None:
+    pytest.importorskip("pandas")
+    frame = Reading(write("0.07", "?")).to_pandas()
+
+    assert frame["character"].tolist() == ["0", ".", "0", "7", "?"]
+    assert frame["kind"].tolist() == ["digit", "point", "digit", "digit", "digit"]
+    assert frame["x"].tolist() == [0, 30, 60, 90, 0]
+    assert frame["line"].tolist() == [0, 0, 0, 0, 1]
+    assert frame["reason"].isna().tolist() == [True] * 4 + [False]
+    empty = Reading((), reason="no ink").to_pandas()
+    assert (len(empty), empty.dtypes.tolist()) == (0, frame.dtypes.tolist())

@@ -176,8 +176,8 @@ def test_broken_pictures_keep_their_places(tmp_path: Path) -> None:
     for place, words in (
         (1, "missing.png: no such file"),
         (2, "contains 5 tiles"),
-        (3, "a list of pictures inside a list"),
-        (4, "int is not a picture"),
+        (3, "a list inside a list of pictures"),
+        (4, "unsupported type int"),
     ):
         reading = readings[place]
         assert words in str(reading.error)
@@ -228,7 +228,8 @@ def test_readings_are_an_immutable_sequence(readings: Readings) -> None:
 
 def test_readings_show_texts_and_errors(readings: Readings) -> None:
     assert repr(readings).startswith("Readings(['7', '3', PictureFormatError('missing.png: no such")
-    assert repr(readings).endswith("…], 1 errors)")
+    assert repr(readings).endswith("…], 4 pictures, 1 error)")
+    assert str(readings) == readings.text
     assert readings.text == "7\n3"
 
 

@@ -37,7 +37,8 @@ from inkdigits.recognition import (
 from inkdigits.recognition.alphabet import DASH, POINT
 from inkdigits.recognition.decoding import PictureSource
 from inkdigits.recognition.detection import Detections
-from inkdigits.recognition.recognizer import PICTURES_AHEAD
+from inkdigits.recognition.read_ahead import PICTURES_AHEAD
+from inkdigits.recognition.reading_options import Digits
 from inkdigits.training import Run
 
 
@@ -72,7 +73,7 @@ def test_a_tile_is_read_unchanged(recognizer: Recognizer, test_slice: LabelledIm
     sure = [i for i in range(40) if probabilities[i].max() > 0.9]
     agreeing, differences = 0, []
     for i in sure:
-        (digit,) = recognizer.read(test_slice.images[i], one_digit=True).digits
+        (digit,) = recognizer.read(test_slice.images[i], digits="one").digits
         agreeing += digit.digit == probabilities[i].argmax()
         differences.append(np.abs(digit.tile.astype(int) - test_slice.images[i]).mean())
     assert len(sure) > 20
@@ -163,13 +164,13 @@ def test_read_digit_rejects_any_other_number_of_digits(
 
 def test_the_central_digit_is_read_if_one_digit_is_expected(test_slice: LabelledImages) -> None:
     narrow = WIDE[:, :110]  # of three digits at 30, 60 and 90, the last one is cut by the edge
-    reading = read_always(1, 7, 4).read(narrow, one_digit=True)
+    reading = read_always(1, 7, 4).read(narrow, digits="one")
     assert reading.text == "1"
     assert reading.notes == (
         "another digit was not read: expect any number of digits to read all of them",
     )
     assert read_always(7, 4).read_digit(narrow[:, :80]).digit == 7
-    assert read_always(7, 4).read(narrow[:, :80], one_digit=True).notes == ()
+    assert read_always(7, 4).read(narrow[:, :80], digits="one").notes == ()
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
@@ -352,24 +353,24 @@ def test_the_default_model_reads_digits(
 
 
 @pytest.mark.parametrize("n_threads", [None, 1, 3])
-@pytest.mark.parametrize("one_digit", [False, True])
+@pytest.mark.parametrize("digits", ["all", "one"])
 def test_read_many_gives_the_same_readings_as_read(
     recognizer: Recognizer,
     pictures: dict[str, Path],
     test_slice: LabelledImages,
     n_threads: int | None,
-    one_digit: bool,
+    digits: Digits,
 ) -> None:
     sources: list[PictureSource] = [*test_slice.images[:40], *pictures.values()]
     sources = [sources[i] for i in np.random.default_rng(0).permutation(len(sources))]
     expected = []
     for source in sources:
         try:
-            expected.append(recognizer.read(source, one_digit=one_digit).to_json())
+            expected.append(recognizer.read(source, digits=digits).to_json())
         except PictureError as error:
             expected.append({"error": str(error)})
 
-    found = list(recognizer.read_many(iter(sources), one_digit=one_digit, n_threads=n_threads))
+    found = list(recognizer.read_many(iter(sources), digits=digits, n_threads=n_threads))
 
     assert sum("error" in row for row in expected) == 2
     for row, reading in zip(expected, found, strict=True):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inkdigits.recognition import words
 from inkdigits.recognition.alphabet import CLASS_NAMES, NO_MARK, OTHER, SLASH
-from inkdigits.recognition.words import apply_word_context
+from inkdigits.recognition.words import weigh_by_words
 from inkdigits.synthesis.scribes import LABELS
 from inkdigits.synthesis.texts import compose_number
 
@@ -23,7 +23,7 @@ def weigh(*marks: dict[int, float], gap: float = 4) -> NDArray[np.float32]:
         row[NO_MARK] = 1 - row.sum()
     lefts = (20 + gap) * np.arange(len(marks))
     boxes = np.stack([lefts, 0 * lefts, 0 * lefts + 20, 0 * lefts + 30], axis=1)
-    weighed = apply_word_context(boxes.astype(np.float32), rows)
+    weighed = weigh_by_words(boxes.astype(np.float32), rows, np.ones(len(rows), np.bool_))
     assert weighed.shape == rows.shape
     assert weighed.sum(axis=1) == pytest.approx(1)
     return weighed
@@ -60,9 +60,8 @@ def test_context_never_raises_the_probability_of_no_mark() -> None:
 
 
 def test_no_marks_give_no_probabilities() -> None:
-    assert apply_word_context(
-        np.zeros((0, 4), np.float32), np.zeros((0, 17), np.float32)
-    ).shape == (0, 17)
+    boxes, rows = np.zeros((0, 4), np.float32), np.zeros((0, 17), np.float32)
+    assert weigh_by_words(boxes, rows, np.zeros(0, np.bool_)).shape == (0, 17)
 
 
 def test_the_class_frequencies_match_drawn_numbers() -> None:

@@ -112,7 +112,7 @@ def test_run_is_not_resumed_on_another_backend(
 
     ended = python("-m", "inkdigits", "train", "--resume", str(stopped), KERAS_BACKEND="tensorflow")
 
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert ended.stdout == ""
     assert f"KERAS_BACKEND={backend}" in ended.stderr
     assert ended.stderr.count("\n") == 1

@@ -122,7 +122,7 @@ def test_unreadable_settings(run: Run, content: bytes) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no folder at"):
+    with pytest.raises(RunError, match="no such folder"):
         Run.open(tmp_path / "missing")
     with pytest.raises(RunError, match=r"no settings\.json"):
         Run.open(tmp_path)

@@ -40,7 +40,7 @@ def list_mistakes(
     """Returns label, reading and confidence by index, reading each tile as a separate picture."""
     mistakes = {}
     for index, (tile, label) in enumerate(zip(images.images, images.labels, strict=True)):
-        reading = recognizer.read(tile, one_digit=True)
+        reading = recognizer.read(tile, digits="one")
         if reading.text and int(reading.text) != label:
             mistakes[index] = int(label), int(reading.text), reading.confidence
     return mistakes
@@ -104,7 +104,7 @@ def test_gallery_of_the_package_is_of_the_default_model(
         assert np.array_equal(tile, mnist.test.images[item["index"]])
         assert item["label"] == mnist.test.labels[item["index"]]
     for mistake in committed["mistakes"]:
-        reading = recognizer.read(decode_tile(mistake), one_digit=True)
+        reading = recognizer.read(decode_tile(mistake), digits="one")
         assert reading.text == str(mistake["read"]) != str(mistake["label"]), (
             "the gallery is of another model: run 'python -m inkdigits.web.gallery'"
         )

@@ -100,7 +100,7 @@ def test_corrections_need_an_own_name_if_every_host_name_is_allowed(
     ("options", "is_warned"),
     [
         (["--host", "0.0.0.0"], True),
-        (["--host", "0.0.0.0", "--allowed-host", "digits.example.org"], False),
+        (["--host", "0.0.0.0", "--allowed-host", "digits.example.org"], True),
         ([], False),
     ],
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from inkdigits.benchmark.processes import run_process
 from inkdigits.benchmark.result import Figure, Result, Timing
-from inkdigits.benchmark.timing import run_process
 from inkdigits.benchmark.workplace import Workplace
 from inkdigits.errors import InkdigitsError
 

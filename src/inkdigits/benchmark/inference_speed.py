@@ -6,9 +6,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from inkdigits.benchmark.processes import run_process
 from inkdigits.benchmark.result import Figure, Result, Timing
-from inkdigits.benchmark.timing import run_process, time_in_turn
 from inkdigits.benchmark.workplace import Workplace, measure_agreement
+from inkdigits.evaluation.timing import time_in_turn
 
 # A typical predict.py.
 KERAS_SCRIPT = """

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from inkdigits.benchmark.result import Figure, Result, Timing
-from inkdigits.benchmark.timing import time_in_turn
 from inkdigits.benchmark.workplace import Workplace
+from inkdigits.evaluation.timing import time_in_turn
 from inkdigits.training.runs import list_versions
 
 PASSES_OF_A_STEP = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,12 @@ class Result:
     summary: str
     timings: tuple[Timing, ...]
     figures: tuple[Figure, ...]
+
+    def without_targets(self) -> Result:
+        """Returns the result without the targets of its figures, which a slice cannot meet."""
+        return replace(
+            self, figures=tuple(replace(figure, least=None, most=None) for figure in self.figures)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the result as plain JSON."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inkdigits.benchmark.timing import run_process
+from inkdigits.benchmark.processes import run_process
 from inkdigits.data import LabelledImages, fetch_mnist
 from inkdigits.recognition.network import Network, OnnxNetwork
 from inkdigits.training import Run, export

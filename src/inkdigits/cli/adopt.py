@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from inkdigits.cli import exit_status
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
-from inkdigits.cli.shared_options import add_data, add_json
+from inkdigits.cli.shared_options import add_data, add_force, add_json
+from inkdigits.errors import UsageError
 
 if TYPE_CHECKING:
     from inkdigits.training import Adoption
@@ -36,8 +37,9 @@ def add_options(parser: Parser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder to write; default: runs/NAME of the file",
+        help="folder to write; default: runs/NAME of the file, with a number if that exists",
     )
+    add_force(parser, replaced="the run in --output")
     add_data(parser)
     add_json(parser)
 
@@ -46,7 +48,11 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from inkdigits.training import adopt
 
-    adoption = adopt(options.model, output=options.output, data=options.data)
+    if options.force and options.output is None:
+        raise UsageError("--force replaces the run in --output: name its folder")
+    adoption = adopt(
+        options.model, output=options.output, overwrite=options.force, data=options.data
+    )
     if options.json:
         print(json.dumps(adoption.to_json(), indent=2))
         return exit_status.OK

@@ -6,9 +6,11 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from inkdigits.cli.messages import print_message
 from inkdigits.suggestions import describe_unknown
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tiff")
+DIGITS_NAMES = ("all", "one")
+FORMER_DIGITS_NAMES = {"any": "all"}
 
 
 class Integer:
@@ -90,8 +92,25 @@ def parse_share(text: str) -> float:
     return share
 
 
+def parse_digits(text: str) -> str:
+    """Returns the value of --digits; replaces a former value by its successor, with a message.
+
+    Raises ArgumentTypeError for any other text.
+    """
+    if text in DIGITS_NAMES:
+        return text
+    if text not in FORMER_DIGITS_NAMES:
+        expected = " or ".join(map(repr, DIGITS_NAMES))
+        raise ArgumentTypeError(f"invalid digits {text!r}: expected {expected}")
+    successor = FORMER_DIGITS_NAMES[text]
+    print_message(f"--digits {text} is deprecated: use --digits {successor}")
+    return successor
+
+
 def parse_picture_path(text: str) -> Path:
     """Returns the path of a picture to write; raises ArgumentTypeError for other suffixes."""
+    from inkdigits.files import PICTURE_SUFFIXES
+
     path = Path(text)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise ArgumentTypeError(

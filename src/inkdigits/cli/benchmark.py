@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
         place = Workplace(Path(folder), SLICE if options.slice else FULL, options.model)
         for name in options.names or BENCHMARKS:
             print_message(f"measuring {name}")
-            results.append(BENCHMARKS[name](place))
+            result = BENCHMARKS[name](place)
+            results.append(result.without_targets() if options.slice else result)
             if not options.json:
                 print(f"\n{results[-1].to_table()}", flush=True)
     if options.json:

@@ -10,6 +10,7 @@ from inkdigits.cli import exit_status
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import add_data, add_json, add_quiet
+from inkdigits.errors import DataUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +40,12 @@ def add_options(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from inkdigits.data import check_mnist, fetch_mnist
+    from inkdigits.data.forms import describe_missing
 
     if options.fetch:
         fetch_mnist(directory=options.data, progress=not options.quiet)
+    elif options.data is not None and not options.data.expanduser().exists():
+        raise DataUnavailableError(describe_missing(options.data))
     files = check_mnist(options.data)
     is_complete = all(file.state == "whole" for file in files)
     if not is_complete and (data := _load_other(options.data, files)) is not None:
@@ -57,21 +61,21 @@ def run(options: argparse.Namespace) -> int:
         if not is_complete:
             folder = "" if options.data is None else f" --data {options.data}"
             print_message(f"MNIST is incomplete: download it with 'inkdigits data --fetch{folder}'")
-    return exit_status.OK if is_complete else exit_status.DATA_INCOMPLETE
+    return exit_status.OK if is_complete else exit_status.INPUT
 
 
 def _load_other(path: Path | None, files: Sequence[FileStatus]) -> Mnist | None:
     """Loads data that are not MNIST's four files.
 
-    Returns None where MNIST itself is incomplete: in the cache, in a folder that is empty or does
-    not exist, and beside files of MNIST.
+    Returns None where MNIST itself is incomplete: in the cache, in an empty folder, and beside
+    files of MNIST.
     """
     from inkdigits.data import load_mnist
 
     if path is None or any(file.state in ("whole", "damaged") for file in files):
         return None
     path = path.expanduser()
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if path.is_dir() and not any(path.iterdir()):
         return None
     return load_mnist(path)
 

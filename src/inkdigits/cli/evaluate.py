@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Name, parse_count
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
+from inkdigits.cli.outputs import check_report, describe_report, list_states
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import (
     add_data,
     add_digits,
+    add_force,
     add_json,
     add_shifts,
     add_threshold,
 )
 from inkdigits.errors import UsageError
 from inkdigits.model_formats import is_run
+
+if TYPE_CHECKING:
+    from inkdigits.evaluation import Evaluation
+    from inkdigits.recognition import Card
 
 SUITE_NAMES = ("corruptions", "digits8x8", "marks", "mnist", "pages")
 USAGE = "inkdigits evaluate [MODEL ...] [options]"
@@ -45,8 +53,8 @@ def add_options(parser: Parser) -> None:
         nargs="*",
         type=Path,
         metavar="MODEL",
-        help="run folders or model files; several: mean and standard deviation of all; default: "
-        "the model that comes with inkdigits",
+        help="run folders or model files; several: side by side, and mean and standard deviation "
+        "over the seeds of a recipe; default: the model that comes with inkdigits",
     )
     models.add_argument(
         "--ensemble", action="store_true", help="evaluate the mean of all models as one model"
@@ -86,9 +94,10 @@ def add_options(parser: Parser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder of the report, not for --suite; default: RUN/evaluation for a run, else no "
-        "report",
+        help="folder of the report, not for --suite; default: RUN/evaluation for a run, with a "
+        "number if that exists, else no report",
     )
+    add_force(output, replaced="the report in --output")
     add_json(output)
 
 
@@ -127,27 +136,43 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--suite writes no report: use --json instead of --output")
 
 
+def _choose_output(models: Sequence[Path], options: argparse.Namespace) -> Path | None:
+    """Returns the folder of the report on some of the models; None: no report."""
+    if options.output is None:
+        if len(models) != 1 or not is_run(models[0]):
+            return None
+        from inkdigits.files import find_free_name
+
+        return find_free_name(models[0] / "evaluation")
+    if len(models) == len(options.models):
+        return Path(options.output)
+    # Models of several runs share a name, so the name of their folder goes first.
+    return Path(options.output, "-".join(models[0].resolve().parts[-2:]))
+
+
 def _evaluate_test_images(options: argparse.Namespace) -> int:
     """Evaluates each model, or all as one, on test images as tiles."""
-    from inkdigits.evaluation import evaluate, summarise
+    from inkdigits.evaluation import evaluate, summarise_seeds
 
-    rows = []
-    for models in [options.models] if options.ensemble else [[m] for m in options.models] or [[]]:
+    groups = [options.models] if options.ensemble else [[m] for m in options.models] or [[]]
+    for models in groups:
+        if options.output is not None and (output := _choose_output(models, options)) is not None:
+            check_report(output, force=options.force)
+    rows, cards, evaluations = [], [], []
+    for models in groups:
         name = " + ".join(map(str, models)) or "default model"
-        output = options.output
-        if output is not None and len(models) < len(options.models):
-            # Models of several runs share a name, so the name of their folder goes first.
-            output = output / "-".join(models[0].resolve().parts[-2:])
-        elif output is None and len(models) == 1 and is_run(models[0]):
-            output = models[0] / "evaluation"
+        output = _choose_output(models, options)
         recognizer = load_recognizer(*models, shifts=options.shifts)
         if models and not recognizer.judges_tiles:
             raise UsageError(
                 f"{name} reads whole pictures, not tiles: evaluate it with --suite mnist, "
                 "another suite, or --pictures"
             )
+        before = {} if output is None else list_states(output)
         evaluation = evaluate(recognizer, data=options.data, output=output)
         card = recognizer.card
+        cards.append(card)
+        evaluations.append(evaluation)
         rows.append(
             {
                 "model": name,
@@ -161,14 +186,44 @@ def _evaluate_test_images(options: argparse.Namespace) -> int:
         if not options.json:
             print(f"{name} on {evaluation.measured_on}\n{evaluation.to_table()}\n")
         if output is not None:
-            print_message(f"report in {output}")
-    accuracies = summarise([row["evaluation"]["accuracy"] for row in rows])
+            print_message(describe_report(output, before))
+    recipes = summarise_seeds(cards, [evaluation.accuracy for evaluation in evaluations])
+    # A mean and an SD over models of different recipes would say nothing.
+    of_all = recipes[0].accuracy if len(recipes) == 1 else None
     if options.json:
-        summary = {"accuracy_mean": accuracies.mean, "accuracy_sd": accuracies.sd, "models": rows}
+        summary = {
+            "accuracy_mean": None if of_all is None else of_all.mean,
+            "accuracy_sd": None if of_all is None else of_all.sd,
+            "recipes": [one.to_json() for one in recipes],
+            "models": rows,
+        }
         print(json.dumps(summary, indent=2))
     elif len(rows) > 1:
-        print(f"Accuracy over all: {accuracies}")
+        if of_all is None:
+            names = [row["model"] for row in rows]
+            print("\n".join(_tabulate_models(names, cards, evaluations)), end="\n\n")
+        for one in recipes:
+            if len(one.seeds) > 1:
+                over = "all" if of_all is not None else one.name_seeds()
+                print(f"Accuracy over {over}: {one.accuracy}")
     return exit_status.OK
+
+
+def _tabulate_models(
+    names: Sequence[str], cards: Sequence[Card], evaluations: Sequence[Evaluation]
+) -> list[str]:
+    """Returns a table with one row for each model, as lines."""
+    from inkdigits.text_tables import format_columns
+
+    rows = [["Model", "Recipe", "Seed", "Accuracy", "95 % interval", "Mistakes"]]
+    for name, card, evaluation in zip(names, cards, evaluations, strict=True):
+        lower, upper = evaluation.accuracy_interval
+        cells = [name, str(card.recipe["name"]), str(card.seed)]
+        cells.append(f"{100 * evaluation.accuracy:.2f} %")
+        cells.append(f"{100 * lower:.2f} to {100 * upper:.2f} %")
+        cells.append(f"{evaluation.mistakes:,}")
+        rows.append(cells)
+    return format_columns([rows[0], None, *rows[1:]], "<<>>>>")
 
 
 def _evaluate_pictures(options: argparse.Namespace) -> int:
@@ -182,17 +237,21 @@ def _evaluate_pictures(options: argparse.Namespace) -> int:
 
     recognizer = load_recognizer(*options.models, shifts=options.shifts)
     recognizer = recognizer.adapt(threshold=options.threshold)
+    before = {}
+    if options.output is not None:
+        check_report(options.output, force=options.force)
+        before = list_states(options.output)
     evaluation = evaluate_pictures(
         options.pictures,
         recognizer,
-        one_digit=options.digits == "one",
+        digits=options.digits,
         target=DEFAULT_TARGET if options.target is None else options.target,
         report_progress=report_progress,
     )
     print(json.dumps(evaluation.to_json(), indent=2) if options.json else evaluation.to_table())
     if options.output is not None:
         write_picture_report(evaluation, options.output, limits=recognizer.limits)
-        print_message(f"report with a sheet of each kind of mistake in {options.output}")
+        print_message(describe_report(options.output, before))
     return exit_status.OK
 
 

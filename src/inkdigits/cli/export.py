@@ -8,6 +8,8 @@ from pathlib import Path
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Name
 from inkdigits.cli.parser import Parser
+from inkdigits.cli.shared_options import add_force
+from inkdigits.errors import UsageError
 
 FORMAT_NAMES = ("keras", "h5", "onnx", "onnx-int8", "savedmodel", "litert")
 FORMAT_ALIASES = {"tflite": "litert", "saved_model": "savedmodel", "tf": "savedmodel"}
@@ -35,13 +37,17 @@ def add_options(parser: Parser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="file or folder to write; default: next to the other models of the run",
+        help="file or folder to write; default: next to the other models of the run, under a name "
+        "that is free",
     )
+    add_force(parser, replaced="the file or folder in --output")
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from inkdigits.training import export
 
-    print(export(options.source, options.format, output=options.output))
+    if options.force and options.output is None:
+        raise UsageError("--force replaces the file in --output: name it")
+    print(export(options.source, options.format, output=options.output, overwrite=options.force))
     return exit_status.OK

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inkdigits.cli.messages import is_verbose, timed
+
 if TYPE_CHECKING:
     from inkdigits.recognition import Recognizer
 
@@ -19,14 +21,13 @@ def load_recognizer(*models: Path, shifts: bool = False) -> Recognizer:
 
     Raises:
         ModelError: A model cannot be read.
+        UsageError: One of several models is a reader.
         MissingExtraError: A Keras file without `inkdigits[train]`.
     """
-    from inkdigits.recognition import Recognizer, add_shifts, combine
+    from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 
-    if shifts:
-        return add_shifts(load_recognizer(*models))
-    if not models:
-        return Recognizer.load()
-    if len(models) > 1:
-        return combine([load_recognizer(model) for model in models])
-    return Recognizer.load(models[0])
+    with timed("loading the model"):
+        recognizer = Recognizer.load(models or DEFAULT_MODEL, shifts=shifts)
+        if is_verbose() and not recognizer.judges_tiles:
+            _ = recognizer.reader  # is loaded with the first picture, unless its time is shown
+    return recognizer

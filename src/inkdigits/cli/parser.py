@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Keeps the lines of examples, and aligns the commands with the options."""
+    """Keeps the lines of lists and examples, and aligns the commands with the options."""
 
     def _format_action(self, action: argparse.Action) -> str:
         if isinstance(action, argparse._SubParsersAction):
@@ -22,9 +23,18 @@ class HelpFormatter(argparse.HelpFormatter):
         return super()._format_action(action)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("examples:"):
+        if text.startswith("examples:"):  # a command that is wrapped cannot be copied
             return "".join(indent + line for line in text.splitlines(keepends=True))
-        return super()._fill_text(text, width, indent)
+        return "\n".join(_wrap(indent + line, width) for line in text.splitlines())
+
+
+def _wrap(line: str, width: int) -> str:
+    """Wraps a line of text, or of a list, where further lines begin below the second word."""
+    import textwrap
+
+    beginning = re.match(r"( +\S+ +)?", line)
+    hanging = " " * len(beginning[0]) if beginning is not None else ""
+    return textwrap.fill(line, width, subsequent_indent=hanging)
 
 
 class Parser(argparse.ArgumentParser):

@@ -68,10 +68,10 @@ def list_pictures(given: Sequence[str]) -> list[PictureSource]:
     return found
 
 
-def decode_one(
+def list_one(
     picture: PictureSource, limits: DecodingLimits, *, allow_url: bool, option: str
 ) -> ListedPicture:
-    """Decodes a picture that is read and drawn, or the only page of a document.
+    """Returns a picture that is read and drawn, or the only page of a document.
 
     Args:
         picture: The picture.
@@ -82,17 +82,16 @@ def decode_one(
     Raises:
         UsageError: The document has several pages.
     """
-    from inkdigits.recognition.documents import iterate_pages
-    from inkdigits.recognition.picture_lists import ListedPicture, name_source
+    from inkdigits.recognition.picture_lists import iterate_pictures
 
-    name = name_source(picture)
-    pages = iterate_pages(picture, limits, allow_url=allow_url)
-    page, decoded = next(pages)
-    if next(pages, None) is not None:
+    listed = iterate_pictures(picture, limits, allow_url=allow_url)
+    only = next(listed)
+    if next(listed, None) is not None:
         raise UsageError(
-            f"{option} draws one picture: {name} has several pages; save one of them as a picture"
+            f"{option} draws one picture: {only.source} has several pages; --output draws all of "
+            "them"
         )
-    return ListedPicture(decoded, name, page)
+    return only
 
 
 def _read_stdin() -> PictureSource:

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from inkdigits import __version__
 from inkdigits.cli import exit_status
-from inkdigits.cli.messages import discard_output, escape_unprintable
+from inkdigits.cli.messages import (
+    discard_output,
+    escape_unprintable,
+    print_message,
+    show_log,
+    timed,
+)
 from inkdigits.cli.parser import Parser
+from inkdigits.cli.shared_options import add_verbose
 from inkdigits.errors import InkdigitsError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS: Final[Mapping[str, str]] = {
     "train": "train a network with a recipe and save it in a run folder",
     "evaluate": "measure models on MNIST's 10,000 test images, or on other pictures",
+    "compare": "compare models on the same images: accuracy, size, speed, and where they differ",
     "predict": "read the digits in pictures",
     "export": "convert the model of a run to another format",
     "adopt": "wrap a network that was trained elsewhere, and find out its scale",
@@ -57,37 +65,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: All arguments after the name of the program; None takes those of `sys.argv`.
 
     Returns:
-        The exit status.
+        The exit status, see `exit_status`.
 
     Raises:
         SystemExit: After --help and --version.
     """
     escape_unprintable()
+    is_verbose = False
     try:
         name, options = parse(sys.argv[1:] if arguments is None else arguments)
-        status = load_command(name).run(options)
+        is_verbose = options.verbose
+        with show_log(verbose=is_verbose), timed(f"inkdigits {name}"):
+            status = load_command(name).run(options)
         sys.stdout.flush()
         if arguments is None and name == "predict":
             # Skips the clean-up of the libraries, a tenth of the run time. All files are written.
             sys.stderr.flush()
             os._exit(status)
         return status
-    except InkdigitsError as error:
-        print(f"inkdigits: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("inkdigits: stopped", file=sys.stderr)
-        return exit_status.INTERRUPTED
-    except BrokenPipeError:
+    except (Exception, KeyboardInterrupt) as error:
+        return report_error(error, with_traceback=is_verbose)
+
+
+def report_error(error: Exception | KeyboardInterrupt, *, with_traceback: bool) -> int:
+    """Prints why a command ended, in one line on stderr.
+
+    Args:
+        error: The exception that ended it, while it is handled.
+        with_traceback: Whether the traceback comes first. That of a fault of inkdigits always does.
+
+    Returns:
+        The exit status.
+    """
+    if isinstance(error, BrokenPipeError):
         # The program that reads the output has closed it, as `head` does.
         discard_output()
         return exit_status.BROKEN_PIPE
-    except OSError as error:  # the disk is full, a file name is too long
-        discard_output()
+    discard_output()
+    is_known = isinstance(error, InkdigitsError | KeyboardInterrupt | OSError)
+    if with_traceback or not is_known:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, InkdigitsError):
+        print_message(str(error))
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        print_message("stopped")
+        return exit_status.INTERRUPTED
+    if isinstance(error, OSError):  # the disk is full, a file name is too long
+        from inkdigits.files import FULL
+
         reason = error.strerror or error
-        message = reason if error.filename is None else f"{error.filename}: {reason}"
-        print(f"inkdigits: {message}", file=sys.stderr)
-        return exit_status.ERROR
+        print_message(str(reason) if error.filename is None else f"{error.filename}: {reason}")
+        return exit_status.OUTPUT if error.errno in FULL else exit_status.INPUT
+    print_message(
+        f"a fault in inkdigits {__version__} ({type(error).__name__}): please report it with the "
+        "lines above and the command"
+    )
+    return exit_status.FAULT
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
@@ -115,6 +151,12 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
         raise UsageError(
             f"option '{option}' must follow the command: inkdigits {command} {option} ..."
         )
+    owners = [known for known in COMMANDS if build_command_parser(known).has_option(option)]
+    if owners:
+        raise UsageError(
+            f"option '{option}' belongs to {', '.join(owners)}: name the command first, as in "
+            f"'inkdigits {owners[0]} {option} ...'"
+        )
     raise UsageError(parser.describe_unknown_option(option))
 
 
@@ -141,7 +183,9 @@ def build_program_parser(*, with_options: bool = False) -> Parser:
         usage="inkdigits COMMAND [options]",
         description="Reads handwritten digits in pictures, and trains and evaluates the networks "
         "that read them.",
-        epilog="'inkdigits COMMAND --help' shows the options of a command, with examples.",
+        epilog="exit statuses:\n"
+        f"{exit_status.describe_statuses()}\n\n"
+        "'inkdigits COMMAND --help' shows the options of a command, with examples.",
     )
     parser.add_argument(
         "--version",
@@ -165,6 +209,7 @@ def _add_command(parser: Parser, name: str) -> None:
     parser.epilog = "examples:\n" + "\n".join(
         f"  {example}".rstrip() for example in command.EXAMPLES
     )
+    add_verbose(parser)
     command.add_options(parser)
 
 
@@ -173,4 +218,6 @@ def _describe_unknown_command(name: str) -> str:
 
     if os.path.exists(name):  # noqa: PTH110 - Path.exists raises for names that are too long
         return f"unknown command {name!r}: did you mean 'inkdigits predict {name}'?"
+    if build_program_parser().has_option(f"--{name}"):
+        return f"unknown command {name!r}: did you mean 'inkdigits --{name}'?"
     return describe_unknown("command", name, COMMANDS)

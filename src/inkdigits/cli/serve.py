@@ -6,9 +6,10 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import parse_count, parse_port, parse_seconds
@@ -16,6 +17,7 @@ from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import add_models, add_threshold
+from inkdigits.cli.telephone import LOCAL_NAMES, draw_qr_code, find_network_host
 from inkdigits.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _LIMITS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("--max-bytes", parse_count, "N", "size of a request; default: 20,000,000"),
     ("--max-pixels", parse_count, "N", "pixels of a picture; default: 20,000,000"),
     ("--max-pictures", parse_count, "N", "pictures in one request; default: 64"),
+    ("--max-pages", parse_count, "N", "pages of documents in one request; default: 20"),
     (
         *("--max-tiles", parse_count, "N"),
         "tiles in one request of the Open Inference Protocol; default: 1024",
@@ -72,7 +75,8 @@ def add_options(parser: Parser) -> None:
     address.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; default: 127.0.0.1, reachable from this machine only",
+        help="address to listen on; 0.0.0.0: reachable from other machines, such as a telephone; "
+        "default: 127.0.0.1, reachable from this machine only",
     )
     address.add_argument(
         "--port",
@@ -106,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     from inkdigits.web import Settings, serve
     from inkdigits.web.settings import ANY_HOST, LOCAL_HOSTS
 
-    is_local = options.host in ("localhost", "127.0.0.1", "::1")
+    is_local = options.host in LOCAL_NAMES
     names = options.allowed_host or (LOCAL_HOSTS if is_local else [ANY_HOST])
     given = {name: value for name, value in vars(options).items() if value is not None}
     known = {field.name for field in dataclasses.fields(Settings)}
@@ -114,16 +118,18 @@ def run(options: argparse.Namespace) -> int:
         **{name: value for name, value in given.items() if name in known},
         api_key=_find_api_key(options.api_key_file),
         corrections=options.keep_corrections,
+        models=tuple(options.model),
         allowed_hosts=tuple(names),
     )
 
     def report_address(address: str) -> None:
         print(f"inkdigits serves {address} and its API at {address}docs; Ctrl-C stops it")
+        _print_telephone(options.host, address, names)
         sys.stdout.flush()
-        if not is_local and not options.allowed_host and settings.api_key is None:
+        if not is_local and settings.api_key is None:
             print_message(
-                "warning: anyone who can reach this machine can use the service; see "
-                "--api-key-file and --allowed-host"
+                "warning: anyone who can reach this machine can use the service, because no API "
+                "key is set: see --api-key-file"
             )
         if not options.no_browser:
             _open_browser(address)
@@ -133,6 +139,23 @@ def run(options: argparse.Namespace) -> int:
 
     serve(load, settings, host=options.host, port=options.port, report_address=report_address)
     return exit_status.OK
+
+
+def _print_telephone(host: str, address: str, allowed_hosts: Sequence[str]) -> None:
+    """Prints the address to open on a telephone, if the service answers others in the network."""
+    from inkdigits.web.settings import ANY_HOST
+
+    found = find_network_host(host)
+    if found is None:
+        return
+    name = f"[{found}]" if ":" in found else found
+    if ANY_HOST not in allowed_hosts and name not in allowed_hosts:
+        return
+    port = urlsplit(address).port
+    there = f"http://{name}:{port}/"
+    print(f"on a telephone in the same network: {there}")
+    if (code := draw_qr_code(there)) is not None:
+        print(code, end="")
 
 
 def _find_api_key(file: Path | None) -> str | None:

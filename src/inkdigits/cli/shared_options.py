@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inkdigits.cli.argument_types import parse_share
+from inkdigits.cli.argument_types import DIGITS_NAMES, parse_digits, parse_share
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer as Options  # a parser, or a group of its options
@@ -35,6 +35,29 @@ def add_json(options: Options) -> None:
 def add_quiet(options: Options) -> None:
     """Adds --quiet."""
     options.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def add_verbose(options: Options) -> None:
+    """Adds --verbose."""
+    options.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print how long each step takes, and the traceback of an error",
+    )
+
+
+def add_force(options: Options, *, replaced: str) -> None:
+    """Adds --force.
+
+    Args:
+        options: The parser or group.
+        replaced: What it replaces, such as "the file in --output".
+    """
+    options.add_argument(
+        "--force",
+        action="store_true",
+        help=f"replace {replaced}, if it exists already; other files are kept",
+    )
 
 
 def add_models(options: Options) -> None:
@@ -64,9 +87,10 @@ def add_digits(options: Options) -> None:
     """Adds --digits."""
     options.add_argument(
         "--digits",
-        choices=("any", "one"),
-        default="any",
-        help="one: expect exactly one digit in each picture; default: any number",
+        type=parse_digits,
+        choices=DIGITS_NAMES,
+        default="all",
+        help="one: expect exactly one digit in each picture; default: all",
     )
 
 

@@ -12,17 +12,21 @@ from pathlib import Path
 from inkdigits.cli import exit_status
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
+from inkdigits.cli.outputs import check_file, describe_write
 from inkdigits.errors import UsageError
 
 _SUFFIX = ".csv"
+_STDOUT = Path("-")
 _COLUMNS = ("ImageId", "Label")
 _BATCH = 4_096
 # Options of `inkdigits predict` that are about pictures, and their defaults.
 _PICTURE_OPTIONS = {
     "annotate": None,
-    "digits": "any",
+    "digits": "all",
     "json": False,
+    "output": None,
     "probabilities": False,
+    "save": False,
     "separators": False,
     "threshold": None,
     "tiles": None,
@@ -42,8 +46,8 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
 
     Args:
         names: The arguments, which must be one table.
-        options: All options of the command. --csv names the file to write; without it, the rows
-            are printed.
+        options: All options of the command. --csv names the file to write; without it, or with
+            "-", the rows are printed.
 
     Raises:
         UsageError: There are several arguments, or options that are about pictures; or the model
@@ -60,8 +64,9 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
     for name, default in _PICTURE_OPTIONS.items():
         if getattr(options, name) != default:
             raise UsageError(f"--{name} is for pictures, not for a table of tiles: leave it out")
-    if options.csv is not None and options.csv.exists():
-        raise UsageError(f"{options.csv} already exists: choose another file for --csv")
+    path = None if options.csv == _STDOUT else options.csv
+    if path is not None:
+        check_file(path, "--csv", force=options.force, inputs=names)
     recognizer = load_recognizer(*options.model, shifts=options.shifts)
     if options.model and not recognizer.judges_tiles:
         raise UsageError(
@@ -71,14 +76,15 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
     images, _ = load_table(table)
     with ExitStack() as stack:
         file = sys.stdout
-        if options.csv is not None:
-            temporary = stack.enter_context(write_whole(options.csv, overwrite=False))
+        if path is not None:
+            message = describe_write(path)
+            temporary = stack.enter_context(write_whole(path, overwrite=options.force))
             file = stack.enter_context(temporary.open("w", newline="", encoding="utf-8"))
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for start in range(0, len(images), _BATCH):
             digits = recognizer.classify(images[start : start + _BATCH]).argmax(axis=1)
             writer.writerows(enumerate(digits.tolist(), start + 1))
-    if options.csv is not None:
-        print_message(f"wrote {options.csv}: {len(images):,} rows")
+    if path is not None:
+        print_message(f"{message}: {len(images):,} rows")
     return exit_status.OK

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import parse_seed
+from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
-from inkdigits.cli.shared_options import add_data, add_json, add_quiet
+from inkdigits.cli.shared_options import add_data, add_force, add_json, add_quiet
 from inkdigits.errors import UsageError
+from inkdigits.percentages import format_share
 
 USAGE = "inkdigits train [RECIPE] [options]"
 EXAMPLES = (
@@ -21,6 +23,7 @@ EXAMPLES = (
     "inkdigits train pictures --pictures my-corrections",
     "inkdigits train small --teacher runs/pictures",
     "inkdigits train --resume runs/classic",
+    "inkdigits train --resume runs/mine --set epochs=20",
 )
 
 
@@ -60,10 +63,18 @@ def add_options(parser: Parser) -> None:
     )
     run_folder = parser.add_argument_group("run")
     run_folder.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of the run; default: runs/RECIPE"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder of the run; default: runs/RECIPE, with a number if that exists",
     )
+    add_force(run_folder, replaced="the run in --output")
     run_folder.add_argument(
-        "--resume", type=Path, metavar="RUN", help="continue a run that was interrupted"
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="continue a run that was interrupted; with --set epochs=N also a finished one, unless "
+        "its schedule is planned over all epochs",
     )
     output = parser.add_argument_group("output")
     add_json(output)
@@ -72,25 +83,30 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
-    from inkdigits.training import resume, train
+    from inkdigits.training import Run, resume, train
 
     if options.resume is not None:
         given = (options.recipe, options.seed, options.data, options.pictures, options.output)
-        if options.set or options.teacher or any(value is not None for value in given):
+        if options.force or options.teacher or any(value is not None for value in given):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --seed, --set, --data, --pictures, --teacher and --output out"
+                "recipe, --seed, --data, --pictures, --teacher, --output and --force out"
             )
-        trained = resume(options.resume, progress=not options.quiet)
+        if Run.open(options.resume).is_finished and not options.set:
+            print_message(f"{options.resume} is finished already: nothing to train")
+        trained = resume(options.resume, overrides=options.set, progress=not options.quiet)
     else:
+        if options.force and options.output is None:
+            raise UsageError("--force replaces the run in --output: name its folder")
         trained = train(
             options.recipe or "quick",
             overrides=options.set,
             seed=options.seed or 0,
             data=options.data,
             pictures=options.pictures,
-            teachers=options.teacher,
+            teacher=options.teacher,
             output=options.output,
+            overwrite=options.force,
             progress=not options.quiet,
         )
     figures = json.loads(trained.card.read_bytes())["figures"]
@@ -102,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         shown = ["digits_right", "digits_wrong", "digits_missed", "digits_invented"]
     else:
         shown = ["training_accuracy", "validation_accuracy"]
-    rows += [(name.replace("_", " "), f"{figures[name]:.2%}") for name in shown]
+    rows += [(name.replace("_", " "), format_share(figures[name], 2)) for name in shown]
     rows.append(("fitting", f"{figures['fit_seconds']:.1f} s on {figures['cores']} cores"))
     if (curves := trained.folder / "curves.png").exists():
         rows.append(("curves", curves))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ class LabelledImages:
     Attributes:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
         labels: uint8, shape (n,), 0 to 9, where 0 is the digit zero.
+        files: The file of each image, if each has one of its own; else empty.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
@@ -57,7 +60,8 @@ class LabelledImages:
             IndexError: An index is out of range.
         """
         chosen = indices if isinstance(indices, np.ndarray) else list(indices)
-        return LabelledImages(self.images[chosen], self.labels[chosen])
+        files = tuple(self.files[index] for index in chosen) if self.files else ()
+        return LabelledImages(self.images[chosen], self.labels[chosen], files)
 
 
 def split_validation(

@@ -44,6 +44,8 @@ def load_labelled_pictures(directory: Path | str) -> list[LabelledPicture]:
             that is missing or outside the folder.
     """
     folder = Path(directory)
+    if not folder.exists():
+        raise DataUnavailableError(f"no such folder: {folder}; expected a folder of pictures")
     if not folder.is_dir():
         raise DataUnavailableError(f"{folder} is not a folder: expected a folder of pictures")
     if (folder / MANIFEST).is_file():

@@ -3,17 +3,18 @@
 Importing this package does not import matplotlib; the first plot does.
 """
 
+from inkdigits.evaluation.comparison import Comparison, compare
 from inkdigits.evaluation.drawn_suites import evaluate_marks, evaluate_pages
+from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, Misread
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, evaluate_pictures
 from inkdigits.evaluation.metrics import (
-    DigitScore,
-    Evaluation,
     Summary,
     fit_temperature,
     score,
     summarise,
 )
 from inkdigits.evaluation.mistakes import MISTAKE_KINDS
+from inkdigits.evaluation.model_evaluation import evaluate
 from inkdigits.evaluation.plots import (
     plot_confusion_matrix,
     plot_curves,
@@ -23,7 +24,8 @@ from inkdigits.evaluation.plots import (
     save_figure,
 )
 from inkdigits.evaluation.rejection_curve import RejectionCurve, plot_rejection
-from inkdigits.evaluation.report import evaluate, write_picture_report
+from inkdigits.evaluation.report import evaluate_tiles, write_picture_report
+from inkdigits.evaluation.seeds import RecipeSummary, summarise_seeds
 from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.evaluation.suite_result import SuiteResult
 from inkdigits.evaluation.suites import (
@@ -36,12 +38,16 @@ from inkdigits.evaluation.suites import (
 __all__ = [
     "MISTAKE_KINDS",
     "SUITES",
+    "Comparison",
     "DigitScore",
     "Evaluation",
+    "Misread",
     "PictureEvaluation",
+    "RecipeSummary",
     "RejectionCurve",
     "SuiteResult",
     "Summary",
+    "compare",
     "evaluate",
     "evaluate_corruptions",
     "evaluate_digits8x8",
@@ -49,6 +55,7 @@ __all__ = [
     "evaluate_mnist",
     "evaluate_pages",
     "evaluate_pictures",
+    "evaluate_tiles",
     "fit_temperature",
     "plot_confusion_matrix",
     "plot_curves",
@@ -60,5 +67,6 @@ __all__ = [
     "save_figure",
     "score",
     "summarise",
+    "summarise_seeds",
     "write_picture_report",
 ]

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
 from inkdigits.data.fonts import fetch_fonts
 from inkdigits.evaluation.suite_result import (
+    PictureRow,
     ReportProgress,
     SuiteResult,
     SuiteRow,
     check_limit,
-    read_pictures,
+    read_row,
 )
 from inkdigits.recognition import Recognizer
 from inkdigits.synthesis import suite_marks, suite_pages
@@ -60,17 +61,25 @@ def evaluate_pages(
         UsageError: The limit is less than 1.
         DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
+    rows = []
+    for row in draw_pages(data=data, limit=limit):
+        readings = read_row(recognizer, row, report_progress)
+        right = sum(reading.text == text for reading, text in readings)
+        rows.append(SuiteRow(row.name, row.n, right))
+    return SuiteResult("pages", tuple(rows))
+
+
+def draw_pages(
+    *, data: Path | str | None = None, limit: int | None = None
+) -> tuple[PictureRow, ...]:
+    """Returns the pages of `evaluate_pages`, with the same arguments and errors."""
     check_limit(limit)
     n = _PAGES_PER_KIND if limit is None else limit
     digits = _take_digits(data)
-    rows = []
-    for number, kind in enumerate(suite_pages.KINDS):
-        texts: list[str] = []
-        pages = _draw_row(partial(draw_page, kind, digits), number, n, texts)
-        readings = read_pictures(recognizer, kind, pages, n, report_progress)
-        right = sum(reading.text == texts[place] for place, reading in enumerate(readings))
-        rows.append(SuiteRow(kind, n, right))
-    return SuiteResult("pages", tuple(rows))
+    return tuple(
+        PictureRow(kind, n, _draw_row(partial(draw_page, kind, digits), number, n))
+        for number, kind in enumerate(suite_pages.KINDS)
+    )
 
 
 def evaluate_marks(
@@ -107,6 +116,22 @@ def evaluate_marks(
         MissingExtraError: matplotlib, which provides letters and signs, or scikit-learn, which
             provides photographs, is not installed.
     """
+    rows = []
+    for row in draw_marks(data=data, limit=limit):
+        right = digits_right = 0
+        has_digits = False
+        for reading, text in read_row(recognizer, row, report_progress, separators=True):
+            right += has_same_separators(reading.text, text)
+            digits_right += reading.to_text() == "".join(filter(str.isdigit, text))
+            has_digits = has_digits or bool(text)
+        rows.append(SuiteRow(row.name, row.n, right, digits_right if has_digits else None))
+    return SuiteResult("marks", tuple(rows), second="digits")
+
+
+def draw_marks(
+    *, data: Path | str | None = None, limit: int | None = None
+) -> tuple[PictureRow, ...]:
+    """Returns the pictures of `evaluate_marks`, with the same arguments and errors."""
     check_limit(limit)
     scribes = gather_scribes(
         _take_digits(data), fetch_fonts("held-out"), np.random.default_rng(_SEED)
@@ -114,16 +139,13 @@ def evaluate_marks(
     rows = []
     for number, (kind, (most, draw_mark)) in enumerate(suite_marks.KINDS.items()):
         n = most if limit is None else min(limit, most)
-        texts: list[str] = []
-        marks = _draw_row(partial(draw_mark, scribes), number, n, texts)
-        right = digits_right = 0
-        readings = read_pictures(recognizer, kind, marks, n, report_progress, separators=True)
-        for place, reading in enumerate(readings):
-            right += find_separators(reading.text) == find_separators(texts[place])
-            digits_right += reading.to_text() == "".join(filter(str.isdigit, texts[place]))
-        has_digits = any(texts)
-        rows.append(SuiteRow(kind, n, right, digits_right if has_digits else None))
-    return SuiteResult("marks", tuple(rows), second="digits")
+        rows.append(PictureRow(kind, n, _draw_row(partial(draw_mark, scribes), number, n)))
+    return tuple(rows)
+
+
+def has_same_separators(text: str, true: str) -> bool:
+    """Returns whether two texts have the same separators at the same positions."""
+    return find_separators(text) == find_separators(true)
 
 
 def find_separators(text: str) -> str:
@@ -135,14 +157,13 @@ def find_separators(text: str) -> str:
 
 
 def _draw_row(
-    draw: Callable[[np.random.Generator], Page | MarkPicture], row: int, n: int, texts: list[str]
-) -> Iterator[NDArray[np.uint8]]:
-    """Draws the pictures of a row one at a time and appends the text of each to `texts`."""
+    draw: Callable[[np.random.Generator], Page | MarkPicture], row: int, n: int
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Draws the pictures of a row one at a time."""
     for place in range(n):
         # Each picture has its own seed, so it does not depend on the pictures before it.
         drawn = draw(np.random.default_rng((_SEED, row, place)))
-        texts.append(drawn.text)
-        yield drawn.picture
+        yield drawn.picture, drawn.text
 
 
 def _take_digits(data: Path | str | None) -> LabelledImages:

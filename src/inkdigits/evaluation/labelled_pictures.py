@@ -22,8 +22,11 @@ from inkdigits.evaluation.mistakes import (
     sort_mistakes,
 )
 from inkdigits.evaluation.rejection_curve import DEFAULT_TARGET, RejectionCurve, trace_rejection
+from inkdigits.percentages import format_share
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
-from inkdigits.recognition.reading import UNCERTAIN
+from inkdigits.recognition.marks import UNCERTAIN
+from inkdigits.recognition.model_sources import ModelSource
+from inkdigits.recognition.reading_options import Digits, expects_one_digit
 from inkdigits.text_tables import format_columns
 
 _SHOWN_CONFUSIONS: Final = 10
@@ -229,11 +232,12 @@ class PictureEvaluation:
 
 def evaluate_pictures(
     directory: Path | str,
-    model: Recognizer | Path | str = DEFAULT_MODEL,
+    model: ModelSource = DEFAULT_MODEL,
     *,
-    one_digit: bool = False,
+    digits: Digits = "all",
     target: float = DEFAULT_TARGET,
     report_progress: Callable[[int, int], None] = lambda done, n: None,
+    one_digit: bool | None = None,
 ) -> PictureEvaluation:
     """Reads every picture of a folder and compares the readings with the labels.
 
@@ -241,24 +245,25 @@ def evaluate_pictures(
 
     Args:
         directory: A folder of labelled pictures; see `inkdigits.data.load_labelled_pictures`.
-        model: A recognizer, a run folder, or an ONNX file. The default is the packaged model. The
-            rejection curve begins at the recognizer's threshold; a lower threshold shows more of
-            the curve.
-        one_digit: Whether each picture shows exactly one digit.
+        model: As in `Recognizer.load`. The rejection curve begins at the recognizer's threshold; a
+            lower threshold shows more of the curve.
+        digits: "one" if each picture shows exactly one digit.
         target: Share of exact readings among the kept pictures that the recommended threshold
             must reach, above 0, up to 1.
         report_progress: Called after each picture with the number of pictures read so far and the
             number of all pictures.
+        one_digit: Deprecated: use `digits="one"`.
 
     Raises:
         DataUnavailableError, DataFormatError: The folder has no labelled pictures.
         ModelError: The model cannot be loaded.
-        UsageError: The target is not above 0 and at most 1.
+        UsageError: The target is not above 0 and at most 1, or `digits` is not "all" or "one".
     """
     trace_rejection([], target)  # rejects an invalid target before hours of reading
-    recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
+    digits = "one" if expects_one_digit(digits, one_digit) else "all"
+    recognizer = Recognizer.load(model)
     pictures = load_labelled_pictures(directory)
-    readings = recognizer.read_many((picture.path for picture in pictures), one_digit=one_digit)
+    readings = recognizer.read_many((picture.path for picture in pictures), digits=digits)
     results = []
     for picture, reading in zip(pictures, readings, strict=True):
         if isinstance(reading, PictureError):
@@ -300,11 +305,19 @@ def _count_mistakes(results: Sequence[PictureResult]) -> tuple[MistakeCount, ...
 
 
 def _list_cells(score: PictureScore) -> list[str]:
-    rate = f" ({score.digit_errors / score.digits:.1%})" if score.digits else ""
     return [
         score.name,
         str(score.n),
-        f"{score.exact} ({score.exact / score.n:.1%})",
-        f"{score.digit_errors}{rate}",
-        f"{score.refused} ({score.refused / score.n:.1%})",
+        f"{score.exact} ({format_share(score.exact / score.n)})",
+        _describe_digit_errors(score),
+        f"{score.refused} ({format_share(score.refused / score.n)})",
     ]
+
+
+def _describe_digit_errors(score: PictureScore) -> str:
+    # Digits that were added count, too, so there can be more errors than digits. That is no share.
+    if score.digit_errors > score.digits > 0:
+        digits = "1 digit" if score.digits == 1 else f"{score.digits} digits"
+        return f"{score.digit_errors} in {digits}"
+    rate = f" ({format_share(score.digit_errors / score.digits)})" if score.digits else ""
+    return f"{score.digit_errors}{rate}"

@@ -9,44 +9,25 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import DataFormatError, ModelError, UsageError
+from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, Misread
 from inkdigits.recognition.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     calibrate,
     log_probabilities,
 )
-from inkdigits.text_tables import format_columns
 
 # Keras clips at the same value, so losses can be compared with those of a training log.
 _CLIP: Final = 1e-7
 _BINS: Final = 15
 _Z: Final = statistics.NormalDist().inv_cdf(0.975)
-
-
-@dataclass(frozen=True)
-class DigitScore:
-    """Precision, recall and F1 of one digit. A share of zero tiles counts as 0.
-
-    Attributes:
-        digit: 0 to 9.
-        precision: Share of correct tiles among those predicted as this digit.
-        recall: Share of the tiles of this digit that are predicted as it.
-        f1: Harmonic mean of precision and recall.
-        support: Number of tiles of this digit.
-    """
-
-    digit: int
-    precision: float
-    recall: float
-    f1: float
-    support: int
 
 
 @dataclass(frozen=True)
@@ -71,94 +52,6 @@ class CalibrationBin:
     def accuracy(self) -> float:
         """Share of the tiles in this bin that were read correctly."""
         return 1 - self.mistakes / self.count
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The result of `score`.
-
-    Attributes:
-        n: Number of tiles.
-        accuracy: Share of tiles read correctly.
-        accuracy_interval: 95 % confidence interval of the accuracy (Wilson 1927): lower end,
-            upper end.
-        loss: Mean negative log-likelihood of the true digit, in nats.
-        expected_calibration_error: Mean distance between confidence and accuracy over 15 bins of
-            equal width, weighted by the tiles in each (Guo et al. 2017); 0 is best.
-        macro_f1: Mean F1 of the digits that occur among labels or predictions.
-        per_digit: Scores of the digits 0 to 9, in this order.
-        confusion_matrix: int64, shape (10, 10): number of tiles by true digit (row) and predicted
-            digit (column).
-        reviewed_accuracy: Accuracy on the labels as people reviewed them
-            (`inkdigits.evaluation.reviewed`); None for images other than MNIST's test images.
-        measured_on: What the tiles are, such as "MNIST's test images", for messages.
-    """
-
-    n: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    loss: float
-    expected_calibration_error: float
-    macro_f1: float
-    per_digit: tuple[DigitScore, ...]
-    confusion_matrix: NDArray[np.int64]
-    reviewed_accuracy: float | None = None
-    measured_on: str = "tiles"
-
-    @property
-    def mistakes(self) -> int:
-        """Number of tiles that were misread."""
-        return self.n - int(np.trace(self.confusion_matrix))
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as numbers and lists."""
-        return {
-            "n": self.n,
-            "accuracy": self.accuracy,
-            "accuracy_interval": list(self.accuracy_interval),
-            "reviewed_accuracy": self.reviewed_accuracy,
-            "loss": self.loss,
-            "expected_calibration_error": self.expected_calibration_error,
-            "macro_f1": self.macro_f1,
-            "per_digit": [asdict(digit_score) for digit_score in self.per_digit],
-            "confusion_matrix": self.confusion_matrix.tolist(),
-        }
-
-    def to_table(self) -> str:
-        """Returns the evaluation as text for a terminal, at most 70 columns wide."""
-        lower, upper = self.accuracy_interval
-        lines = [
-            f"Accuracy           {100 * self.accuracy:8.2f} %   "
-            f"95 % interval {100 * lower:.2f} to {100 * upper:.2f} %",
-            f"Mistakes           {self.mistakes:8,}     of {self.n:,}",
-            *(
-                []
-                if self.reviewed_accuracy is None
-                else [
-                    f"On reviewed labels {100 * self.reviewed_accuracy:8.2f} %   "
-                    "15 doubtful ones corrected or left out"
-                ]
-            ),
-            f"Loss               {self.loss:8.4f} nats",
-            f"Calibration error  {100 * self.expected_calibration_error:8.2f} %   0 is best",
-            "",
-        ]
-        rows: list[list[str] | None] = [
-            ["Digit", "Precision", "Recall", "F1", "Tiles"],
-            None,
-            *(
-                [
-                    str(row.digit),
-                    *(f"{100 * share:.2f} %" for share in (row.precision, row.recall, row.f1)),
-                    f"{row.support:,}",
-                ]
-                for row in self.per_digit
-            ),
-            None,
-            ["mean", "", "", f"{100 * self.macro_f1:.2f} %", f"{self.n:,}"],
-        ]
-        columns = format_columns(rows, ">>>>>", min_widths=(5, 11, 11, 11, 10))
-        return "\n".join([*lines, *columns])
 
 
 @dataclass(frozen=True)
@@ -219,6 +112,7 @@ def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[A
         macro_f1=statistics.fmean(per_digit[digit].f1 for digit in occurring),
         per_digit=per_digit,
         confusion_matrix=confusion_matrix,
+        misread=_list_misread(probabilities, labels),
     )
 
 
@@ -346,8 +240,10 @@ def fit_temperature(
 def summarise(values: Sequence[float]) -> Summary:
     """Returns the mean and spread of several measurements.
 
+    Over several models, `summarise_seeds` finds out which of them may be summarised together.
+
     Args:
-        values: Shares, 0 to 1, such as the accuracies over several seeds.
+        values: Shares, 0 to 1, such as the accuracies over several seeds of one recipe.
 
     Returns:
         The summary. Its string has the form "99.21 % ± 0.04 (n = 3)".
@@ -413,6 +309,21 @@ def check_predictions(
             f"the network returned ten probabilities with the sum {worst:.4g}: expected 1; "
             "use a network that ends in softmax"
         )
+
+
+def _list_misread(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+) -> tuple[Misread, ...]:
+    predictions = probabilities.argmax(axis=1)
+    return tuple(
+        Misread(
+            index=int(index),
+            label=int(labels[index]),
+            predicted=int(predictions[index]),
+            confidence=float(probabilities[index, predictions[index]]),
+        )
+        for index in np.flatnonzero(predictions != labels)
+    )
 
 
 def _score_digit(confusion_matrix: NDArray[np.int64], digit: int) -> DigitScore:

@@ -16,21 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import DataFormatError, MissingExtraError, UsageError
+from inkdigits.errors import DataFormatError, UsageError
 from inkdigits.evaluation.metrics import bin_confidences, check_predictions, compute_interval
 from inkdigits.files import write_whole
+from inkdigits.percentages import format_confidence
+from inkdigits.presentation.figures import BLUE, GREY, RED, build_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE: Final = "#0072B2"
-RED: Final = "#D55E00"
-GREY: Final = "#595959"
 _PALE: Final = "#CCE3F0"
 _HISTORY_KEYS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 _DPI: Final = 150
+_FAR: Final = 3.0
+"""An error is far from the others if it is more than this many times their median."""
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | None = None) -> Figure:
@@ -72,8 +73,8 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
     accuracy_axes, loss_axes = figure.subplots(1, 2)
 
     _draw_curves(accuracy_axes, epochs, training, validation)
-    _zoom_accuracy(accuracy_axes, epochs, training, validation)
     accuracy_axes.set_ylabel("Accuracy (%)", fontsize=13)
+    _scale_accuracy(accuracy_axes, training, validation)
     set_title(accuracy_axes, f"Validation accuracy {validation[shown]:.2f} % at {when}")
 
     _draw_curves(loss_axes, epochs, columns["loss"], columns["val_loss"])
@@ -340,27 +341,6 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         figure.savefig(temporary, format="png", dpi=_DPI)
 
 
-def build_figure(width_in: float, height_in: float) -> Figure:
-    """Returns an empty white figure.
-
-    Args:
-        width_in: Width in inches.
-        height_in: Height in inches.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise MissingExtraError(
-            'plots need matplotlib, which is not installed; run: pip install "inkdigits[plot]"'
-        ) from error
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-    return Figure(figsize=(width_in, height_in), layout=layout, facecolor="white")
-
-
 def set_title(axes: Axes, title: str) -> None:
     """Sets the title of a panel in the style that all figures share."""
     axes.set_title(title, fontsize=15, fontweight="bold", pad=12)
@@ -390,36 +370,39 @@ def _draw_curves(
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _zoom_accuracy(
-    axes: Axes,
-    epochs: NDArray[np.float64],
-    training: NDArray[np.float64],
-    validation: NDArray[np.float64],
-) -> None:
-    """Begins the axis where most epochs lie and labels the lowest point below it."""
-    values = np.concatenate([training, validation])
-    values = values[np.isfinite(values)]
-    if not len(values):
+def _scale_accuracy(axes: Axes, *curves: NDArray[np.float64]) -> None:
+    """Fits the axis to all points.
+
+    If the worst point is far below the others, as the first epoch often is, a linear axis would
+    squeeze the others into a line. Accuracies are then spaced by the logarithm of the error.
+
+    Args:
+        axes: The panel.
+        curves: Accuracies in percent.
+    """
+    values = np.concatenate(curves)
+    errors = 100 - values[np.isfinite(values)]
+    if not len(errors):
         return
-    usual = 100 - float(np.median(values))
-    bottom = max(float(values.min()), 100 - 3 * usual)
-    top = float(values.max())
-    margin = 0.05 * (top - bottom) or 0.5
-    bottom, top = bottom - margin, top + margin
-    axes.set_ylim(bottom, top)
-    for line, (accuracies, colour) in enumerate(((training, RED), (validation, BLUE))):
-        # Only the lowest point of each curve, so that the labels of a long run do not overlap.
-        lowest = int(np.where(np.isfinite(accuracies), accuracies, np.inf).argmin())
-        if accuracies[lowest] < bottom:
-            axes.annotate(
-                f"↓ {accuracies[lowest]:.1f} %",
-                (epochs[lowest], bottom),
-                xytext=(-18, 6 + 16 * line),
-                textcoords="offset points",
-                fontsize=11,
-                color=colour,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-            )
+    least, most = float(errors.min()), float(errors.max())
+    if most <= _FAR * float(np.median(errors)):
+        margin = 0.05 * (most - least) or 0.5
+        axes.set_ylim(100 - most - margin, 100 - least + margin)
+        return
+    # An error of 0 has no logarithm. It is drawn at half of the smallest other error.
+    floor = least or float(errors[errors > 0].min()) / 2
+
+    def place(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+        errors = 100 - accuracies
+        return -np.log10(np.where(errors > 0, errors, floor))
+
+    axes.set_yscale("function", functions=(place, lambda places: 100 - 10.0**-places))
+    margin = (most / floor) ** 0.05
+    axes.set_ylim(100 - most * margin, 100 - floor / margin)
+    steps = [100 - step * 10.0**power for power in range(1, -4, -1) for step in (10, 5, 2)]
+    axes.set_yticks([tick for tick in steps if most * margin >= 100 - tick >= floor / margin])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("Accuracy (%), logarithmic in the error", fontsize=13)
 
 
 def _draw_tiles(
@@ -445,7 +428,8 @@ def _draw_tiles(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(
-            f"{'' if right else '✗ '}Pred: {prediction} ({_format_share(float(confidence))})\n"
+            f"{'' if right else '✗ '}Pred: {prediction} "
+            f"({format_confidence(float(confidence), unit=' %')})\n"
             f"True: {label}",
             fontsize=12,
             color="black" if right else RED,
@@ -469,11 +453,6 @@ def _check_images(
         )
     if n < 1:
         raise UsageError(f"n is {n}: expected 1 or more tiles to draw")
-
-
-def _format_share(share: float) -> str:
-    # Rounding up to 100.0 % would overstate the confidence.
-    return f"{100 * share:.1f} %" if share < 0.9995 else ">99.9 %"
 
 
 def _count_mistakes(mistakes: int) -> str:

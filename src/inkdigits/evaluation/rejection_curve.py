@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from inkdigits.errors import UsageError
-from inkdigits.evaluation.plots import BLUE, GREY, RED, build_figure, set_title
+from inkdigits.evaluation.plots import set_title
+from inkdigits.percentages import format_share
+from inkdigits.presentation.figures import BLUE, GREY, RED, build_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,11 +101,12 @@ class RejectionCurve:
             best = max(self.points, key=lambda point: point.exact_share)
             return (
                 f"Recommended threshold  none reaches {self.target:.1%}; the best is "
-                f"{best.threshold}, where {best.exact_share:.1%} of {best.kept} kept are exact"
+                f"{best.threshold}, where {format_share(best.exact_share)} of {best.kept} kept are "
+                "exact"
             )
         return (
             f"Recommended threshold  {point.threshold}   rejects {point.rejected_share:.1%}; "
-            f"{point.exact_share:.1%} of {point.kept} kept are exact"
+            f"{format_share(point.exact_share)} of {point.kept} kept are exact"
         )
 
 

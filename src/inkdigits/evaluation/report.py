@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
+from inkdigits.evaluation.evaluation_result import Evaluation
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation
-from inkdigits.evaluation.metrics import Evaluation, score
+from inkdigits.evaluation.metrics import score
 from inkdigits.evaluation.mistakes import MISTAKE_KINDS
 from inkdigits.evaluation.plots import (
     plot_confusion_matrix,
@@ -26,19 +27,19 @@ from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.files import write_text_whole
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 from inkdigits.recognition.decoding import DecodingLimits
+from inkdigits.recognition.model_sources import ModelSource
 
 
-def evaluate(
-    model: Recognizer | Path | str = DEFAULT_MODEL,
+def evaluate_tiles(
+    model: ModelSource = DEFAULT_MODEL,
     *,
     data: Path | str | None = None,
     output: Path | str | None = None,
 ) -> Evaluation:
-    """Measures a model on the test images, with the same recognizer that reads pictures.
+    """Measures a model on test images as tiles.
 
     Args:
-        model: A recognizer, a run folder, or a model file of any format. The default is the
-            packaged model.
+        model: As in `Recognizer.load`. Of the default model, its network for tiles is measured.
         data: A file or folder with test images, in a form that `load_mnist` knows. None takes
             MNIST from the cache and downloads it if it is missing.
         output: A folder for the report: `evaluation.json` and four plots. An existing report is
@@ -55,7 +56,7 @@ def evaluate(
         MissingExtraError: `output` is given and matplotlib is not installed, or pyarrow is not
             installed and `data` is a Parquet file.
     """
-    recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model)
+    recognizer = Recognizer.load(model)
     mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
     test = mnist.test
     probabilities = recognizer.classify(test.images)

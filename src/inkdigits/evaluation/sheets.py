@@ -11,9 +11,9 @@ from PIL import Image
 from inkdigits.errors import UsageError
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, PictureResult
 from inkdigits.evaluation.mistakes import MISTAKE_KINDS
-from inkdigits.evaluation.plots import BLUE, build_figure
+from inkdigits.presentation.figures import BLUE, build_figure
 from inkdigits.recognition.decoding import DecodingLimits, decode_picture
-from inkdigits.recognition.drawing import draw_boxes
+from inkdigits.recognition.reading_views import draw_for_screen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def _draw_panels(
             axes.set_box_aspect(0.6)
             continue
         pixels = decode_picture(result.picture.path, limits).pixels
-        drawn = draw_boxes(pixels, result.reading)
+        drawn = draw_for_screen(Image.fromarray(pixels), result.reading)
         drawn.thumbnail((_CELL_PX, _CELL_PX), Image.Resampling.LANCZOS)
         axes.imshow(drawn)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,23 @@ from inkdigits.text_tables import format_columns
 
 ReportProgress = Callable[[str, int, int], None]
 """Called with the name of a row, the number of its pictures read so far, and their total number."""
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """The pictures of one kind, before they are read.
+
+    Attributes:
+        name: The kind, such as a corruption.
+        n: Number of pictures, at least 1.
+        pictures: The pictures and what is written on each. They may be drawn while they are taken,
+            so they can be taken once. A picture is uint8 of shape (height, width) or
+            (height, width, 3), or the path of a file.
+    """
+
+    name: str
+    n: int
+    pictures: Iterable[tuple[NDArray[np.uint8] | Path, str]]
 
 
 @dataclass(frozen=True)
@@ -132,38 +151,41 @@ class SuiteResult:
         return values if self.second is None else {**values, self.second: row.second_accuracy}
 
 
-def read_pictures(
+def read_row(
     recognizer: Recognizer,
-    name: str,
-    pictures: Iterable[NDArray[np.uint8]],
-    n: int,
+    row: PictureRow,
     report_progress: ReportProgress | None,
     *,
     separators: bool = False,
-) -> Iterator[Reading]:
+) -> Iterator[tuple[Reading, str]]:
     """Reads the pictures of a row in the same way as a user's pictures, on all cores.
 
     Args:
         recognizer: Reads the pictures, with its default options.
-        name: Name of the row.
-        pictures: uint8, shape (height, width) or (height, width, 3). The iterable may draw them
-            lazily.
-        n: Number of pictures.
+        row: The pictures, which are taken a few ahead of the readings.
         report_progress: Called after each picture.
         separators: Whether separators are read; see `Recognizer.read`.
 
     Yields:
-        The readings, in the order of the pictures.
+        Each reading and what is written on the picture, in the order of the pictures.
 
     Raises:
         PictureError: A picture exceeds the recognizer's limits.
     """
-    for done, reading in enumerate(recognizer.read_many(pictures, separators=separators), start=1):
+    texts: deque[str] = deque()
+
+    def take_pictures() -> Iterator[NDArray[np.uint8] | Path]:
+        for picture, text in row.pictures:
+            texts.append(text)
+            yield picture
+
+    readings = recognizer.read_many(take_pictures(), separators=separators)
+    for done, reading in enumerate(readings, start=1):
         if isinstance(reading, PictureError):
             raise reading
         if report_progress is not None:
-            report_progress(name, done, n)
-        yield reading
+            report_progress(row.name, done, row.n)
+        yield reading, texts.popleft()
 
 
 def check_limit(limit: int | None) -> None:

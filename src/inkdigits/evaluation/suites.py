@@ -6,7 +6,9 @@ options, in the same way as a user's picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +18,20 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
 from inkdigits.errors import MissingExtraError
-from inkdigits.evaluation.drawn_suites import evaluate_marks, evaluate_pages
+from inkdigits.evaluation.drawn_suites import (
+    draw_marks,
+    draw_pages,
+    evaluate_marks,
+    evaluate_pages,
+    has_same_separators,
+)
 from inkdigits.evaluation.suite_result import (
+    PictureRow,
     ReportProgress,
     SuiteResult,
     SuiteRow,
     check_limit,
-    read_pictures,
+    read_row,
 )
 from inkdigits.recognition import Recognizer
 from inkdigits.synthesis.corruptions import CORRUPTIONS
@@ -62,6 +71,14 @@ def evaluate_mnist(
     return SuiteResult("mnist", (row,), second=_CLASSIFY)
 
 
+def draw_mnist(
+    *, data: Path | str | None = None, limit: int | None = None
+) -> tuple[PictureRow, ...]:
+    """Returns the images of `evaluate_mnist`, with the same arguments and errors."""
+    digits = _take_digits(data, limit)
+    return (_pair("mnist", digits.images, digits.labels),)
+
+
 def evaluate_corruptions(
     recognizer: Recognizer,
     *,
@@ -90,14 +107,27 @@ def evaluate_corruptions(
         DataFormatError, DataUnavailableError: MNIST is missing or damaged.
     """
     digits = _take_digits(data, limit)
-    images, labels = digits.images, digits.labels
-    clean = _measure(recognizer, "clean", images, labels, report_progress)
-    rows = []
-    for number, (name, corrupt) in enumerate(CORRUPTIONS.items()):
-        # Each corruption has its own seed, so it does not depend on those before it.
-        corrupted = corrupt(images, np.random.default_rng((_SEED, number)))
-        rows.append(_measure(recognizer, name, corrupted, labels, report_progress))
-    return SuiteResult("corruptions", tuple(rows), clean, second=_CLASSIFY)
+    clean = _measure(recognizer, "clean", digits.images, digits.labels, report_progress)
+    rows = tuple(
+        _measure(recognizer, name, _corrupt(name, digits.images), digits.labels, report_progress)
+        for name in CORRUPTIONS
+    )
+    return SuiteResult("corruptions", rows, clean, second=_CLASSIFY)
+
+
+def draw_corruptions(
+    *, data: Path | str | None = None, limit: int | None = None
+) -> tuple[PictureRow, ...]:
+    """Returns the corrupted images of `evaluate_corruptions`, with the same arguments and errors.
+
+    The images without corruption, which do not count in the mean, are left out.
+    """
+    digits = _take_digits(data, limit)
+
+    def draw(name: str) -> Iterator[tuple[NDArray[np.uint8], str]]:
+        yield from zip(_corrupt(name, digits.images), _to_texts(digits.labels), strict=True)
+
+    return tuple(PictureRow(name, len(digits), draw(name)) for name in CORRUPTIONS)
 
 
 def evaluate_digits8x8(
@@ -124,6 +154,15 @@ def evaluate_digits8x8(
         UsageError: The limit is less than 1.
         MissingExtraError: scikit-learn is not installed.
     """
+    (row,) = draw_digits8x8(limit=limit)
+    right = sum(
+        reading.text == text for reading, text in read_row(recognizer, row, report_progress)
+    )
+    return SuiteResult("digits8x8", (SuiteRow(row.name, row.n, right),))
+
+
+def draw_digits8x8(*, limit: int | None = None) -> tuple[PictureRow, ...]:
+    """Returns the pictures of `evaluate_digits8x8`, with the same arguments and errors."""
     check_limit(limit)
     try:
         from sklearn.datasets import load_digits
@@ -132,11 +171,10 @@ def evaluate_digits8x8(
             f"the suite digits8x8 needs scikit-learn ({error}); run: pip install scikit-learn"
         ) from error
     digits = load_digits()
-    labels = digits.target[:limit].tolist()
+    labels = digits.target[:limit]
     pictures = map(enlarge_digit, digits.images[:limit])
-    readings = read_pictures(recognizer, "digits8x8", pictures, len(labels), report_progress)
-    right = sum(reading.text == str(label) for reading, label in zip(readings, labels, strict=True))
-    return SuiteResult("digits8x8", (SuiteRow("digits8x8", len(labels), right),))
+    pairs = zip(pictures, _to_texts(labels), strict=True)
+    return (PictureRow("digits8x8", len(labels), pairs),)
 
 
 SUITES: Final[Mapping[str, Callable[..., SuiteResult]]] = {
@@ -148,6 +186,31 @@ SUITES: Final[Mapping[str, Callable[..., SuiteResult]]] = {
 }
 """Suites by their name in `inkdigits evaluate --suite`. Each takes a recognizer, `limit` and
 `report_progress`."""
+
+
+@dataclass(frozen=True)
+class SuitePictures:
+    """The pictures of a suite, for reading them with several models side by side.
+
+    Attributes:
+        draw: Returns the rows of pictures; takes `limit`.
+        is_right: Whether a text that was read is right, given the text that is written.
+        separators: Whether separators are read; see `Recognizer.read`.
+    """
+
+    draw: Callable[..., tuple[PictureRow, ...]]
+    is_right: Callable[[str, str], bool] = operator.eq
+    separators: bool = False
+
+
+SUITE_PICTURES: Final[Mapping[str, SuitePictures]] = {
+    "corruptions": SuitePictures(draw_corruptions),
+    "digits8x8": SuitePictures(draw_digits8x8),
+    "marks": SuitePictures(draw_marks, has_same_separators, separators=True),
+    "mnist": SuitePictures(draw_mnist),
+    "pages": SuitePictures(draw_pages),
+}
+"""The pictures of the suites, by the names of `SUITES`."""
 
 
 def enlarge_digit(digit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -176,11 +239,23 @@ def _measure(
 ) -> SuiteRow:
     """Reads each tile as a picture and also classifies it; a rejected tile counts as wrong."""
     predictions = recognizer.classify(tiles).argmax(axis=1)
-    readings = read_pictures(recognizer, name, tiles, len(tiles), report_progress)
-    right = sum(
-        reading.text == str(label) for reading, label in zip(readings, labels.tolist(), strict=True)
-    )
+    readings = read_row(recognizer, _pair(name, tiles, labels), report_progress)
+    right = sum(reading.text == text for reading, text in readings)
     return SuiteRow(name, len(tiles), right, int((predictions == labels).sum()))
+
+
+def _pair(name: str, tiles: NDArray[np.uint8], labels: NDArray[np.uint8]) -> PictureRow:
+    return PictureRow(name, len(tiles), zip(tiles, _to_texts(labels), strict=True))
+
+
+def _to_texts(labels: NDArray[np.integer[Any]]) -> list[str]:
+    return [str(label) for label in labels.tolist()]
+
+
+def _corrupt(name: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # Each corruption has its own seed, so it does not depend on those before it.
+    random = np.random.default_rng((_SEED, list(CORRUPTIONS).index(name)))
+    return CORRUPTIONS[name](images, random)
 
 
 def _take_digits(data: Path | str | None, limit: int | None) -> LabelledImages:

@@ -7,8 +7,9 @@ for tiles, `default.onnx`.
 from inkdigits.recognition.card import Card, ReaderCard
 from inkdigits.recognition.decoding import DecodingLimits
 from inkdigits.recognition.ensemble import add_shifts, combine
+from inkdigits.recognition.marks import Box, Digit, Mark
 from inkdigits.recognition.prediction import predict, predict_digit
-from inkdigits.recognition.reading import Box, Digit, Mark, Reading
+from inkdigits.recognition.reading import Reading
 from inkdigits.recognition.readings import Readings
 from inkdigits.recognition.recognizer import (
     DEFAULT_MODEL,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, cast
@@ -209,6 +209,30 @@ def _check_size(name: str, size: tuple[int, int], limits: DecodingLimits) -> Non
 
 def decode_image(image: Image.Image, name: str, limits: DecodingLimits) -> Picture:
     """Decodes an opened image. Its pixels are not loaded yet, unless the caller has loaded them."""
+    upright, notes = load_upright(image, name, limits, _to_grey)
+    return Picture(np.array(upright), notes)
+
+
+def load_upright(
+    image: Image.Image,
+    name: str,
+    limits: DecodingLimits,
+    convert: Callable[[Image.Image], Image.Image],
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """Loads the pixels of an opened image and rotates them upright according to EXIF.
+
+    Args:
+        image: The image.
+        name: Name of the file in error messages.
+        limits: Maximum size of the picture.
+        convert: Converts the image, before it is rotated, to the mode that is wanted.
+
+    Returns:
+        The converted image, and notes for the user.
+
+    Raises:
+        PictureTooLargeError: The picture exceeds the limits.
+    """
     _check_size(name, image.size, limits)
     tiles = getattr(image, "tile", ())
     if any(tile[0] in _SLOW_CODECS for tile in tiles):
@@ -220,28 +244,47 @@ def decode_image(image: Image.Image, name: str, limits: DecodingLimits) -> Pictu
     tags = getattr(image, "tag_v2", {})  # a TIFF tile can be larger than the picture
     _check_size(name, (tags.get(_TIFF_TILE_WIDTH, 1), tags.get(_TIFF_TILE_LENGTH, 1)), limits)
     image.load()
-    grey = _to_grey(image)
+    converted = convert(image)
     notes: tuple[str, ...] = ()
     try:
         transpose = _EXIF_TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF data raise almost any exception
         transpose, notes = None, ("its EXIF data are damaged: taken as upright",)
-    return Picture(np.array(grey if transpose is None else grey.transpose(transpose)), notes)
+    return (converted if transpose is None else converted.transpose(transpose)), notes
 
 
 def _decode_array(source: ArrayLike, limits: DecodingLimits) -> Picture:
     values = arrange_picture(to_array(source))
-    _check_size("picture", (values.shape[1], values.shape[0]), limits)
-    pixels = scale_values(values)
+    image = build_image(values, limits)
     notes: tuple[str, ...] = ()
     if values.dtype == np.uint8 and values.max() == 1:
         notes = ("its values are 0 and 1 of 255, so all of it is black: pass a mask as bool",)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
     return Picture(np.array(_to_grey(image)), notes)
+
+
+def build_image(values: NDArray[np.generic], limits: DecodingLimits) -> Image.Image:
+    """Returns the image of an array.
+
+    Args:
+        values: Shape (height, width) or (height, width, channels), as `arrange_picture` returns it.
+        limits: Maximum size of the picture.
+
+    Raises:
+        PictureFormatError: The values have no known scale.
+        PictureTooLargeError: The picture exceeds the limits.
+    """
+    _check_size("picture", (values.shape[1], values.shape[0]), limits)
+    return Image.fromarray(np.ascontiguousarray(scale_values(values)))
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
     """Converts an image of any mode to mode L."""
+    plain = flatten(image)
+    return plain if plain.mode == "L" else _colours_to_grey(plain)
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Converts an image of any mode to mode L or RGB, on a background instead of transparency."""
     if image.mode[0] in "IF":  # I, I;16 and its variants, F: values are not limited to 0 to 255
         return Image.fromarray(scale_to_bytes(np.asarray(image)))
     if image.has_transparency_data:
@@ -250,7 +293,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
         image = _add_background(_convert_mode("RGBA", plain))
     if image.mode in ("1", "L"):
         return image.convert("L")
-    return _colours_to_grey(_convert_mode("RGB", image))
+    return _convert_mode("RGB", image)
 
 
 def _convert_mode(mode: str, image: Image.Image) -> Image.Image:

@@ -23,6 +23,11 @@ _OUTPUTS = {
     "probabilities": ("tensor(float)", 2, N_CLASSES + 1),
     "unread": ("tensor(int64)", 0, None),
 }
+# Readers of earlier versions lack these outputs.
+_CANDIDATES = {
+    "candidate_boxes": ("tensor(float)", 2, 4),
+    "candidate_probabilities": ("tensor(float)", 2, N_CLASSES + 1),
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Detections:
             column; rows sum to 1.
         unread: Number of marks, and of regions with small writing, that were skipped because the
             compute budget was used up.
+        candidates: Boxes and probabilities, as above, of all m boxes, before those are dropped that
+            a better one overlaps; None: a reader of an earlier version, which does not return them.
     """
 
     boxes: NDArray[np.float32]
@@ -44,6 +51,7 @@ class Detections:
     scores: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     unread: int = 0
+    candidates: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -54,6 +62,12 @@ class Detections:
             "probabilities": (n, N_CLASSES + 1),
         }
         shapes = {name: getattr(self, name).shape for name in expected}
+        if self.candidates is not None:
+            candidate_boxes, candidate_probabilities = self.candidates
+            m = len(candidate_boxes)
+            expected |= {"candidate_boxes": (m, 4), "candidate_probabilities": (m, N_CLASSES + 1)}
+            shapes["candidate_boxes"] = candidate_boxes.shape
+            shapes["candidate_probabilities"] = candidate_probabilities.shape
         if shapes != expected:
             raise ValueError(f"detections have shapes {shapes}; expected {expected}")
 
@@ -93,6 +107,8 @@ class Detector:
                 f"{[(o.name, o.type, o.shape) for o in outputs]}; expected a uint8 picture "
                 f"(height, width) to {', '.join(_OUTPUTS)}, as written by 'inkdigits train reader'"
             )
+        has_candidates = all(found.get(name) == kind for name, kind in _CANDIDATES.items())
+        self._outputs = [*_OUTPUTS, *(_CANDIDATES if has_candidates else ())]
         self._session.check_first_run(lambda: self(np.zeros(_BLANK, np.uint8)))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Detections:
@@ -110,14 +126,23 @@ class Detector:
                 f"the picture is {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
                 "(height, width), grey, at least one pixel"
             )
-        outputs = self._session.run({_INPUT[0]: pixels}, list(_OUTPUTS))
-        boxes, classes, scores, probabilities, unread = outputs
-        if not all(np.isfinite(array).all() for array in (boxes, scores, probabilities)):
+        outputs = self._session.run({_INPUT[0]: pixels}, self._outputs)
+        boxes, classes, scores, probabilities, unread, *candidates = outputs
+        if not all(
+            np.isfinite(array).all() for array in (boxes, scores, probabilities, *candidates)
+        ):
             raise ModelError(
                 f"{self._session.path} returns values that are not finite: train the model again"
             )
         try:
-            found = Detections(boxes, classes, scores, probabilities, int(unread))
+            found = Detections(
+                boxes,
+                classes,
+                scores,
+                probabilities,
+                int(unread),
+                (candidates[0], candidates[1]) if candidates else None,
+            )
         except (TypeError, ValueError) as error:
             raise ModelError(f"{self._session.path} returns invalid detections: {error}") from error
         if len(found) and not 0 <= found.classes.min() <= found.classes.max() < N_CLASSES:

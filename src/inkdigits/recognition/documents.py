@@ -8,7 +8,8 @@ own, with limits on time and memory.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Final
 
 from PIL import Image
@@ -22,17 +23,21 @@ from inkdigits.recognition.decoding import (
     decode_content,
     decode_image,
     decode_picture,
+    load_upright,
     open_image,
 )
 from inkdigits.recognition.file_formats import detect_format, missing_format
 from inkdigits.recognition.file_structure import find_tiff_pages
-from inkdigits.recognition.pdf_process import PdfError, draw_pages
+from inkdigits.recognition.pdf_process import PdfError, count_pages, draw_page, draw_pages
 from inkdigits.recognition.picture_sources import is_address, is_file_source, read_content
 
 MAX_PAGES: Final = 500
 """Maximum number of pages of a document."""
 
 _DEFAULT_LIMITS: Final = DecodingLimits()
+
+DOCUMENT_FORMATS: Final = ("PDF", "TIFF")
+"""Formats whose files may have several pages."""
 
 Page = tuple[int | None, Picture | PictureError]
 """Number of a page from 1, or None for a picture without pages; the picture, or why it cannot be
@@ -80,6 +85,113 @@ def iterate_pages(
         yield None, error
 
 
+def count_document_pages(name: str, content: bytes, max_pages: int = MAX_PAGES) -> int | None:
+    """Returns the number of pages of a document; None for a picture without pages.
+
+    PDF files are opened in this process, which needs limits on its time and memory.
+
+    Args:
+        name: Name of the file in error messages.
+        content: The bytes of the file.
+        max_pages: Maximum number of pages of a document.
+
+    Raises:
+        PictureFormatError: The document is damaged or encrypted, or is a PDF file and pypdfium2 is
+            not installed.
+        PictureTooLargeError: It has more pages.
+    """
+    file_format = detect_format(content)
+    if file_format == "TIFF":
+        n_pages = len(find_tiff_pages(name, content, MAX_PAGES))
+        if n_pages > max_pages:
+            raise PictureTooLargeError(
+                f"{name}: TIFF file of {n_pages:,} pages; the limit is {max_pages:,}: split it"
+            )
+        return n_pages if n_pages > 1 else None
+    if file_format != "PDF":
+        return None
+    _check_pdf_reader(name)
+    try:
+        return count_pages(content, max_pages)
+    except PdfError as error:
+        raise _convert_error(name, error) from error
+
+
+def decode_document_page(name: str, content: bytes, page: int, limits: DecodingLimits) -> Picture:
+    """Decodes one page of a PDF or TIFF file, as `iterate_pages` does.
+
+    PDF pages are drawn in this process, which needs limits on its time and memory.
+
+    Args:
+        name: Name of the file in error messages.
+        content: The bytes of the file.
+        page: Number of the page, from 1 to the number of pages; 1 for a TIFF without pages.
+        limits: Maximum size of the page.
+
+    Raises:
+        PictureFormatError, PictureTooLargeError: The page cannot be read.
+    """
+    label = f"{name}, page {page}"
+    if detect_format(content) == "TIFF":
+        pages = find_tiff_pages(name, content, MAX_PAGES)
+        label = name if len(pages) == 1 else label
+        return _decode_tiff_page(label, content, pages[page - 1], limits)
+    _check_pdf_reader(name)
+    try:
+        image = draw_page(content, page, max_pixels=limits.max_pixels, max_side=limits.max_side)
+    except PdfError as error:
+        raise _convert_error(label, error) from error
+    return decode_picture(image, limits)
+
+
+def open_page(
+    name: str,
+    content: bytes,
+    page: int,
+    limits: DecodingLimits,
+    convert: Callable[[Image.Image], Image.Image],
+) -> Image.Image:
+    """Opens one page of a document again, in a process of its own as `iterate_pages` does.
+
+    Args:
+        name: Name of the file in error messages.
+        content: The bytes of the file.
+        page: Number of the page, from 1.
+        limits: Maximum size of the page.
+        convert: As in `load_upright`.
+
+    Raises:
+        PictureFormatError, PictureTooLargeError: The page is missing or cannot be read.
+    """
+    label = f"{name}, page {page}"
+    if detect_format(content) == "TIFF":
+        pages = find_tiff_pages(name, content, MAX_PAGES)
+        if page > len(pages):
+            raise PictureFormatError(f"{label}: the file has {len(pages)} pages")
+        with open_image(label, "TIFF", content, limits) as image:
+            image.seek(pages[page - 1])
+            return load_upright(image, label, limits, convert)[0]
+    _check_pdf_reader(name)
+    try:
+        with closing(
+            draw_pages(
+                content,
+                max_pages=MAX_PAGES,
+                max_pixels=limits.max_pixels,
+                max_side=limits.max_side,
+                first_page=page,
+            )
+        ) as drawn_pages:
+            drawn = next(drawn_pages, None)
+    except PdfError as error:
+        raise _convert_error(label, error) from error
+    if drawn is None:
+        raise PictureFormatError(f"{label}: the file has fewer pages")
+    if isinstance(drawn, PdfError):
+        raise _convert_error(label, drawn)
+    return convert(Image.frombytes("RGB", drawn[:2], drawn[2]))
+
+
 def _iterate_tiff(
     name: str, content: bytes, limits: DecodingLimits, max_pages: int
 ) -> Iterator[Page]:
@@ -103,8 +215,7 @@ def _decode_tiff_page(name: str, content: bytes, page: int, limits: DecodingLimi
 def _iterate_pdf(
     name: str, content: bytes, limits: DecodingLimits, max_pages: int
 ) -> Iterator[Page]:
-    if importlib.util.find_spec("pypdfium2") is None:
-        raise missing_format(name, "PDF")
+    _check_pdf_reader(name)
     pages = draw_pages(
         content, max_pages=max_pages, max_pixels=limits.max_pixels, max_side=limits.max_side
     )
@@ -117,6 +228,11 @@ def _iterate_pdf(
                 yield number, decode_picture(image, limits)
     except PdfError as error:
         raise _convert_error(name, error) from error
+
+
+def _check_pdf_reader(name: str) -> None:
+    if importlib.util.find_spec("pypdfium2") is None:
+        raise missing_format(name, "PDF")
 
 
 def _convert_error(name: str, error: PdfError) -> PictureError:

@@ -111,7 +111,9 @@ def add_shifts(member: Recognizer) -> Recognizer:
         member: The recognizer to extend.
 
     Returns:
-        A recognizer with the same card, except for its temperature, which is already applied.
+        A recognizer with the same reader and threshold. Its network for tiles classifies the
+        digits, also if the reader classified them before. Its card is the same, except for the
+        temperature, which is already applied.
     """
     card = replace(member.card, temperature=1.0)
-    return Recognizer(ShiftedNetwork(member), card, limits=member.limits)
+    return member.adapt(network=ShiftedNetwork(member), card=card, judges_tiles=True)

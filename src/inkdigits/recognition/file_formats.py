@@ -90,4 +90,4 @@ def describe_unknown_file(name: str, content: bytes) -> PictureFormatError:
     start = content[:16]
     is_text = all(32 <= byte < 127 or byte in b"\t\n\r" for byte in start)
     what = f"text ({start.decode('ascii')!r} …)" if is_text else f"bytes {start[:8].hex(' ')} …"
-    return PictureFormatError(f"{name}: is not a picture: starts with {what}; expected {ACCEPTED}")
+    return PictureFormatError(f"{name}: unknown format: starts with {what}; expected {ACCEPTED}")

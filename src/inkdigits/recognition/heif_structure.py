@@ -58,7 +58,7 @@ def check_heif(
     if largest > max_pixels:
         raise PictureTooLargeError(
             f"{name}: {file_format} file with a part of {largest:,} pixels; the limit is "
-            f"{max_pixels:,}: resize it"
+            f"{max_pixels:,}: save it as JPEG, or resize it"
         )
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK
 from inkdigits.recognition.crops import cut_tile
 from inkdigits.recognition.lines import order_marks
-from inkdigits.recognition.reading import Box, Digit, DigitOrMark, Mark, Reading, describe_left_out
-from inkdigits.recognition.words import apply_word_context
+from inkdigits.recognition.marks import Box, Digit, DigitOrMark, Mark
+from inkdigits.recognition.reading import Reading
+from inkdigits.recognition.reading_text import describe_left_out
+from inkdigits.recognition.selection import select_marks
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections
@@ -26,10 +28,6 @@ with the not-a-digit class in the last column."""
 
 _N_DIGITS: Final = len(DIGITS)
 _ARTICLES: Final = {"other": "another sign"}
-
-_MAX_NO_MARK: Final = 0.5
-"""Detections with a higher probability of no mark are dropped if there are others: no mark is then
-more likely than all classes together."""
 
 _ONE_DIGIT_ODDS: Final = 3.0
 """Factor on the odds of a digit if the caller expects one in the picture. Of 500 historical digits,
@@ -97,19 +95,23 @@ def interpret(
         one_digit: Whether the caller expects a digit, which makes digits more likely.
 
     Returns:
-        Digits, including uncertain and rejected ones, and other marks. Detections
-        whose probability of no mark is above 0.5 are included only if all of them are like this.
+        Digits, including uncertain and rejected ones, and other marks: the boxes that
+        `select_marks` selects, or the best detections, which are then rejected, if it selects none.
     """
-    probabilities = detections.probabilities.copy()
+    boxes, probabilities = detections.candidates or (detections.boxes, detections.probabilities)
     if one_digit:
         probabilities = _favour_digits(probabilities)
-    is_likely = probabilities[:, NO_MARK] <= _MAX_NO_MARK
-    probabilities[is_likely] = apply_word_context(
-        detections.boxes[is_likely], probabilities[is_likely]
-    )
+    is_mark, weighed = select_marks(boxes, probabilities)
+    if is_mark.any():
+        boxes, probabilities = boxes[is_mark], weighed[is_mark]
+    else:  # shows what was rejected
+        boxes = detections.boxes
+        probabilities = detections.probabilities.copy()
+        if one_digit:
+            probabilities = _favour_digits(probabilities)
     verdicts = [decide(row, threshold) for row in probabilities]
     tiles = {
-        index: cut_tile(pixels, detections.boxes[index])
+        index: cut_tile(pixels, boxes[index])
         for index, verdict in enumerate(verdicts)
         if verdict is not Verdict.MARK
     }
@@ -121,18 +123,16 @@ def interpret(
             probabilities[candidates] = _favour_digits(classified) if one_digit else classified
             for index in candidates:
                 verdicts[index] = decide(probabilities[index], threshold)
-    lines, order = _order(detections.boxes, verdicts)
+    lines, order = _order(boxes, verdicts)
     found: list[DigitOrMark] = []
     for index in order:
-        box = _round_box(detections.boxes[index], pixels.shape)
+        box = _round_box(boxes[index], pixels.shape)
         row, line, verdict = probabilities[index], int(lines[index]), verdicts[index]
         if verdict is Verdict.MARK:
             kind = _N_DIGITS + int(row[_N_DIGITS:NO_MARK].argmax())
             found.append(Mark(CLASS_NAMES[kind], box, float(row[kind]), line))
         else:
             found.append(_make_digit(row, verdict, box, tiles[index], line))
-    if is_likely.any():
-        found = [item for item, is_kept in zip(found, is_likely[order], strict=True) if is_kept]
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.alphabet import DIGITS
-from inkdigits.recognition.reading import Box, DigitOrMark
+from inkdigits.recognition.marks import Box, DigitOrMark
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections

@@ -4,7 +4,8 @@ A PDF page is a program: its cost is not known before it runs, and it cannot be 
 PDFium runs in a process that reads the file from its standard input and writes the pages to its
 standard output. A process that exceeds the limits ends, and a crash ends only this process.
 
-This module is also the program of that process, so it imports nothing else of the package.
+This module is also the program of that process, so it imports nothing else of the package. The
+decoder processes of the service have limits of their own: they call `count_pages` and `draw_page`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 RESOLUTION_DPI: Final = 200
 """Resolution of a page in pixels per inch."""
@@ -52,9 +56,65 @@ class PdfPageError(PdfError):
     """A page that cannot be drawn. The pages after it are not drawn if it exceeds the limits."""
 
 
+class _FaultError(Exception):
+    """Why a file or a page cannot be drawn, as in an answer of the process.
+
+    Attributes:
+        kind: The kind of the answer.
+        numbers: Width and height of an image, or the number of pages and 0.
+    """
+
+    def __init__(self, kind: bytes, first: int = 0, second: int = 0) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.numbers = first, second
+
+
+def count_pages(content: bytes, max_pages: int) -> int:
+    """Returns the number of pages of a PDF file. Runs PDFium in this process.
+
+    Raises:
+        PdfError: The file is encrypted, damaged, or has no pages or too many.
+    """
+    try:
+        with _open_document(content, max_pages) as document:
+            return len(document)
+    except _FaultError as fault:
+        raise _describe_fault(fault.kind, *fault.numbers, max_pages) from None
+
+
+def draw_page(content: bytes, number: int, *, max_pixels: int, max_side: int) -> Image.Image:
+    """Draws one page of a PDF file, as `draw_pages` does. Runs PDFium in this process.
+
+    Args:
+        content: The bytes of the file.
+        number: Number of the page, from 1.
+        max_pixels: As in `draw_pages`.
+        max_side: As in `draw_pages`.
+
+    Returns:
+        An image of mode RGB.
+
+    Raises:
+        PdfError: The file is encrypted or damaged.
+        PdfPageError: The page is damaged or missing, or contains a very large image.
+    """
+    from PIL import Image
+
+    try:
+        with _open_document(content, sys.maxsize) as document:
+            bitmap = _draw(document, number - 1, max_pixels, max_side)
+    except _FaultError as fault:
+        raise _describe_fault(fault.kind, *fault.numbers, sys.maxsize) from None
+    size, pixels = (bitmap.width, bitmap.height), memoryview(bitmap.buffer).cast("B")
+    image = Image.frombytes("RGB", size, pixels, "raw", "RGB", bitmap.stride)
+    bitmap.close()
+    return image
+
+
 def draw_pages(
-    content: bytes, *, max_pages: int, max_pixels: int, max_side: int
-) -> Iterator[tuple[int, int, bytes] | PdfPageError]:
+    content: bytes, *, max_pages: int, max_pixels: int, max_side: int, first_page: int = 1
+) -> Generator[tuple[int, int, bytes] | PdfPageError]:
     """Draws the pages of a PDF file one after the other, at `RESOLUTION_DPI` or less.
 
     Args:
@@ -62,6 +122,7 @@ def draw_pages(
         max_pages: Maximum number of pages.
         max_pixels: Maximum of width times height. Larger pages are drawn at a lower resolution.
         max_side: Maximum width and maximum height.
+        first_page: Number of the first page to draw, from 1.
 
     Yields:
         Width, height and the pixels, three bytes each (RGB), row by row; or the error of a page.
@@ -69,7 +130,7 @@ def draw_pages(
     Raises:
         PdfError: The file is encrypted, damaged, or has no pages or too many.
     """
-    limits = [str(max_pages), str(max_pixels), str(max_side)]
+    limits = [str(max_pages), str(max_pixels), str(max_side), str(first_page)]
     try:
         # -P: a module in the current folder must not replace one of Python's.
         process = subprocess.Popen(
@@ -101,15 +162,13 @@ def _receive_pages(
         kind, width, height, pixels = _receive(process, stdout)
         if kind == _PAGE:
             yield width, height, pixels
-        elif kind == _BAD_PAGE:
-            yield PdfPageError("damaged PDF page")
-        elif kind == _LARGE_IMAGE:
-            fault = f"a PDF page with an image of {width:,} × {height:,} pixels: resize it"
-            yield PdfPageError(fault, is_too_large=True)
         elif kind == _END:
             return
         elif kind:
-            raise _describe_fault(kind, width, max_pages)
+            error = _describe_fault(kind, width, height, max_pages)
+            if not isinstance(error, PdfPageError):
+                raise error
+            yield error
         else:
             yield PdfPageError(
                 f"takes more than {PAGE_CPU_S} s or {MEMORY_BYTES // 10**6} MB to draw, so this "
@@ -119,15 +178,20 @@ def _receive_pages(
             return
 
 
-def _describe_fault(kind: bytes, n_pages: int, max_pages: int) -> PdfError:
+def _describe_fault(kind: bytes, width: int, height: int, max_pages: int) -> PdfError:
+    if kind == _BAD_PAGE:
+        return PdfPageError("damaged PDF page")
+    if kind == _LARGE_IMAGE:
+        fault = f"a PDF page with an image of {width:,} × {height:,} pixels: resize it"
+        return PdfPageError(fault, is_too_large=True)
     if kind == _ENCRYPTED:
         return PdfError("encrypted PDF file: save it without a password")
     if kind == _DAMAGED:
         return PdfError("damaged PDF file: save or download it again")
-    if not n_pages:
+    if not width:
         return PdfError("PDF file without pages")
     return PdfError(
-        f"PDF file of {n_pages:,} pages; the limit is {max_pages:,}: split it", is_too_large=True
+        f"PDF file of {width:,} pages; the limit is {max_pages:,}: split it", is_too_large=True
     )
 
 
@@ -147,9 +211,9 @@ def _receive(process: subprocess.Popen[bytes], stdout: IO[bytes]) -> tuple[bytes
         timer.cancel()
 
 
-def _main(max_pages: int, max_pixels: int, max_side: int) -> None:
+def _main(max_pages: int, max_pixels: int, max_side: int, first_page: int) -> None:
     """Draws the file on standard input; the program of the process."""
-    import pypdfium2
+    import pypdfium2  # noqa: F401 - loaded before memory is limited
 
     content = sys.stdin.buffer.read()
     stdout = sys.stdout.buffer
@@ -162,29 +226,16 @@ def _main(max_pages: int, max_pixels: int, max_side: int) -> None:
     _limit_memory()
     _limit_time()
     try:
-        document = pypdfium2.PdfDocument(content)
-        n_pages = len(document)
-    except pypdfium2.PdfiumError as error:
-        password = pypdfium2.raw.FPDF_ERR_PASSWORD
-        answer(_ENCRYPTED if error.err_code == password else _DAMAGED)
+        document = _open_document(content, max_pages)
+    except _FaultError as fault:
+        answer(fault.kind, *fault.numbers)
         return
-    if not 0 < n_pages <= max_pages:
-        answer(_TOO_MANY, min(n_pages, 2**32 - 1))
-        return
-    with suppress(pypdfium2.PdfiumError):
-        document.init_forms()  # so that filled fields are drawn
-    for number in range(n_pages):
+    for number in range(first_page - 1, len(document)):
         _limit_time()
         try:
-            page = document[number]
-            if large := _find_large_image(pypdfium2, page):
-                answer(_LARGE_IMAGE, *large)
-                continue
-            bitmap = page.render(
-                scale=_choose_scale(page, max_pixels, max_side), rev_byteorder=True
-            )
-        except pypdfium2.PdfiumError:
-            answer(_BAD_PAGE)
+            bitmap = _draw(document, number, max_pixels, max_side)
+        except _FaultError as fault:
+            answer(fault.kind, *fault.numbers)
             continue
         answer(_PAGE, bitmap.width, bitmap.height)
         rows = memoryview(bitmap.buffer).cast("B")
@@ -192,8 +243,47 @@ def _main(max_pages: int, max_pixels: int, max_side: int) -> None:
             stdout.write(rows[start : start + 3 * bitmap.width])
         stdout.flush()
         bitmap.close()
-        page.close()
     answer(_END)
+
+
+def _open_document(content: bytes, max_pages: int) -> Any:
+    """Opens a file in this process and returns PDFium's document.
+
+    Raises:
+        _FaultError: The file is encrypted, damaged, or has no pages or too many.
+    """
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(content)
+        n_pages = len(document)
+    except pypdfium2.PdfiumError as error:
+        password = pypdfium2.raw.FPDF_ERR_PASSWORD
+        raise _FaultError(_ENCRYPTED if error.err_code == password else _DAMAGED) from error
+    if not 0 < n_pages <= max_pages:
+        raise _FaultError(_TOO_MANY, min(n_pages, 2**32 - 1))
+    with suppress(pypdfium2.PdfiumError):
+        document.init_forms()  # so that filled fields are drawn
+    return document
+
+
+def _draw(document: Any, number: int, max_pixels: int, max_side: int) -> Any:
+    """Draws a page, counted from 0, and returns PDFium's bitmap: RGB, rows of `stride` bytes.
+
+    Raises:
+        _FaultError: The page is damaged or missing, or contains a very large image.
+    """
+    import pypdfium2
+
+    try:
+        page = document[number]
+        if large := _find_large_image(pypdfium2, page):
+            raise _FaultError(_LARGE_IMAGE, *large)
+        bitmap = page.render(scale=_choose_scale(page, max_pixels, max_side), rev_byteorder=True)
+        page.close()
+    except (pypdfium2.PdfiumError, IndexError) as error:
+        raise _FaultError(_BAD_PAGE) from error
+    return bitmap
 
 
 def _choose_scale(page: Any, max_pixels: int, max_side: int) -> float:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from inkdigits.errors import PictureError, PictureFormatError, UsageError
 from inkdigits.recognition.arrays import is_array
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource
 from inkdigits.recognition.file_formats import detect_format
-from inkdigits.recognition.picture_sources import FileSource, is_file_source, is_picture_text
+from inkdigits.recognition.kept_pictures import hold_file, keep_picture
+from inkdigits.recognition.picture_sources import (
+    NAME,
+    FileSource,
+    is_file_source,
+    is_picture_text,
+)
+
+if TYPE_CHECKING:
+    from inkdigits.recognition.reading import Reading
 
 # Files that are read if a folder is given. Rejected formats are among them, for their errors.
 PICTURE_SUFFIXES: Final = (
@@ -35,11 +44,20 @@ class ListedPicture:
         picture: The picture, decoded if it is a page of a document; or why it cannot be read.
         source: Path or name of the file; None for pictures that are not files.
         page: Number of the page in its document, from 1; None for pictures without pages.
+        origin: The document or file that the picture was decoded from; None if it is not decoded.
     """
 
     picture: PictureSource | PictureError
     source: str | None = None
     page: int | None = None
+    origin: PictureSource | None = None
+
+    def complete(self, reading: Reading, limits: DecodingLimits) -> Reading:
+        """Returns the reading of this picture with `source`, `page`, and where the picture is."""
+        picture = reading.picture
+        if picture is not None and self.origin is not None:
+            picture = keep_picture(self.origin, limits, page=self.page, size=picture.size)
+        return replace(reading, source=self.source, page=self.page, picture=picture)
 
 
 def is_list(source: object) -> TypeGuard[PictureList]:
@@ -107,8 +125,8 @@ def iterate_pictures(
         if is_list(item):
             yield ListedPicture(
                 PictureFormatError(
-                    f"picture: a {type(item).__name__} of pictures inside a list is not a picture; "
-                    "pass one list of all pictures"
+                    f"{NAME}: a {type(item).__name__} inside a list of pictures; pass one list of "
+                    "all pictures"
                 )
             )
         else:
@@ -123,14 +141,19 @@ def _iterate_one(
             yield from _iterate_one(path, limits, allow_url=allow_url)
         return
     name = name_source(source)
+    try:
+        source = hold_file(source, limits.max_bytes, allow_url=allow_url)
+    except PictureError as error:
+        yield ListedPicture(error, name)
+        return
     if not is_file_source(source) or _is_single(source):
         yield ListedPicture(source, name)
         return
-    # It imports what draws PDF files and what fetches addresses.
+    # It imports what draws PDF files.
     from inkdigits.recognition.documents import iterate_pages
 
-    for page, picture in iterate_pages(source, limits, allow_url=allow_url):
-        yield ListedPicture(picture, name, page)
+    for page, picture in iterate_pages(source, limits):
+        yield ListedPicture(picture, name, page, origin=source)
 
 
 def name_source(source: object) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from inkdigits.errors import PictureError, PictureFormatError, PictureTooLargeError
 from inkdigits.recognition.file_formats import detect_format
+from inkdigits.suggestions import find_nearest
 
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 
@@ -81,7 +81,7 @@ def read_content(source: FileSource, max_bytes: int) -> tuple[str, bytes]:
         )
     else:
         raise PictureFormatError(
-            f"{NAME}: {type(source).__name__} is not a picture; expected a path, bytes, a binary "
+            f"{NAME}: unsupported type {type(source).__name__}; expected a path, bytes, a binary "
             "file object, a Pillow image or a NumPy array"
         )
     check_bytes(name, len(content), max_bytes)
@@ -173,7 +173,7 @@ def _is_file(name: str) -> bool:
 
 
 def _read_path(path: Path, max_bytes: int) -> tuple[str, bytes]:
-    name = path.name or str(path)
+    name = str(path)
     try:
         _check_file(name, path.stat(), max_bytes)
         # The file may have been replaced by a pipe since, so it is opened without blocking.
@@ -191,7 +191,7 @@ def _read_path(path: Path, max_bytes: int) -> tuple[str, bytes]:
 
 def _read_file_object(source: Any, max_bytes: int) -> tuple[str, bytes]:
     file_name = getattr(source, "name", None)
-    name = Path(file_name).name if isinstance(file_name, str) and file_name else NAME
+    name = file_name if isinstance(file_name, str) and file_name else NAME
     try:
         if source.seekable():
             source.seek(0)
@@ -239,5 +239,5 @@ def _suggest_names(path: Path) -> str:
         beside = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f", nor the folder {path.parent}"
-    close = difflib.get_close_matches(path.name, beside)
+    close = [str(path.parent / name) for name in find_nearest(path.name, beside)]
     return f"; did you mean {' or '.join(close)}?" if close else "; check the name and the folder"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
+from collections.abc import Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, overload
 
 from numpy.typing import NDArray
@@ -13,26 +11,31 @@ from PIL import Image
 
 from inkdigits.errors import PictureError
 from inkdigits.recognition.decoding import PictureSource
+from inkdigits.recognition.model_sources import ModelSource, load_model_once
 from inkdigits.recognition.picture_lists import (
     PictureList,
     is_folder,
     is_list,
     iterate_pictures,
 )
+from inkdigits.recognition.picture_sources import is_address
 from inkdigits.recognition.reading import Reading
+from inkdigits.recognition.reading_options import Digits, expects_one_digit
 from inkdigits.recognition.readings import Readings
-from inkdigits.recognition.recognizer import DEFAULT_MODEL, Recognizer
+from inkdigits.recognition.recognizer import DEFAULT_MODEL
 
 
 @overload
 def predict(
     picture: NDArray[Any] | Image.Image,
     *,
-    model: Path | str = ...,
-    one_digit: bool = ...,
+    model: ModelSource = ...,
+    digits: Digits = ...,
     separators: bool = ...,
+    shifts: bool = ...,
     threshold: float | None = ...,
     allow_url: bool = ...,
+    one_digit: bool | None = ...,
 ) -> Reading: ...
 
 
@@ -42,44 +45,54 @@ def predict(
 def predict(
     picture: PictureSource | PictureList,
     *,
-    model: Path | str = ...,
-    one_digit: bool = ...,
+    model: ModelSource = ...,
+    digits: Digits = ...,
     separators: bool = ...,
+    shifts: bool = ...,
     threshold: float | None = ...,
     allow_url: bool = ...,
+    one_digit: bool | None = ...,
 ) -> Any: ...
 
 
 def predict(
     picture: PictureSource | PictureList,
     *,
-    model: Path | str = DEFAULT_MODEL,
-    one_digit: bool = False,
+    model: ModelSource = DEFAULT_MODEL,
+    digits: Digits = "all",
     separators: bool = False,
+    shifts: bool = False,
     threshold: float | None = None,
     allow_url: bool = False,
+    one_digit: bool | None = None,
 ) -> Reading | Readings:
     """Reads the digits in a picture, or in each of several pictures.
 
     Args:
         picture: A picture, as in `Recognizer.read`; or several, as in `Recognizer.read_each`: a
             list or any other iterable of pictures, a folder, or a document of several pages.
-        model: As in `Recognizer.load`.
-        one_digit: As in `Recognizer.read`.
+        model: As in `Recognizer.load`. Models that are given by their paths are loaded once, and
+            kept for the next calls.
+        digits: As in `Recognizer.read`: "all", or "one" for pictures of exactly one digit.
         separators: As in `Recognizer.read`.
+        shifts: As in `Recognizer.load`.
         threshold: As in `Recognizer.read`.
         allow_url: Whether text such as https://example.org/seven.png is fetched.
+        one_digit: Deprecated: use `digits="one"`.
 
     Returns:
         The reading of one picture; `Readings` for lists and other iterables, folders, PDF files,
-        and TIFF files of several pages, even if they have a single picture.
+        and TIFF files of several pages, even if they have a single picture. A reading refers to
+        its picture, without a copy, so that it can draw it; pictures of generators that are not
+        files are not kept.
 
     Raises:
-        ModelError: As in `Recognizer.load`.
+        ModelError, MissingExtraError: As in `Recognizer.load`.
         PictureError, UsageError: As in `Recognizer.read`. Among several pictures, one that cannot
             be read does not raise its error, but has it as `Reading.error`.
     """
-    recognizer = _load_once(Path(model))
+    digits = "one" if expects_one_digit(digits, one_digit) else "all"
+    recognizer = load_model_once(model, shifts=shifts)
     pages = iterate_pictures(picture, recognizer.limits, allow_url=allow_url)
     if not is_list(picture) and not is_folder(picture):
         first = next(pages)
@@ -87,35 +100,50 @@ def predict(
             if isinstance(first.picture, PictureError):
                 raise first.picture
             reading = recognizer.read(
-                first.picture, one_digit=one_digit, separators=separators, threshold=threshold
+                first.picture, digits=digits, separators=separators, threshold=threshold
             )
-            return replace(reading, source=first.source)
+            return first.complete(reading, recognizer.limits)
         pages = chain([first], pages)
     readings = recognizer.read_listed(
-        pages, one_digit=one_digit, separators=separators, threshold=threshold
+        pages,
+        digits=digits,
+        separators=separators,
+        threshold=threshold,
+        # The caller has all pictures of a list in memory anyway, unlike those of a generator.
+        keep_pictures=isinstance(picture, Sequence) or not is_list(picture),
     )
-    return Readings(readings)
+    return Readings(readings, folder=str(picture) if is_folder(picture) else None)
 
 
 def predict_digit(
     picture: PictureSource,
     *,
-    model: Path | str = DEFAULT_MODEL,
+    model: ModelSource = DEFAULT_MODEL,
+    shifts: bool = False,
     threshold: float | None = None,
+    allow_url: bool = False,
 ) -> int:
     """Reads a picture of exactly one digit and returns it, 0 to 9.
 
     Use `predict` to get its confidence as well, or to read several pictures.
 
+    Args:
+        picture: As in `Recognizer.read`.
+        model: As in `predict`.
+        shifts: As in `predict`.
+        threshold: As in `predict`.
+        allow_url: As in `predict`.
+
     Raises:
         NoInkError: The picture is blank.
         DigitCountError: The picture does not contain exactly one digit. Digits that the edge of the
             picture cuts are not counted.
-        PictureFormatError, PictureTooLargeError, ModelError: As in `predict`.
+        PictureFormatError, PictureTooLargeError, ModelError, UsageError: As in `predict`.
     """
-    return int(_load_once(Path(model)).read_digit(picture, threshold=threshold).character)
-
-
-@cache
-def _load_once(model: Path) -> Recognizer:
-    return Recognizer.load(model)
+    recognizer = load_model_once(model, shifts=shifts)
+    if allow_url and is_address(picture):
+        fetched = next(iterate_pictures(picture, recognizer.limits, allow_url=True)).picture
+        if isinstance(fetched, PictureError):
+            raise fetched
+        picture = fetched
+    return int(recognizer.read_digit(picture, threshold=threshold).character)

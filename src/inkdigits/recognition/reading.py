@@ -1,177 +1,42 @@
-"""The result of reading a picture: digits and other marks, with boxes and probabilities."""
+"""The result of reading a picture: its text, what it consists of, and ways to show and save it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from inkdigits.errors import PictureError
-from inkdigits.recognition.alphabet import CHARACTERS, CLASS_NAMES, DIGITS, MARK_KINDS
+from inkdigits.recognition.marks import Digit, DigitOrMark, Mark
+from inkdigits.recognition.reading_text import compose_text
 
-UNCERTAIN: Final = "?"
-"""Placeholder in a text for a digit that is uncertain."""
+if TYPE_CHECKING:
+    from pathlib import Path
 
-NONE_NAME: Final = "none"
-"""Name of the probability that a box contains no mark, part of a mark, or several marks."""
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from PIL import Image
 
-SEPARATORS: Final = {CLASS_NAMES[kind]: character for kind, character in CHARACTERS.items()}
-"""Kinds of marks that appear in a text with separators, and their characters."""
+    from inkdigits.recognition.decoding import PictureSource
+    from inkdigits.recognition.kept_pictures import KeptPicture
 
-SEPARATOR_REACH: Final = 1.0
-"""Maximum distance of a separator before the first or after the last digit of a line, as a multiple
-of the digits' size. In `1.300,-` the dash is close; a speck at the edge of the page is not."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels of the upright picture; the origin is the top left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ValueError(
-                f"a box has {self.width} × {self.height} pixels; expected at least 1 × 1"
-            )
+_SHOWN: Final = 40
+"""Characters of a text in the representation of its reading."""
 
 
-def _no_marks() -> NDArray[np.float32]:
-    return np.zeros(len(MARK_KINDS), np.float32)
+@dataclass(frozen=True, repr=False)
+class Reading(Sequence[Digit]):
+    """The digits and other marks of a picture; an immutable sequence of its digits.
 
+    `str(reading)` is its text, `len(reading)` the number of its digits, including uncertain and
+    rejected ones, and `bool(reading)` whether a digit was read. Readings are equal if all that was
+    read is equal, and their sources and pages; their pictures are not compared. In a notebook, a
+    reading shows itself with its picture.
 
-@dataclass(frozen=True, eq=False)
-class Digit:
-    """A digit of a reading, or a mark that was rejected.
-
-    Attributes:
-        digit: 0 to 9, or None if the digit is uncertain or was rejected.
-        confidence: Probability of the most likely digit, 0 to 1. It takes into account that the
-            mark may not be a digit, so it is low for rejected marks.
-        probabilities: float32, shape (10,): probabilities of the digits 0 to 9, given that the mark
-            is a digit; sums to 1.
-        box: Bounding box of the ink.
-        tile: The digit as input for networks for tiles: uint8, shape (28, 28), 0 background, 255
-            full ink.
-        line: Line number, counted from 0 at the top.
-        reason: Why the digit was not read; None if it was read.
-        is_uncertain: Whether the mark is a digit, but uncertain which one.
-        mark_probabilities: float32, shape (6,), 0 to 1: probabilities of the other marks, in the
-            order of `inkdigits.recognition.alphabet.MARK_KINDS`.
-        none_probability: Probability that the box contains no mark, part of a mark, or several
-            marks, 0 to 1.
-    """
-
-    digit: int | None
-    confidence: float
-    probabilities: NDArray[np.float32]
-    box: Box
-    tile: NDArray[np.uint8]
-    line: int = 0
-    reason: str | None = None
-    is_uncertain: bool = False
-    mark_probabilities: NDArray[np.float32] = field(default_factory=_no_marks)
-    none_probability: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, shape in (("probabilities", (10,)), ("mark_probabilities", (len(MARK_KINDS),))):
-            found = getattr(self, name).shape
-            if found != shape:
-                raise ValueError(f"{name} have shape {found}; expected {shape}")
-        if self.tile.shape != (28, 28) or self.tile.dtype != np.uint8:
-            raise ValueError(
-                f"the tile is {self.tile.dtype} of shape {self.tile.shape}; "
-                "expected uint8 of shape (28, 28)"
-            )
-        if (self.digit is None) == (self.reason is None):
-            raise ValueError("a digit has either a value or a reason why it was not read")
-        if self.is_uncertain and self.digit is not None:
-            raise ValueError(f"a digit that was read as {self.digit} cannot be uncertain")
-
-    @property
-    def character(self) -> str:
-        """The character in a text: "0" to "9", "?" if uncertain, "" if rejected."""
-        if self.digit is not None:
-            return str(self.digit)
-        return UNCERTAIN if self.is_uncertain else ""
-
-    @property
-    def digit_probability(self) -> float:
-        """Probability that the mark is any digit, 0 to 1."""
-        return max(1 - float(self.mark_probabilities.sum()) - self.none_probability, 0.0)
-
-    @property
-    def class_probabilities(self) -> dict[str, float]:
-        """Probability of each digit, each other kind of mark and "none"; they sum to 1."""
-        shares = self.digit_probability * self.probabilities
-        digits = dict(zip(DIGITS, shares.tolist(), strict=True))
-        marks = dict(zip(MARK_KINDS, self.mark_probabilities.tolist(), strict=True))
-        return {**digits, **marks, NONE_NAME: self.none_probability}
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the digit as plain numbers, strings and lists, without its tile."""
-        return {
-            "digit": self.digit,
-            "character": self.character,
-            "confidence": round(self.confidence, 6),
-            "probabilities": [round(float(p), 6) for p in self.probabilities],
-            "class_probabilities": {
-                name: round(share, 6) for name, share in self.class_probabilities.items()
-            },
-            "box": [self.box.x, self.box.y, self.box.width, self.box.height],
-            "line": self.line,
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A mark that is not a digit.
-
-    Attributes:
-        kind: One of `inkdigits.recognition.alphabet.MARK_KINDS`; "other" is any other sign.
-        box: Bounding box of the ink.
-        confidence: Probability of the kind, 0 to 1.
-        line: Line number, counted from 0 at the top.
-    """
-
-    kind: str
-    box: Box
-    confidence: float
-    line: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind not in MARK_KINDS:
-            raise ValueError(f"unknown mark {self.kind!r}; expected {', '.join(MARK_KINDS)}")
-
-    @property
-    def character(self) -> str:
-        """The character in a text with separators; "" for other signs."""
-        return SEPARATORS.get(self.kind, "")
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the mark as plain numbers, strings and lists."""
-        return {
-            "kind": self.kind,
-            "confidence": round(self.confidence, 6),
-            "box": [self.box.x, self.box.y, self.box.width, self.box.height],
-            "line": self.line,
-        }
-
-
-DigitOrMark = Digit | Mark
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """The digits and other marks of a picture.
+        reading = inkdigits.predict("date.jpg")
+        print(reading, [digit.confidence for digit in reading])
+        reading.save("date-with-boxes.png")
 
     Attributes:
         found: Digits and other marks in reading order, including rejected digits.
@@ -182,6 +47,9 @@ class Reading:
         page: Number of the page in its document, from 1; None if it is not a page.
         error: Why the picture could not be read at all; None if it was. `reason` has its message.
             Only among the readings of several pictures; a single one raises it.
+        picture: Where the picture is: `reading.picture.open()` opens it in its own colours. It
+            refers to the path, bytes, image or array that was read and copies no pixels, so a file
+            must still be there, and an array unchanged. None if there is no picture.
     """
 
     found: tuple[DigitOrMark, ...]
@@ -190,11 +58,44 @@ class Reading:
     separators: bool = False
     source: str | None = None
     page: int | None = None
-    error: PictureError | None = None
+    error: PictureError | None = field(default=None, compare=False)
+    picture: KeptPicture | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if bool(self.text) == (self.reason is not None):
             raise ValueError("a reading has either text or a reason why it has none")
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= _SHOWN else f"{self.text[: _SHOWN - 1]}…"
+        shown = [repr(text)]
+        if self.reason is None:
+            shown.append(f"confidence={round(self.confidence, 6)}")
+            shown += [f"digits={len(self.digits)}", f"marks={len(self.marks)}"]
+        for name in ("reason", "source", "page"):
+            if getattr(self, name) is not None:
+                shown.append(f"{name}={getattr(self, name)!r}")
+        return f"Reading({', '.join(shown)})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __iter__(self) -> Iterator[Digit]:
+        return iter(self.digits)
+
+    @overload
+    def __getitem__(self, index: int) -> Digit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Digit, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Digit | tuple[Digit, ...]:
+        return self.digits[index]
 
     @property
     def digits(self) -> tuple[Digit, ...]:
@@ -221,14 +122,7 @@ class Reading:
         Returns:
             The lines that contain digits, separated by newlines; "" if no digit was read.
         """
-        if not any(digit.digit is not None for digit in self.digits):
-            return ""
-        texts = []
-        for line in _split_lines(self.found):
-            kept = _trim(line) if separators else [i for i in line if isinstance(i, Digit)]
-            if any(isinstance(item, Digit) for item in kept):
-                texts.append("".join(item.character for item in kept))
-        return "\n".join(text for text in texts if text)
+        return compose_text(self.found, separators=separators)
 
     @property
     def confidence(self) -> float:
@@ -247,55 +141,129 @@ class Reading:
             "reason": self.reason,
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the reading as plain numbers, strings and lists, with its source.
 
-def describe_left_out(found: Iterable[DigitOrMark]) -> tuple[str, ...]:
-    """Returns a note about separators between digits that a text without separators omits.
+        The first key is `file`, the source of the reading; a page of a document has its number as
+        `page`. The others are those of `to_json`, or the message as `error`. `inkdigits predict
+        --json` prints the same.
+        """
+        row: dict[str, Any] = {"file": self.source}
+        if self.page is not None:
+            row["page"] = self.page
+        if self.error is not None:
+            return {**row, "error": str(self.error)}
+        return {**row, **self.to_json()}
 
-    Args:
-        found: Digits and marks in reading order.
+    def to_pandas(self) -> DataFrame:
+        """Returns a data frame with a row for each digit and mark, in reading order.
 
-    Returns:
-        A single note; empty if there are no such separators.
-    """
-    kinds: list[str] = []
-    for line in _split_lines(found):
-        places = [n for n, item in enumerate(line) if isinstance(item, Digit) and item.character]
-        if places:
-            between = line[places[0] : places[-1]]
-            kinds += [item.kind for item in between if isinstance(item, Mark) and item.character]
-    if not kinds:
-        return ()
-    if len(kinds) == 1:
-        return (f"a {kinds[0]} between digits was left out: ask for separators",)
-    names = " and ".join(sorted(set(kinds)))
-    return (f"{len(kinds)} separators between digits were left out ({names}): ask for separators",)
+        Columns: `kind` ("digit", or the kind of the mark), `character`, `confidence`, the box as
+        `x`, `y`, `width` and `height`, `line`, and `reason`. Characters are text.
 
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from inkdigits.recognition.reading_frames import frame_marks
 
-def _split_lines(found: Iterable[DigitOrMark]) -> list[list[DigitOrMark]]:
-    """Groups digits and marks by line, from top to bottom."""
-    lines: dict[int, list[DigitOrMark]] = {}
-    for item in found:
-        lines.setdefault(item.line, []).append(item)
-    return [lines[number] for number in sorted(lines)]
+        return frame_marks(self)
 
+    def with_picture(self, picture: PictureSource, *, page: int | None = None) -> Reading:
+        """Returns the reading with another reference to its picture, for one that kept none.
 
-def _trim(line: list[DigitOrMark]) -> list[DigitOrMark]:
-    """Returns a line from its first to its last digit, with the separators close to them."""
-    line = [item for item in line if item.character]
-    places = [n for n, item in enumerate(line) if isinstance(item, Digit)]
-    if not places:
-        return []
-    start, end = places[0], places[-1] + 1
-    reach = SEPARATOR_REACH * max(max(line[n].box.width, line[n].box.height) for n in places)
-    while start > 0 and _measure_gap(line[start - 1].box, line[start].box) <= reach:
-        start -= 1
-    while end < len(line) and _measure_gap(line[end - 1].box, line[end].box) <= reach:
-        end += 1
-    return line[start:end]
+        Args:
+            picture: The picture that was read, as in `Recognizer.read`.
+            page: Number of the page, from 1, if the picture is a document.
+        """
+        from inkdigits.recognition.decoding import DecodingLimits
+        from inkdigits.recognition.kept_pictures import hold_file, keep_picture
 
+        limits = DecodingLimits() if self.picture is None else self.picture.limits
+        size = None if self.picture is None else self.picture.size
+        held = hold_file(picture, limits.max_bytes)
+        return replace(self, picture=keep_picture(held, limits, page=page, size=size))
 
-def _measure_gap(one: Box, other: Box) -> int:
-    """Returns the horizontal or vertical gap between two boxes in pixels, whichever is larger."""
-    across = max(one.x, other.x) - min(one.x + one.width, other.x + other.width)
-    down = max(one.y, other.y) - min(one.y + one.height, other.y + other.height)
-    return max(across, down, 0)
+    def forget_pixels(self) -> Reading:
+        """Returns the reading without its picture, unless that is a file to be opened again."""
+        if self.picture is None:
+            return self
+        return replace(self, picture=self.picture.forget_pixels())
+
+    def draw(self) -> Image.Image:
+        """Draws the picture with boxes, digits and confidences.
+
+        Returns:
+            An RGB image of the size and in the colours of the picture. Boxes are blue for digits
+            that were read, orange for uncertain and rejected ones, and grey for other marks.
+            Labels that would cover a mark are left out.
+
+        Raises:
+            PictureError: The picture was not kept, or its file is missing by now.
+        """
+        from inkdigits.recognition.drawing import draw_boxes
+        from inkdigits.recognition.reading_views import open_picture
+
+        return draw_boxes(open_picture(self), self)
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the picture with boxes, as `draw` returns it. An existing file is replaced.
+
+        Args:
+            path: A file name that ends in `.png`, `.jpg`, `.webp`, `.bmp` or `.tiff`. Missing
+                folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            UsageError: The file name has another suffix.
+            OutputError: The file cannot be written.
+            PictureError: As in `draw`.
+        """
+        from inkdigits.recognition.drawing import save_picture
+
+        return save_picture(self.draw, path)
+
+    def crops(self) -> list[Image.Image]:
+        """Cuts each digit out of the picture, in its own colours, with a narrow margin.
+
+        Returns:
+            An RGB image for each digit of `digits`.
+
+        Raises:
+            PictureError: As in `draw`.
+        """
+        from inkdigits.recognition.drawing import crop_digits
+        from inkdigits.recognition.reading_views import open_picture
+
+        return crop_digits(open_picture(self), self)
+
+    def show(self) -> None:
+        """Shows the picture with boxes: in the notebook, or in the viewer of the system.
+
+        Raises:
+            UsageError: There is no viewer.
+            PictureError: As in `draw`.
+        """
+        from inkdigits.recognition.reading_views import show_reading
+
+        show_reading(self)
+
+    def plot(self) -> Figure:
+        """Draws the picture with boxes, and the probabilities of each digit beside it.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            PictureError: As in `draw`.
+        """
+        from inkdigits.recognition.reading_views import plot_reading
+
+        return plot_reading(self)
+
+    def _repr_html_(self) -> str:
+        from inkdigits.recognition.reading_html import render_reading
+
+        return render_reading(self)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, overload
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
 
 from inkdigits.errors import PictureError
 from inkdigits.recognition.reading import Reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -26,13 +31,16 @@ class Readings(Sequence[Reading]):
 
     Attributes:
         items: The readings. The sequence has the same ones: `readings[0]`, `len(readings)`.
+        folder: The folder whose pictures were read; None for other pictures.
     """
 
     items: tuple[Reading, ...] = ()
+    folder: str | None = field(default=None, compare=False)
 
-    def __init__(self, readings: Iterable[Reading] = ()) -> None:
+    def __init__(self, readings: Iterable[Reading] = (), *, folder: str | None = None) -> None:
         """Creates a sequence of readings."""
         object.__setattr__(self, "items", tuple(readings))
+        object.__setattr__(self, "folder", folder)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -45,13 +53,20 @@ class Readings(Sequence[Reading]):
 
     def __getitem__(self, index: int | slice) -> Reading | Readings:
         if isinstance(index, slice):
-            return Readings(self.items[index])
+            return Readings(self.items[index], folder=self.folder)
         return self.items[index]
 
     def __repr__(self) -> str:
         texts = [reading.text if reading.error is None else reading.error for reading in self[:3]]
         more = ", …" if len(self) > len(texts) else ""
-        return f"Readings([{', '.join(map(repr, texts))}{more}], {len(self.errors)} errors)"
+        n, n_errors = len(self), len(self.errors)
+        return (
+            f"Readings([{', '.join(map(repr, texts))}{more}], {n} picture{'s' * (n != 1)}, "
+            f"{n_errors} error{'s' * (n_errors != 1)})"
+        )
+
+    def __str__(self) -> str:
+        return self.text
 
     def __getattr__(self, name: str) -> Any:
         if name in Reading.__dataclass_fields__ or hasattr(Reading, name):
@@ -77,19 +92,42 @@ class Readings(Sequence[Reading]):
         return {n: reading.error for n, reading in enumerate(self) if reading.error is not None}
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Returns a row for each picture, as `to_row` does."""
-        return [to_row(reading) for reading in self]
+        """Returns a row for each picture, as `Reading.to_dict` does."""
+        return [reading.to_dict() for reading in self]
 
+    def to_pandas(self) -> DataFrame:
+        """Returns a data frame with a row for each picture.
 
-def to_row(reading: Reading) -> dict[str, Any]:
-    """Returns a reading as plain numbers, strings and lists, as in `inkdigits predict --json`.
+        Columns: `file`, `page`, `text`, `confidence`, `digits` (their number), `reason`, `error`.
+        Texts such as "007" stay text.
 
-    The first key is `file`, the source of the reading; a page of a document has its number as
-    `page`. The others are those of `Reading.to_json`, or the message as `error`.
-    """
-    row: dict[str, Any] = {"file": reading.source}
-    if reading.page is not None:
-        row["page"] = reading.page
-    if reading.error is not None:
-        return {**row, "error": str(reading.error)}
-    return {**row, **reading.to_json()}
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from inkdigits.recognition.reading_frames import frame_pictures
+
+        return frame_pictures(self)
+
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
+        """Writes all results into a folder: see `inkdigits.recognition.prediction_folder`.
+
+        Args:
+            folder: The folder, which must not exist or be empty.
+            overwrite: Whether files in an existing folder may be replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OutputExistsError: The folder contains files, and `overwrite` is False.
+            OutputError: A file cannot be written.
+            PictureError: A picture was not kept, or its file is missing by now.
+        """
+        from inkdigits.recognition.prediction_folder import write_folder
+
+        return write_folder(self, folder, overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        from inkdigits.recognition.reading_html import render_readings
+
+        return render_readings(self)

@@ -6,24 +6,19 @@ tiles, such as one trained by `inkdigits train quick`, can classify the digits i
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from itertools import islice
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError, UsageError
-from inkdigits.model_formats import load_with_training, needs_training
+from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError
 from inkdigits.recognition.arrays import arrange_tiles
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, Card, ReaderCard, is_reader_card, locate_card
+from inkdigits.recognition.card import LABELS, Card, ReaderCard, locate_card
 from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.recognition.interpretation import (
@@ -32,7 +27,9 @@ from inkdigits.recognition.interpretation import (
     interpret,
     keep_central,
 )
-from inkdigits.recognition.network import Network, OnnxNetwork
+from inkdigits.recognition.kept_pictures import hold_file, keep_picture
+from inkdigits.recognition.marks import Digit, DigitOrMark
+from inkdigits.recognition.network import Network
 from inkdigits.recognition.orientation import find_rotation, rotate_back
 from inkdigits.recognition.picture_lists import (
     ListedPicture,
@@ -40,7 +37,12 @@ from inkdigits.recognition.picture_lists import (
     iterate_pictures,
     name_source,
 )
-from inkdigits.recognition.reading import Digit, DigitOrMark, Reading
+from inkdigits.recognition.read_ahead import count_threads, map_in_threads
+from inkdigits.recognition.reading import Reading
+from inkdigits.recognition.reading_options import Digits, check_threshold, expects_one_digit
+
+if TYPE_CHECKING:
+    from inkdigits.recognition.model_sources import ModelSource
 
 DEFAULT_MODEL: Final = Path(__file__).with_name("reader.onnx")
 """The reader that comes with inkdigits."""
@@ -50,12 +52,6 @@ DEFAULT_TILE_MODEL: Final = Path(__file__).with_name("default.onnx")
 maps."""
 
 DEFAULT_LIMITS: Final = DecodingLimits()
-PICTURES_AHEAD: Final = 8
-"""Pictures per thread that `read_many` starts ahead, so that a large one does not delay the
-others."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 Detect = Callable[[NDArray[np.uint8]], Detections]
 """Takes a grey picture, uint8 of shape (height, width), and returns the detected marks."""
@@ -81,18 +77,6 @@ class Reader:
             ModelError: One of them is missing, damaged or does not belong to a reader.
         """
         return cls(Detector(path), ReaderCard.load(locate_card(path)))
-
-
-class _DefaultNetwork:
-    """The network for tiles that comes with inkdigits, loaded on the first call."""
-
-    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `Network.__call__`."""
-        return self._network(tiles)
-
-    @cached_property
-    def _network(self) -> Network:
-        return OnnxNetwork(DEFAULT_TILE_MODEL)
 
 
 class Recognizer:
@@ -135,64 +119,57 @@ class Recognizer:
         self.limits = limits
         self.judges_tiles = judges_tiles
         self._reader = reader
-        self._threshold = None if threshold is None else _check_threshold(threshold)
+        self._threshold = check_threshold(threshold)
 
     @classmethod
     def load(
         cls,
-        model: Path | str = DEFAULT_MODEL,
+        model: ModelSource = DEFAULT_MODEL,
         *,
+        shifts: bool = False,
         threshold: float | None = None,
-        limits: DecodingLimits = DEFAULT_LIMITS,
+        limits: DecodingLimits | None = None,
     ) -> Recognizer:
         """Loads a model and the card beside it.
 
         Args:
-            model: An `.onnx` file, or a run folder that contains `model.onnx`. With
+            model: An `.onnx` file, or a run or its folder, which contains `model.onnx`. With
                 `inkdigits[train]` also a `.keras`, `.h5` or `.tflite` file, or the folder of a
                 SavedModel. The model is a reader, or a network for tiles, which then classifies the
-                digits that the default reader detects. Default: the reader that comes with
-                inkdigits.
+                digits that the default reader detects. A list of networks for tiles is an ensemble,
+                which takes their mean. A recognizer is used as it is. Default: the reader that
+                comes with inkdigits.
+            shifts: Whether to classify each digit at nine positions, one pixel apart, and take the
+                mean; see `add_shifts`.
             threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
-            limits: Maximum size of pictures.
+            limits: Maximum size of pictures. None: `DEFAULT_LIMITS`.
 
         Raises:
-            ModelError: The model or its card is missing, damaged or unsupported.
+            ModelError: The model or its card is missing, damaged or unsupported, or the run is not
+                finished.
             MissingExtraError: The framework that the model needs is not installed.
-            UsageError: The threshold is not a number from 0 to 1.
+            UsageError: The threshold is not a number from 0 to 1; or the model has another type, is
+                an empty list, or a list with a reader.
         """
-        path = Path(model)
-        if needs_training(path):
-            return load_with_training(path).adapt(threshold=threshold, limits=limits)
-        if path.is_dir():
-            path = path / "model.onnx"
-        is_default = path == DEFAULT_MODEL
-        if is_default or is_reader_card(locate_card(path)):
-            return cls(
-                _DefaultNetwork(),
-                Card.load(locate_card(DEFAULT_TILE_MODEL)),
-                reader=None if is_default else Reader.load(path),
-                judges_tiles=False,
-                threshold=threshold,
-                limits=limits,
-            )
-        return cls(
-            OnnxNetwork(path), Card.load(locate_card(path)), threshold=threshold, limits=limits
-        )
+        from inkdigits.recognition.model_sources import load_model  # which imports this module
+
+        return load_model(model, shifts=shifts, threshold=threshold, limits=limits)
 
     def adapt(
         self,
         *,
         network: Network | None = None,
+        card: Card | None = None,
+        judges_tiles: bool | None = None,
         threshold: float | None = None,
         limits: DecodingLimits | None = None,
     ) -> Recognizer:
         """Returns a copy of the recognizer with the given arguments replaced."""
         return Recognizer(
             network or self.network,
-            self.card,
+            card or self.card,
             reader=self._reader,
-            judges_tiles=self.judges_tiles,
+            judges_tiles=self.judges_tiles if judges_tiles is None else judges_tiles,
             threshold=self._threshold if threshold is None else threshold,
             limits=limits or self.limits,
         )
@@ -205,6 +182,11 @@ class Recognizer:
             ModelError: The reader that comes with inkdigits cannot be loaded.
         """
         return self._reader or _load_default_reader()
+
+    @property
+    def has_default_reader(self) -> bool:
+        """Whether the reader is the one that comes with inkdigits."""
+        return self._reader is None
 
     @property
     def threshold(self) -> float:
@@ -245,37 +227,43 @@ class Recognizer:
         self,
         picture: PictureSource,
         *,
-        one_digit: bool = False,
+        digits: Digits = "all",
         separators: bool = False,
         threshold: float | None = None,
+        one_digit: bool | None = None,
     ) -> Reading:
         """Reads the digits in a picture.
 
         Args:
             picture: A path, bytes, a file object, a Pillow image, or an array; see
                 `inkdigits.recognition.decoding.decode_picture`.
-            one_digit: Whether to expect exactly one digit. The digit in the middle is read; a note
-                mentions other digits, unless the edge of the picture cuts them.
+            digits: "all" reads every digit. "one" expects exactly one: the digit in the middle is
+                read; a note mentions other digits, unless the edge of the picture cuts them.
             separators: Whether the text includes points, commas, dashes, slashes and plus signs.
             threshold: Minimum probability of a digit, 0 to 1. None: that of the recognizer.
+            one_digit: Deprecated: use `digits="one"`.
 
         Returns:
-            The reading. If no digit was read, it has no text, but a reason.
+            The reading. If no digit was read, it has no text, but a reason. It refers to the
+            picture, without a copy, until it is deleted; see `Reading.picture`.
 
         Raises:
             PictureFormatError: The file is not a picture, or is damaged.
             PictureTooLargeError: The picture exceeds the limits.
-            UsageError: The threshold is not a number from 0 to 1.
+            UsageError: `digits` is not "all" or "one", or the threshold is not a number from 0 to
+                1.
         """
-        if threshold is not None:
-            _check_threshold(threshold)
-        found, notes, shape = self._find(picture, threshold, one_digit=one_digit)
-        if one_digit:
+        check_threshold(threshold)
+        is_one = expects_one_digit(digits, one_digit)
+        held = hold_file(picture, self.limits.max_bytes)
+        found, notes, shape = self._find(held, threshold, one_digit=is_one)
+        if is_one:
             central, others = keep_central(found, shape)
             notes = (*notes, *describe_others(others))
             found = central
         reading = build_reading(found, notes, separators=separators)
-        return replace(reading, source=name_source(picture))
+        kept = keep_picture(held, self.limits, size=(shape[1], shape[0]))
+        return replace(reading, source=name_source(picture), picture=kept)
 
     def read_digit(self, picture: PictureSource, *, threshold: float | None = None) -> Digit:
         """Reads a picture of exactly one digit.
@@ -290,8 +278,7 @@ class Recognizer:
                 the picture cuts are not counted.
             PictureFormatError, PictureTooLargeError, UsageError: As in `read`.
         """
-        if threshold is not None:
-            _check_threshold(threshold)
+        check_threshold(threshold)
         found, notes, shape = self._find(picture, threshold, one_digit=True)
         central, others = keep_central(found, shape)
         if others:
@@ -312,81 +299,86 @@ class Recognizer:
         self,
         pictures: Iterable[PictureSource],
         *,
-        one_digit: bool = False,
+        digits: Digits = "all",
         separators: bool = False,
         threshold: float | None = None,
         n_threads: int | None = None,
+        one_digit: bool | None = None,
     ) -> Iterator[Reading | PictureError]:
         """Reads pictures in parallel and yields the readings in the same order.
 
         Only a few pictures are in memory at a time: the iterable is consumed as the readings are
-        consumed. A picture that cannot be read does not end the iteration.
+        consumed, and readings refer to their pictures only if these are files. A picture that
+        cannot be read does not end the iteration.
 
         Args:
             pictures: Any number of pictures; each as in `read`.
-            one_digit: As in `read`.
+            digits: As in `read`.
             separators: As in `read`.
             threshold: As in `read`.
             n_threads: Number of threads. None: one per core.
+            one_digit: Deprecated: use `digits="one"`.
 
         Yields:
             For each picture, its reading or the error that `read` raises for it.
 
         Raises:
-            UsageError: The number of threads is less than 1, or the threshold is not a number from
-                0 to 1.
+            UsageError: The number of threads is less than 1, or another option is invalid.
         """
-        n_threads = _count_threads(n_threads)
-        if threshold is not None:
-            _check_threshold(threshold)
+        n_threads = count_threads(n_threads)
+        check_threshold(threshold)
+        digits = "one" if expects_one_digit(digits, one_digit) else "all"
 
         def read_one(picture: PictureSource) -> Reading | PictureError:
             try:
-                return self.read(
-                    picture, one_digit=one_digit, separators=separators, threshold=threshold
+                reading = self.read(
+                    picture, digits=digits, separators=separators, threshold=threshold
                 )
             except PictureError as error:
                 return error
+            return reading.forget_pixels()
 
-        return _map_in_threads(read_one, iter(pictures), n_threads)
+        return map_in_threads(read_one, iter(pictures), n_threads)
 
     def read_each(
         self,
         pictures: PictureSource | PictureList,
         *,
-        one_digit: bool = False,
+        digits: Digits = "all",
         separators: bool = False,
         threshold: float | None = None,
         n_threads: int | None = None,
         allow_url: bool = False,
+        one_digit: bool | None = None,
     ) -> Iterator[Reading]:
         """Reads lists, folders and documents in parallel, and yields a reading for each picture.
 
         Unlike `read_many`, it also reads the pictures of folders and the pages of documents, so
-        there may be more readings than items. Only a few pictures are in memory at a time.
+        there may be more readings than items. Only a few pictures are in memory at a time, and
+        readings refer to their pictures only if these are files.
 
         Args:
             pictures: A picture as in `read`, a PDF or TIFF file of several pages, a folder, whose
                 pictures are read with those of its subfolders, sorted by path; or an iterable of
                 these.
-            one_digit: As in `read`.
+            digits: As in `read`.
             separators: As in `read`.
             threshold: As in `read`.
             n_threads: Number of threads. None: one per core.
             allow_url: Whether text such as https://example.org/seven.png is fetched.
+            one_digit: Deprecated: use `digits="one"`.
 
         Yields:
             Readings with their `source` and `page`. The reading of a picture that cannot be read
             has no text, but an `error`.
 
         Raises:
-            UsageError: The number of threads is less than 1, the threshold is not a number from 0
-                to 1, or a folder contains no pictures.
+            UsageError: An option is invalid, or a folder contains no pictures.
             PictureFormatError: A folder cannot be read.
         """
         return self.read_listed(
             iterate_pictures(pictures, self.limits, allow_url=allow_url),
-            one_digit=one_digit,
+            digits="one" if expects_one_digit(digits, one_digit) else "all",
             separators=separators,
             threshold=threshold,
             n_threads=n_threads,
@@ -396,28 +388,34 @@ class Recognizer:
         self,
         pictures: Iterator[ListedPicture],
         *,
-        one_digit: bool = False,
+        digits: Digits = "all",
         separators: bool = False,
         threshold: float | None = None,
         n_threads: int | None = None,
+        one_digit: bool | None = None,
+        keep_pictures: bool = False,
     ) -> Iterator[Reading]:
-        """Reads what `iterate_pictures` lists; arguments, yields and errors as in `read_each`."""
-        n_threads = _count_threads(n_threads)
-        if threshold is not None:
-            _check_threshold(threshold)
+        """Reads what `iterate_pictures` lists; arguments, yields and errors as in `read_each`.
+
+        With `keep_pictures`, readings refer to pictures that are not files, too.
+        """
+        n_threads = count_threads(n_threads)
+        check_threshold(threshold)
+        digits = "one" if expects_one_digit(digits, one_digit) else "all"
 
         def read_one(listed: ListedPicture) -> Reading:
             try:
                 if isinstance(listed.picture, PictureError):
                     raise listed.picture
                 reading = self.read(
-                    listed.picture, one_digit=one_digit, separators=separators, threshold=threshold
+                    listed.picture, digits=digits, separators=separators, threshold=threshold
                 )
             except PictureError as error:
                 reading = Reading((), reason=str(error), error=error)
-            return replace(reading, source=listed.source, page=listed.page)
+            reading = listed.complete(reading, self.limits)
+            return reading if keep_pictures else reading.forget_pixels()
 
-        return _map_in_threads(read_one, pictures, n_threads)
+        return map_in_threads(read_one, pictures, n_threads)
 
     def _find(
         self, picture: PictureSource, threshold: float | None, *, one_digit: bool
@@ -453,38 +451,6 @@ class Recognizer:
                 f"{len(self.card.labels)} labels: use the card that belongs to the model"
             )
         return calibrate(probabilities, self.card.temperature)
-
-
-def _check_threshold(threshold: float) -> float:
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"invalid threshold {threshold:g}: expected a number from 0 to 1")
-    return threshold
-
-
-def _count_threads(n_threads: int | None) -> int:
-    n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
-    if n_threads < 1:
-        raise UsageError(f"invalid number of threads {n_threads}: expected at least 1")
-    return n_threads
-
-
-def _map_in_threads(
-    read: Callable[[_Item], _Result], pictures: Iterator[_Item], n_threads: int
-) -> Iterator[_Result]:
-    """Reads pictures in threads, a few ahead of the readings that are consumed."""
-    ahead: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(n_threads, "inkdigits-read") as executor:
-        try:
-            while True:
-                missing = PICTURES_AHEAD * n_threads - len(ahead)
-                for picture in islice(pictures, missing):
-                    ahead.append(executor.submit(read, picture))
-                if not ahead:
-                    return
-                yield ahead.popleft().result()
-        finally:  # also if the caller stops the iteration early
-            for future in ahead:
-                future.cancel()
 
 
 @cache

@@ -47,39 +47,64 @@ _NUMBER_INSIDE: Final = _class_frequencies(0.837, 0.076, 0.032, 0.024, 0.010, 0.
 _LETTERS: Final = _class_frequencies(0.007, _RARE, _RARE, _RARE, _RARE, _RARE, 0.990)
 
 
-def apply_word_context(boxes: NDArray[np.float32], probabilities: Probabilities) -> Probabilities:
-    """Returns the probabilities of marks, given the other marks of their words.
+def weigh_by_words(
+    boxes: NDArray[np.float32], probabilities: Probabilities, selected: NDArray[np.bool_]
+) -> Probabilities:
+    """Returns the probabilities of boxes, given the words that some of them form.
 
-    Words of a single mark keep their probabilities.
+    Boxes that are not selected belong to the word that they lie in. Boxes outside of all words of
+    several marks keep their probabilities.
 
     Args:
         boxes: float32, shape (n, 4): x, y, width, height in pixels.
         probabilities: float32, shape (n, 17), of the classes and of no mark; rows sum to 1.
+        selected: Which boxes are taken for marks: bool, shape (n,).
 
     Returns:
         float32, shape (n, 17); rows sum to 1.
     """
-    weighted = probabilities.copy()
-    numbers, order = order_marks(boxes)
+    weighed = probabilities.copy()
+    marks = np.flatnonzero(selected)
+    numbers, order = order_marks(boxes[marks])
+    others = np.flatnonzero(~selected)
     for number in range(int(numbers.max(initial=-1)) + 1):
-        line = order[numbers[order] == number]
-        for word in split_words(boxes[line]):
+        line = marks[order[numbers[order] == number]]
+        for indices in split_words(boxes[line]):
+            word = line[indices]
             if len(word) > 1:
-                weighted[line[word]] = _reweight(probabilities[line[word]])
-    return weighted
+                inside = others[_lie_in(boxes[others], boxes[word])]
+                weighed[word], weighed[inside] = _reweigh(
+                    probabilities[word], probabilities[inside]
+                )
+    return weighed
 
 
-def _reweight(probabilities: Probabilities) -> Probabilities:
-    """Returns the probabilities of the marks of one word, which are in reading order."""
-    n = len(probabilities)
-    factors = np.ones((2, n, N_CLASSES + 1))
+def _lie_in(boxes: NDArray[np.float32], word: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Returns which boxes have their middle within the marks of a word: bool, shape (n,)."""
+    first, last = word[:, :2].min(axis=0), (word[:, :2] + word[:, 2:]).max(axis=0)
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    inside: NDArray[np.bool_] = ((middles >= first) & (middles <= last)).all(axis=1)
+    return inside
+
+
+def _reweigh(word: Probabilities, inside: Probabilities) -> tuple[Probabilities, Probabilities]:
+    """Returns the probabilities of the marks of one word, and of other boxes inside of it.
+
+    Args:
+        word: The marks in reading order.
+        inside: The boxes that compete with them. They do not tell which kind of word it is.
+    """
+    factors = np.ones((2, len(word), N_CLASSES + 1))
     factors[0, :, :N_CLASSES] = _NUMBER_INSIDE / _ALL
     factors[0, [0, -1], :N_CLASSES] = _NUMBER_ENDS / _ALL
     factors[1, :, :N_CLASSES] = _LETTERS / _ALL
-    joint = factors * probabilities
+    joint = factors * word
     likelihoods = joint.sum(axis=2, keepdims=True)
     scores = np.log([_NUMBER_SHARE, 1 - _NUMBER_SHARE]) + np.log(likelihoods).sum(axis=(1, 2))
     kinds = np.exp(scores - scores.max())
-    kinds /= kinds.sum()
-    weighted: Probabilities = (kinds[:, None, None] * joint / likelihoods).sum(axis=0)
-    return weighted.astype(np.float32)
+    kinds = (kinds / kinds.sum())[:, np.newaxis, np.newaxis]
+    competing = np.ones((2, 1, N_CLASSES + 1))
+    competing[:, 0, :N_CLASSES] = _NUMBER_INSIDE / _ALL, _LETTERS / _ALL
+    weighed = kinds * joint / likelihoods
+    rest = kinds * competing * inside / (competing * inside).sum(axis=2, keepdims=True)
+    return weighed.sum(axis=0).astype(np.float32), rest.sum(axis=0).astype(np.float32)

@@ -3,6 +3,7 @@
 The parts, each of which imports only those above it:
 
 recipes       named, frozen sets of network and hyper-parameters
+run_views     what a run's folder contains, in one line, as HTML and as a data frame
 runs          one training and its folder
 networks      Keras networks for tiles and of the reader
 samples       the images, pages and targets that networks are trained on

@@ -14,23 +14,49 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import OutputExistsError, RunError
-from inkdigits.files import remove_leftovers, write_text_whole, write_whole
+from inkdigits.errors import OutputError, OutputExistsError, RunError
+from inkdigits.files import iterate_names, remove_leftovers, write_text_whole, write_whole
+from inkdigits.training import run_views
 from inkdigits.training.recipes.reader_recipe import KIND
 from inkdigits.training.recipes.tile_recipe import Recipe
 
+_logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 ADOPTED = "adopted"  # key in the settings of a network that was not trained here
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+WRITTEN_FILES = (
+    "model.json",
+    *("model.keras", "model.h5", "model.onnx", "model.tflite"),
+    *("model.int8.onnx", "model.int8.json"),
+    *("detector.npz", "judge.npz", "finder.onnx", "weights.npz"),
+    *("history.csv", "checkpoint.npz", "curves.png"),
+    "settings.json",
+)
+"""The files that training, adoption and export write into a run folder. The first makes a folder
+that of a finished run, the last that of a run."""
+WRITTEN_FOLDERS = {
+    "model.savedmodel": ("saved_model.pb", "fingerprint.pb", "variables", "assets"),
+    "evaluation": (
+        *("evaluation.json", "confusion_matrix.png", "sample_predictions.png"),
+        *("mistakes.png", "reliability.png"),
+    ),
+}
+"""The folders that export and evaluation write there, with all that these contain."""
 RECORDED_PACKAGES = ("inkdigits", "keras", "tensorflow", "torch", "jax", "numpy", "onnxruntime")
 
 
@@ -78,11 +104,33 @@ class Checkpoint:
     best_weights: list[NDArray[Any]] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """The folder of one training."""
+    """The folder of one training. A run is accepted wherever its path is."""
 
     folder: Path
+
+    def __fspath__(self) -> str:
+        """Returns the path of the folder, so that `predict(picture, model=run)` works."""
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return run_views.format_line(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the run as plain values: settings, figures of the card, and history."""
+        return run_views.describe_folder(self.folder, is_finished=self.is_finished)
+
+    def to_pandas(self) -> DataFrame:
+        """Returns the history as a data frame: a row for each epoch, or each report of a reader.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return run_views.frame_history(run_views.list_history(self.folder))
+
+    def _repr_html_(self) -> str:
+        return run_views.render_run(self.to_dict())
 
     @property
     def keras_model(self) -> Path:
@@ -105,47 +153,109 @@ class Run:
         return self.card.is_file()
 
     @classmethod
-    def create(cls, folder: Path | None, name: str) -> Run:
+    def create(cls, folder: Path | None, name: str, *, overwrite: bool = False) -> Run:
         """Creates a new run folder.
 
         Args:
             folder: The folder to create; None: the first of `runs/<recipe>`, `runs/<recipe>-2`, …
                 that does not exist.
             name: Name of the recipe.
+            overwrite: Whether the folder may be that of an earlier run, or empty. Nothing is
+                removed before `replace`.
 
         Raises:
-            OutputExistsError: The folder exists.
+            OutputExistsError: The folder exists, or with `overwrite` is not the folder of a run.
             RunError: The folder cannot be created.
         """
         try:
             if folder is not None:
-                folder.mkdir(parents=True)
-                return cls(folder)
+                folder.mkdir(parents=True, exist_ok=overwrite)
+                run = cls(folder)
+                run._check_replaceable()
+                return run
             Path("runs").mkdir(exist_ok=True)
-            number = 1
+            names = iterate_names(Path("runs") / name)
             while True:
-                suffix = "" if number == 1 else f"-{number}"
-                free = Path("runs") / f"{name}{suffix}"
-                try:
+                free = next(names)
+                with suppress(FileExistsError):
                     free.mkdir()
                     return cls(free)
-                except FileExistsError:
-                    number += 1
+        except OutputExistsError:
+            raise
         except FileExistsError:
             if folder is None:
                 raise RunError(
                     "'runs' exists and is not a folder: move it, or choose a run folder with "
                     "--output"
                 ) from None
+            if not folder.is_dir():
+                raise OutputExistsError(
+                    f"{folder} exists already and is not a folder: choose another name"
+                ) from None
             raise OutputExistsError(
-                f"{folder} exists already: continue it with --resume {folder}, or choose another "
-                "folder"
+                f"{folder} exists already: continue it with --resume {folder}, replace it with "
+                "--force, or choose another folder"
             ) from None
         except OSError as error:
             raise RunError(
                 f"the run folder {error.filename} cannot be created ({error.strerror}): choose "
                 "another one with --output"
             ) from error
+
+    def _check_replaceable(self) -> None:
+        """Raises OutputExistsError if the folder contains files, but is not that of a run."""
+        is_run = False
+        with suppress(OSError, ValueError, RecursionError):
+            settings = json.loads((self.folder / "settings.json").read_bytes())
+            is_run = isinstance(settings, dict) and bool({"recipe", ADOPTED} & settings.keys())
+        if not is_run and any(path.name != ".lock" for path in self.folder.iterdir()):
+            raise OutputExistsError(
+                f"{self.folder} exists already and is not the folder of a run: choose another one"
+            )
+
+    def clear(self) -> list[str]:
+        """Removes what an earlier run wrote into the folder. Call it while the run is locked.
+
+        Only files under the names that training, adoption, export and evaluation use are removed,
+        and folders only if they contain nothing else.
+
+        Returns:
+            The names of the files and folders that were removed.
+
+        Raises:
+            OutputError: A file cannot be removed.
+        """
+        removed = []
+        try:
+            for name in (WRITTEN_FILES[0], *WRITTEN_FOLDERS, *WRITTEN_FILES[1:]):
+                path = self.folder / name
+                if path.is_file() or path.is_symlink():
+                    path.unlink()
+                    removed.append(name)
+                elif path.is_dir() and {inner.name for inner in path.iterdir()} <= {
+                    *WRITTEN_FOLDERS.get(name, ())
+                }:
+                    shutil.rmtree(path)
+                    removed.append(f"{name}/")
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be replaced ({error.strerror}): choose another folder"
+            ) from error
+        return removed
+
+    def discard(self) -> None:
+        """Removes a run that could not be written, and its folder if it contains nothing else."""
+        self.clear()
+        with suppress(OSError):
+            (self.folder / ".lock").unlink(missing_ok=True)
+            self.folder.rmdir()
+
+    def replace(self) -> None:
+        """Removes what an earlier run wrote, as `clear`, and logs what was removed and kept."""
+        if removed := self.clear():
+            kept = sorted({path.name for path in self.folder.iterdir()} - {".lock"})
+            rest = f"; kept {', '.join(kept)}" if kept else ""
+            _logger.info("replaced in %s: %s%s", self.folder, ", ".join(removed), rest)
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
@@ -157,7 +267,7 @@ class Run:
         run = cls(Path(folder))
         if not run.folder.is_dir():
             raise RunError(
-                f"no folder at {folder}: expected the folder of a run, such as runs/quick"
+                f"no such folder: {folder}; expected the folder of a run, such as runs/quick"
             )
         if not (run.folder / "settings.json").is_file():
             raise RunError(
@@ -194,6 +304,20 @@ class Run:
             yield
         finally:
             lock.release()
+
+    def reopen(self, settings: Settings) -> None:
+        """Makes a finished run one to continue, with other settings; its models stay until the end.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        try:
+            self.card.unlink(missing_ok=True)  # first: a finished run has the settings of its card
+        except OSError as error:
+            raise OutputError(
+                f"{self.card} cannot be replaced ({error.strerror}): check its permissions"
+            ) from error
+        self.save_settings(settings)
 
     def save_settings(self, settings: Settings) -> None:
         """Writes `settings.json`."""

@@ -62,7 +62,7 @@ def serve(
         settings: Limits and options; None for the defaults.
         host: Address to listen on. The default accepts connections from this machine only.
         port: TCP port; 0 for any free one.
-        report_address: Called with the address of the page once the service listens.
+        report_address: Called with the address of the page once the model is loaded.
 
     Raises:
         MissingExtraError: As in `build_app`.

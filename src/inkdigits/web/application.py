@@ -20,6 +20,7 @@ from inkdigits.web.routes import (
     page_files,
     prometheus,
     v1_corrections,
+    v1_gallery,
     v1_read,
     v1_status,
     v2_inference,
@@ -28,7 +29,7 @@ from inkdigits.web.schemas import BODY_COMPONENTS
 from inkdigits.web.service import Service
 from inkdigits.web.settings import Settings
 
-_ROUTES = (page_files, v1_status, v1_read, v1_corrections, v2_inference, prometheus)
+_ROUTES = (page_files, v1_status, v1_read, v1_corrections, v1_gallery, v2_inference, prometheus)
 
 
 def build_app(recognizer: Recognizer | Callable[[], Recognizer], settings: Settings) -> FastAPI:

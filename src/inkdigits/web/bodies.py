@@ -21,7 +21,10 @@ from inkdigits.web.settings import Settings
 
 PICTURES_FIELD = "pictures"
 JSON_TYPE = "application/json"
-_SUPPORTED = "image/*, application/octet-stream, multipart/form-data or application/json"
+PDF_TYPE = "application/pdf"
+_SUPPORTED = (
+    "image/*, application/pdf, application/octet-stream, multipart/form-data or application/json"
+)
 _MAX_DIGITS = 15
 _MAX_PART_HEADERS = 8
 """Headers of one form field; browsers send two."""
@@ -153,7 +156,7 @@ def list_uploads(body: bytes, content_type: str | None, max_pictures: int) -> li
     if not body:
         raise RequestError(400, "The body is empty: expected a picture")
     kind = (content_type or "application/octet-stream").partition(";")[0].strip().lower()
-    if kind.startswith("image/") or kind == "application/octet-stream":
+    if kind.startswith("image/") or kind in ("application/octet-stream", PDF_TYPE):
         return [Upload(None, body)]
     if kind == JSON_TYPE:
         return _parse_json(body, max_pictures)

@@ -33,6 +33,15 @@ class ProtocolError(BaseModel):
     error: str = Field(description="One sentence")
 
 
+class Bounds(BaseModel):
+    """A bounding box in pixels of the upright picture; the origin is the top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class DigitRow(BaseModel):
     """One digit of a picture."""
 
@@ -51,6 +60,7 @@ class DigitRow(BaseModel):
         description="Probabilities of each digit, each other kind of mark, and none"
     )
     box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
+    bounds: Bounds = Field(description="The same numbers with their names")
     line: int
     reason: str | None = Field(description="Why the digit was not read")
     tile: Tile | None = Field(None, description="Input of the network; with tiles=true")
@@ -67,13 +77,15 @@ class MarkRow(BaseModel):
     kind: str = Field(description="point, comma, dash, slash, plus or other")
     confidence: Probability
     box: list[int] = Field(description="Left, top, width, height in pixels of the upright picture")
+    bounds: Bounds = Field(description="The same numbers with their names")
     line: int
 
 
 class PictureRow(BaseModel):
-    """The reading of one picture; only `file` and `error` for an unreadable one of several."""
+    """The reading of a picture or page; only `file`, `page` and `error` if it cannot be read."""
 
     file: str | None
+    page: int | None = Field(None, description="Number of the page of a document, from 1")
     error: str | None = None
     text: str | None = Field(
         None,
@@ -94,6 +106,7 @@ class Limits(BaseModel):
     max_bytes: int
     max_pixels: int
     max_pictures: int
+    max_pages: int
 
 
 class Status(BaseModel):
@@ -147,6 +160,29 @@ class Corrections(BaseModel):
 
     folder: str
     corrections: list[KeptCorrection]
+
+
+class GalleryItem(BaseModel):
+    """A test image of MNIST."""
+
+    index: int = Field(description="Position among the 10,000 test images")
+    label: int
+    png: str = Field(description="The tile as a PNG file in base64")
+    read: int | None = Field(None, description="The digit that the model read; for mistakes")
+    confidence: Probability | None = Field(None, description="Of the mistake")
+
+
+class Gallery(BaseModel):
+    """Test images, and the most confident mistakes of a model among all 10,000."""
+
+    serving: str = Field(description="Recipe of the model that reads digits in this service")
+    is_own: bool = Field(description="Whether the mistakes are those of this model")
+    is_pending: bool = Field(description="Whether those of this model are being computed")
+    model: str = Field(description="Recipe of the model whose mistakes these are")
+    n_images: int
+    n_mistakes: int
+    samples: list[GalleryItem]
+    mistakes: list[GalleryItem]
 
 
 class InferInput(BaseModel):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,17 +22,24 @@ from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.recognition.decoding import DecodingLimits, Picture
+from inkdigits.recognition.documents import DOCUMENT_FORMATS, MAX_PAGES
+from inkdigits.recognition.ensemble import add_shifts
+from inkdigits.recognition.file_formats import detect_format
+from inkdigits.recognition.reading_options import Digits
 from inkdigits.recognition.recognizer import Recognizer
 from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher
 from inkdigits.web.bodies import BodyReader, Upload
 from inkdigits.web.corrections import CorrectionStore
 from inkdigits.web.counters import Metrics
 from inkdigits.web.decoders import DecoderPool
+from inkdigits.web.own_gallery import OwnGallery
 from inkdigits.web.responses import describe_picture_error
 from inkdigits.web.settings import Settings
 from inkdigits.web.thread_pool import FairThreadPool
 
 Result = TypeVar("Result")
+Submit = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a task in a thread."""
 
 MAX_HEAT_MAPS = 12
 MAX_FINE_HEAT_MAPS = 5
@@ -46,18 +54,22 @@ class ReadOptions:
     """How to read pictures, and what to include in the result.
 
     Attributes:
-        one_digit: As in `Recognizer.read`.
+        digits: As in `Recognizer.read`.
         separators: As in `Recognizer.read`.
+        shifts: As in `Recognizer.load`.
         threshold: As in `Recognizer.read`.
         tiles: Whether to include the tile of each digit.
         heat: Whether to include the heat map of each digit.
+        page: The only page of documents to read, from 1; None for all pages.
     """
 
-    one_digit: bool = False
+    digits: Digits = "all"
     separators: bool = False
+    shifts: bool = False
     threshold: float | None = None
     tiles: bool = False
     heat: bool = False
+    page: int | None = None
 
 
 class Service:
@@ -68,6 +80,7 @@ class Service:
         bodies: Receives request bodies.
         metrics: Counters and histograms.
         corrections: The store of corrections; None if the service stores none.
+        gallery: The gallery of the page.
         failure: The exception that loading the model raised; None if it raised none.
         is_draining: Whether the service is stopping and rejects new requests.
         n_active: Number of requests in progress.
@@ -84,6 +97,7 @@ class Service:
         self.metrics = Metrics(self._count_waiting, lambda: self.n_active)
         folder = settings.corrections
         self.corrections = None if folder is None else CorrectionStore(folder)
+        self.gallery = OwnGallery(settings.models)
         self.failure: Exception | None = None
         self.is_draining = False
         self.n_active = 0
@@ -149,6 +163,7 @@ class Service:
             await asyncio.to_thread(threads.close, self.settings.deadline_s)
         if self._batcher is not None:
             await asyncio.to_thread(self._batcher.close)
+        await asyncio.to_thread(self.gallery.close)
         await asyncio.to_thread(self._decoders.close)
 
     @contextmanager
@@ -208,16 +223,32 @@ class Service:
             ClientDisconnect: The client disconnected.
             Exception: The exception of the first task that failed.
         """
+
+        async def run_all(submit: Submit) -> list[Result]:
+            return list(await asyncio.gather(*map(submit, tasks)))
+
+        return await self._run(request, run_all, on_files=on_files)
+
+    async def _run(
+        self,
+        request: Request,
+        work: Callable[[Submit], Awaitable[Result]],
+        *,
+        on_files: bool = False,
+    ) -> Result:
+        """Runs a coroutine that submits tasks to threads, until the deadline, as `run` does."""
         cancelled = threading.Event()
-
-        def run_one(task: Callable[[], Result]) -> Result:
-            CANCELLED.set(cancelled)
-            return task()
-
         threads = self._file_threads if on_files else self._threads
         client = _get_client(request)
-        futures = [threads.submit(client, functools.partial(run_one, task)) for task in tasks]
-        results = asyncio.gather(*map(asyncio.wrap_future, futures))
+
+        def submit(task: Callable[[], Any]) -> Awaitable[Any]:
+            def run_one() -> Any:
+                CANCELLED.set(cancelled)
+                return task()
+
+            return asyncio.wrap_future(threads.submit(client, run_one))
+
+        results = asyncio.ensure_future(work(submit))
         disconnect = asyncio.ensure_future(_await_disconnect(request))
         try:
             done, _ = await asyncio.wait(
@@ -243,7 +274,7 @@ class Service:
         uploads: Sequence[Upload],
         options: ReadOptions,
     ) -> list[dict[str, Any]]:
-        """Reads pictures.
+        """Reads pictures and documents.
 
         Args:
             request: The request that the pictures belong to.
@@ -251,27 +282,77 @@ class Service:
             options: How to read them, and what to include in the result.
 
         Returns:
-            A JSON object per picture, as `inkdigits predict --json` prints it, with width and
-            height in addition.
+            A JSON object per picture or page, as `inkdigits predict --json` prints it, with width
+            and height in addition.
 
         Raises:
-            PictureError: The only picture cannot be read. One of several has an object with `error`
-                instead.
-            RequestError, ClientDisconnect: As in `run`, or the model is not loaded.
+            PictureError: The only picture or document cannot be read. One of several, and a page,
+                has an object with `error` instead.
+            RequestError, ClientDisconnect: As in `run`; the model is not loaded; there are too many
+                pages (413), or there is no page of this number (422).
         """
         recognizer = self.recognizer
 
-        def read_one(upload: Upload) -> dict[str, Any]:
+        async def list_pages(submit: Submit, upload: Upload) -> tuple[Upload, Sequence[int | None]]:
+            if not _is_document(upload) and options.page in (None, 1):
+                return upload, [None]
             try:
-                return _read(recognizer, self.decode, upload, options)
+                list_of_one = functools.partial(self._list_pages, upload, options.page)
+                return upload, await submit(list_of_one)
             except PictureError as error:
-                if len(uploads) == 1:
-                    raise
-                return {"file": upload.name, "error": describe_picture_error(error)[1]}
+                return replace(upload, error=error), [None]
 
-        return await self.run(
-            request, *(lambda upload=upload: read_one(upload) for upload in uploads)
-        )
+        def read_page(upload: Upload, page: int | None) -> dict[str, Any]:
+            try:
+                return _read(recognizer, self._decode_page, upload, page, options)
+            except PictureError as error:
+                if len(uploads) == 1 and page is None:
+                    raise
+                row = {"file": upload.name, "page": page, "error": describe_picture_error(error)[1]}
+                return {key: value for key, value in row.items() if key == "file" or value}
+
+        async def read_pages(
+            submit: Submit, upload: Upload, pages: Sequence[int | None]
+        ) -> list[dict[str, Any]]:
+            # One after the other, so that a document takes the memory of one page only.
+            return [await submit(functools.partial(read_page, upload, page)) for page in pages]
+
+        async def read_all(submit: Submit) -> list[dict[str, Any]]:
+            listed = await asyncio.gather(*(list_pages(submit, upload) for upload in uploads))
+            self._check_pages(sum(len(pages) for _, pages in listed if pages != [None]))
+            rows = await asyncio.gather(*(read_pages(submit, *each) for each in listed))
+            return list(itertools.chain.from_iterable(rows))
+
+        return await self._run(request, read_all)
+
+    def _list_pages(self, upload: Upload, page: int | None) -> Sequence[int | None]:
+        """Returns the numbers of the pages to read; a single None for a picture without pages."""
+        n_pages = None
+        if _is_document(upload):
+            limit = self.settings.max_pages if page is None else MAX_PAGES
+            n_pages = self._decoders.count_pages(
+                upload.content, upload.name, limit, CANCELLED.get()
+            )
+        if page is not None and page > (n_pages or 1):
+            raise RequestError(
+                422, f"page: expected 1 to {n_pages or 1}, the last page, not {page}"
+            )
+        if n_pages is None:
+            return [None]
+        return range(1, n_pages + 1) if page is None else [page]
+
+    def _check_pages(self, n_pages: int) -> None:
+        if n_pages > self.settings.max_pages:
+            raise RequestError(
+                413,
+                f"The documents have {n_pages:,} pages; the limit of a request is "
+                f"{self.settings.max_pages:,}: send fewer at once",
+            )
+
+    def _decode_page(self, upload: Upload, page: int | None) -> Picture:
+        # A TIFF file without pages may have a thumbnail, which is not worth a note.
+        page = 1 if page is None and _is_document(upload) else page
+        return self._decoders.decode(upload.content, upload.name, CANCELLED.get(), page=page)
 
     def decode(self, content: bytes, name: str | None = None) -> Picture:
         """Decodes a picture in a decoder process; for tasks of `run`.
@@ -318,22 +399,29 @@ class Service:
         return 0 if self._batcher is None else self._batcher.n_waiting
 
 
+def _is_document(upload: Upload) -> bool:
+    return detect_format(upload.content) in DOCUMENT_FORMATS
+
+
 def _read(
     recognizer: Recognizer,
-    decode: Callable[[bytes, str | None], Picture],
+    decode_page: Callable[[Upload, int | None], Picture],
     upload: Upload,
+    page: int | None,
     options: ReadOptions,
 ) -> dict[str, Any]:
     if upload.error is not None:
         raise upload.error
-    picture = decode(upload.content, upload.name)
-    reading = recognizer.read(
+    picture = decode_page(upload, page)
+    # The heat maps below stay without shifts, which would take nine times as long.
+    reader = add_shifts(recognizer) if options.shifts else recognizer
+    reading = reader.read(
         picture,
-        one_digit=options.one_digit,
+        digits=options.digits,
         separators=options.separators,
         threshold=options.threshold,
     )
-    row: dict[str, Any] = {"file": upload.name, **reading.to_json()}
+    row = replace(reading, source=upload.name, page=page).to_dict()
     row["height"], row["width"] = picture.pixels.shape
     if options.heat and len(reading.digits) > MAX_HEAT_MAPS:
         row["notes"] = [

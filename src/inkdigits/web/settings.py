@@ -24,6 +24,8 @@ class Settings:
         max_pixels: Pixels of a picture, width times height. Decoding 50 million takes more than
             300 MB. The page scales larger pictures down before it sends them.
         max_pictures: Pictures in one request.
+        max_pages: Pages of all PDF and TIFF files in one request. Those of a document are read one
+            after the other, all of them within `deadline_s`.
         max_tiles: Tiles in one request of the Open Inference Protocol.
         max_requests: Concurrent requests, waiting ones included.
         max_client_requests: Concurrent requests of one client address. Behind a reverse proxy, all
@@ -39,6 +41,8 @@ class Settings:
         requests_per_minute: Requests per minute of one client; None for no limit.
         api_key: API key that clients must send; None for none.
         corrections: Folder in which to store corrections; None to store none.
+        models: Run folders and model files that the recognizer was loaded from, for the gallery of
+            the page; empty for the default model, or if they are not known.
         allowed_hosts: Host names, without port, that requests may use. Protects against DNS
             rebinding, in which the name of another site resolves to this machine.
         n_threads: Threads that decode and read pictures; None for one per core.
@@ -47,6 +51,7 @@ class Settings:
     max_bytes: int = 20_000_000
     max_pixels: int = 20_000_000
     max_pictures: int = 64
+    max_pages: int = 20
     max_tiles: int = 1024
     max_requests: int = 256
     max_client_requests: int = 128
@@ -60,6 +65,7 @@ class Settings:
     requests_per_minute: int | None = None
     api_key: str | None = field(default=None, repr=False)
     corrections: Path | None = None
+    models: tuple[Path, ...] = ()
     allowed_hosts: tuple[str, ...] = LOCAL_HOSTS
     n_threads: int | None = None
 

@@ -288,7 +288,7 @@ def test_damaged_checkpoint(
     path = unfinished.folder / "checkpoint.npz"
     path.write_bytes(damage(path.read_bytes()))
 
-    assert main(["train", "--resume", str(unfinished.folder), "--quiet"]) == 2
+    assert main(["train", "--resume", str(unfinished.folder), "--quiet"]) == 3
 
     error = capsys.readouterr().err
     assert expected in error
@@ -424,7 +424,7 @@ def test_full_disk(small_run: Run, start_training: StartTraining, tmp_path: Path
     )
     output, error = process.communicate(timeout=120)
 
-    assert process.returncode == 2, error
+    assert process.returncode == 4, error
     assert output == ""
     assert "checkpoint.npz cannot be written" in error
     assert error.count("\n") == 1
@@ -456,7 +456,7 @@ def test_full_disk_at_the_end(
     folder = tiny_disk / "run"
     arguments = ["train", "smoke", *SMALL_ARGUMENTS, "--output", str(folder), "--quiet"]
 
-    assert main(arguments) == 2
+    assert main(arguments) == 4
 
     error = capsys.readouterr().err
     assert "cannot be written" in error

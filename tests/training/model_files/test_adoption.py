@@ -244,6 +244,32 @@ def test_scikit_learn(mnist: Mnist, tmp_path: Path, with_maps: bool) -> None:
     assert abs(measure(adoption.run.folder, mnist) - expected) < 0.0002
 
 
+def test_digits_that_the_last_activation_makes_equal_are_told_apart(
+    mnist: Mnist, tmp_path: Path
+) -> None:
+    """scikit-learn chooses by the scores, but exports sigmoids, which are 1 for large scores."""
+    from skl2onnx import to_onnx
+    from sklearn.linear_model import SGDClassifier
+
+    few = mnist.train.take(range(4_000))
+    model = SGDClassifier(loss="log_loss", max_iter=8, tol=None, random_state=0, average=True)
+    model.fit(few.images.reshape(-1, 784).astype(np.float32) / 255, few.labels.astype(np.int64))
+    model.coef_ *= 20  # as sure of itself as after many epochs
+    model.intercept_ *= 20
+    path = tmp_path / "sklearn.onnx"
+    onnx.save(to_onnx(model, np.zeros((1, 784), np.float32)), path)
+    tested = mnist.test.images.reshape(-1, 784).astype(np.float32) / 255
+    expected = float(np.mean(model.predict(tested) == mnist.test.labels))
+    of_sigmoids = np.mean(model.predict_proba(tested).argmax(axis=1) == mnist.test.labels)
+    assert of_sigmoids < expected - 0.002
+
+    adoption = adopt(path, output=tmp_path / "adopted")
+
+    assert adoption.activation == "softmax"
+    assert adoption.found.encoding == "0 to 1"
+    assert abs(measure(adoption.run.folder, mnist) - expected) < 0.0002
+
+
 def test_what_was_found_is_in_the_card(theirs: dict[str, Path], tmp_path: Path) -> None:
     run = adopt(theirs["mnist.onnx"], output=tmp_path / "adopted").run
 
@@ -315,6 +341,36 @@ def test_an_adopted_network_without_keras_file_is_not_converted(
 def test_an_existing_folder_is_not_touched(theirs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match="exists already"):
         adopt(theirs["mnist.onnx"], output=tmp_path)
+
+
+def test_an_earlier_folder_is_replaced_on_request(theirs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "adopted"
+    adopt(theirs["mnist.onnx"], output=folder)
+    (folder / "model.h5").write_text("an export")
+    (folder / "notes.txt").write_text("mine")
+
+    run = adopt(theirs["mnist.onnx"], output=folder, overwrite=True).run
+
+    assert run.is_finished
+    assert not (folder / "model.h5").exists()
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("others", [[], ["notes.txt"]], ids=str)
+def test_a_folder_that_could_not_be_written_is_removed_without_other_files(
+    others: list[str], theirs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "adopted"
+    adopt(theirs["mnist.onnx"], output=folder)
+    for name in others:
+        (folder / name).write_text("mine")
+    monkeypatch.setattr(Card, "save", lambda card, path: path.joinpath("impossible").touch())
+
+    with pytest.raises(OSError, match="impossible"):
+        adopt(theirs["mnist.onnx"], output=folder, overwrite=True)
+
+    assert [path.name for path in tmp_path.rglob("*.txt")] == others
+    assert folder.exists() is bool(others)
 
 
 @pytest.mark.parametrize(

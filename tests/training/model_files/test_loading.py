@@ -49,7 +49,7 @@ def assert_refused(path: Path, capsys: pytest.CaptureFixture[str], expected: str
     assert expected in str(caught.value)
 
     capsys.readouterr()
-    assert main(["evaluate", str(path)]) == 2
+    assert main(["evaluate", str(path)]) == 3
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1, printed.err

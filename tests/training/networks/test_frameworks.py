@@ -33,7 +33,7 @@ def test_a_backend_that_is_not_installed_names_its_extra(
 ) -> None:
     ended = python("-c", ABSENT, KERAS_BACKEND="torch")
 
-    assert ended.returncode == 2
+    assert ended.returncode == 5
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert "torch is not installed" in ended.stderr
     assert 'pip install "inkdigits[torch]"' in ended.stderr

@@ -67,10 +67,10 @@ def test_unknown_recipe_names_neighbours_of_both_kinds() -> None:
 
 
 def test_what_readers_do_not_take(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="leave pictures and teachers out"):
+    with pytest.raises(UsageError, match="leave pictures and teacher out"):
         train("reader", pictures=tmp_path)
-    with pytest.raises(UsageError, match="leave pictures and teachers out"):
-        train("reader", teachers=[tmp_path])
+    with pytest.raises(UsageError, match="leave pictures and teacher out"):
+        train("reader", teacher=[tmp_path])
     with pytest.raises(UsageError, match="overrides apply to the name of a recipe only"):
         train(READER_RECIPES["reader"], overrides={"page_batch": 8})
 

@@ -72,7 +72,7 @@ def test_a_teacher_beats_labels_alone(
         run = train(
             "smoke",
             overrides=overrides,
-            teachers=teachers,
+            teacher=teachers,
             output=tmp_path / name,
             progress=False,
         )
@@ -90,7 +90,7 @@ def taught(smoke_run: Run, mnist: Mnist, tmp_path: Path) -> Run:
     run = train(
         "smoke",
         overrides={"training_images": 400, "epochs": 1},
-        teachers=[teacher],
+        teacher=[teacher],
         output=tmp_path / "taught",
         progress=False,
     )
@@ -140,6 +140,6 @@ def test_teachers_that_cannot_teach(
     model = smoke_run.folder if teacher == "smoke" else tmp_path / teacher
 
     with pytest.raises(expected, match=message):
-        train(recipe, teachers=[model], output=tmp_path / "run", progress=False)
+        train(recipe, teacher=[model], output=tmp_path / "run", progress=False)
 
     assert list(tmp_path.iterdir()) == []

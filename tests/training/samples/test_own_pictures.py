@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkdigits.data import LabelledImages
-from inkdigits.errors import DataUnavailableError, PictureError, RunError, TrainingInterrupted
+from inkdigits.data import LabelledImages, Mnist
+from inkdigits.errors import (
+    DataLeakageError,
+    DataUnavailableError,
+    PictureError,
+    RunError,
+    TrainingInterrupted,
+)
 from inkdigits.recognition import Recognizer
 from inkdigits.recognition.framing import frame, is_framed
 from inkdigits.training import Run, resume, train
@@ -113,3 +119,28 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
     (tmp_path / "4" / "b.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(PictureError, match=r"b\.png"):
         load_tiles(tmp_path)
+
+
+def test_test_images_of_mnist_are_refused(own: Path, mnist: Mnist) -> None:
+    """As saved from a data set, inverted, and as the page crops a digit from its picture."""
+    tile = mnist.test.images[2]
+    for name, pixels in (("b", tile), ("c", 255 - tile), ("d", tile[2:26, 4:])):
+        Image.fromarray(pixels).convert("RGBA").save(own / f"{name}.png")
+    rows = ["file,label", "a.png,3", "b.png,1", "c.png,1", "d.png,1", "d.png,none"]
+    (own / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+    with pytest.raises(DataLeakageError) as caught:
+        load_tiles(own)
+
+    assert str(caught.value) == (
+        f"3 of the 4 pictures of single digits in {own} are MNIST test images (b.png, c.png, "
+        "d.png): remove them, because a model cannot be measured on images that it was trained on"
+    )
+    with pytest.raises(DataLeakageError, match="MNIST test image"):
+        train("smoke", pictures=own, output=own.parent / "run", progress=False)
+    assert not (own.parent / "run").exists()
+    with pytest.raises(DataLeakageError, match="1 of the 2 own images"):
+        add_copies(
+            mnist.train,
+            LabelledImages(np.stack([tile, mnist.train.images[0]]), np.array([1, 5], np.uint8)),
+        )

@@ -52,7 +52,7 @@ def test_correction_is_saved_listed_and_deleted(
     kept = load_labelled_pictures(folder)
     assert sorted(picture.label for picture in kept) == ["", "1"]
     for picture in kept:  # each is the crop of the seven, without the four
-        assert default_recognizer.read(picture.path, one_digit=True).text == "7"
+        assert default_recognizer.read(picture.path, digits="one").text == "7"
 
     page.locator("#tab-corrections").click()
     rows = page.locator("#kept tbody tr")

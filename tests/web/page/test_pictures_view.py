@@ -124,6 +124,58 @@ def test_table_of_several_pictures_can_be_saved_as_csv(
     expect(page.locator("#sentence")).to_have_text("Choose a picture.")
 
 
+@pytest.mark.parametrize("suffix", [".pdf", ".tiff"])
+def test_pages_of_a_document_are_pictures_of_their_own(
+    suffix: str, open_page: OpenPage, tmp_path: Path, add_pictures: Callable[..., None]
+) -> None:
+    names = ("7-canvas.png", "1984-on-ruled-paper.jpg", "0-tiny.gif")
+    pages = []
+    for name in names:
+        with Image.open(SAMPLES / name) as image:
+            pages.append(image.convert("RGB"))
+    pages.insert(1, Image.new("RGB", (90, 60), "white"))
+    path = tmp_path / f"scan{suffix}"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    page = open_page()
+    add_pictures(page, path, SAMPLES / "3-blackboard.jpg")
+
+    buttons = page.locator("#table tbody button")
+    expect(buttons).to_have_text(
+        [*(f"scan{suffix}, page {number}" for number in (1, 2, 3, 4)), "3-blackboard.jpg"]
+    )
+    expect(page.locator("#table .read")).to_have_text(["7", "", "1984", "0", "3"])
+    expect(page.locator("#text")).to_have_text("7")
+    buttons.nth(2).click()
+    expect(page.locator("#text")).to_have_text("1984")
+    expect(page.locator("#picture .box")).to_have_count(4)
+    expect(page.locator("#unseen")).to_be_visible()
+    with page.expect_request(lambda request: "heat=true" in request.url) as heated:
+        page.locator("#heat").check()
+    assert "page=3" in heated.value.url
+    expect(page.locator("#text")).to_have_text("1984")
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
+    assert [row["page"] for row in rows] == ["1", "2", "3", "4", ""]
+    assert [row["file"] for row in rows] == [path.name] * 4 + ["3-blackboard.jpg"]
+
+
+def test_document_of_too_many_pages_is_reported(
+    open_page: OpenPage,
+    run_server: Callable[..., AbstractContextManager[Server]],
+    tmp_path: Path,
+    add_pictures: Callable[..., None],
+) -> None:
+    blank = Image.new("RGB", (90, 60), "white")
+    blank.save(tmp_path / "scan.pdf", save_all=True, append_images=[blank, blank])
+    with run_server("--max-pages", "2") as server:
+        page = open_page(server.url)
+        add_pictures(page, tmp_path / "scan.pdf")
+
+        expect(page.locator("#table .remark")).to_contain_text("3 pages; the limit is 2: split it")
+        expect(page.locator("#table tbody tr")).to_have_count(1)
+
+
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_picture_can_be_pasted_or_dropped(way: str, open_page: OpenPage) -> None:
     page = open_page()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
-from inkdigits.data import load_labelled_pictures
+from inkdigits.data import LabelledImages, load_labelled_pictures
 from inkdigits.errors import OutputError
 from inkdigits.evaluation import evaluate_pictures
 from inkdigits.recognition import Recognizer
@@ -101,7 +101,7 @@ def test_folder_can_be_evaluated(
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS == ("file", "label", "tile", "read", "saved")
     assert open_png(tmp_path / rows[0]["tile"]).tolist() == describe_correction()["tile"]
-    evaluation = evaluate_pictures(tmp_path, default_recognizer, one_digit=True).to_json()
+    evaluation = evaluate_pictures(tmp_path, default_recognizer, digits="one").to_json()
     assert {row["name"]: row["n"] for row in evaluation["by_kind"]} == {"single": 1, "none": 1}
 
 
@@ -256,4 +256,32 @@ def test_unwritable_folder_is_reported_without_its_path(
     message = response.json()["error"]["message"]
     assert message.endswith(expected)
     assert str(tmp_path) not in message
+    assert list_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("is_inverted", [False, True])
+@pytest.mark.parametrize("part", ["tile", "picture"])
+def test_test_images_of_mnist_are_not_corrected(
+    part: str,
+    is_inverted: bool,
+    open_client: OpenClient,
+    tmp_path: Path,
+    test_slice: LabelledImages,
+    list_files: Callable[[Path], set[str]],
+    describe_correction: Callable[..., dict[str, Any]],
+    check_error: Callable[[Any, int], str],
+) -> None:
+    client = open_client(corrections=tmp_path)
+    tile = 255 - test_slice.images[9] if is_inverted else test_slice.images[9]
+    encoded = io.BytesIO()
+    picture = np.pad(tile, ((3, 0), (0, 8)), mode="edge")
+    Image.fromarray(picture).convert("RGBA").save(encoded, "PNG")  # as from a canvas
+    changes = {"tile": tile.tolist(), "picture": base64.b64encode(encoded.getvalue()).decode()}
+
+    response = client.post("/v1/corrections", json=describe_correction(**{part: changes[part]}))
+
+    assert check_error(response, 422) == (
+        "This is a test image of MNIST: models are measured on it, so no correction of it is "
+        "stored to train on"
+    )
     assert list_files(tmp_path) == set()

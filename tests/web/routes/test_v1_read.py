@@ -18,10 +18,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from inkdigits.cli import main
-from inkdigits.recognition import Reader, ReaderCard, Recognizer
+from inkdigits.recognition import Reader, ReaderCard, Recognizer, add_shifts
 from inkdigits.recognition.alphabet import NO_MARK, POINT
 from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.detection import Detections
+from inkdigits.recognition.reading_options import Digits
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
@@ -82,12 +83,12 @@ def test_notes_about_the_file_are_included(shared_client: TestClient) -> None:
     assert row["notes"] == ["animated GIF: only the first frame was read"]
 
 
-@pytest.mark.parametrize("digits", ["any", "one"])
+@pytest.mark.parametrize("digits", ["all", "one"])
 def test_tiles_and_heat_maps_are_included_on_request(
-    digits: str, shared_client: TestClient, default_recognizer: Recognizer
+    digits: Digits, shared_client: TestClient, default_recognizer: Recognizer
 ) -> None:
     path = SAMPLES / "7-canvas.png"
-    reading = default_recognizer.read(path, one_digit=digits == "one")
+    reading = default_recognizer.read(path, digits=digits)
 
     url = f"/v1/read?digits={digits}&tiles=true&heat=true"
     (row,) = shared_client.post(url, content=path.read_bytes()).json()
@@ -99,6 +100,54 @@ def test_tiles_and_heat_maps_are_included_on_request(
         expected = compute_occlusion(digit.tile, default_recognizer.classify, best)
         assert np.array(found["heat"]) == pytest.approx(expected, abs=1e-3)
     assert "tile" not in shared_client.post("/v1/read", content=path.read_bytes()).text
+
+
+def test_the_former_value_of_digits_works_with_a_warning(
+    shared_client: TestClient, check_error: Callable[[Any, int], str]
+) -> None:
+    found, former, wrong = (
+        shared_client.post(f"/v1/read?digits={value}", content=PNG)
+        for value in ("all", "any", "two")
+    )
+
+    assert former.json() == found.json()
+    assert former.headers["Warning"] == '299 - "digits=any is deprecated: use digits=all"'
+    assert "Warning" not in found.headers
+    assert check_error(wrong, 422) == "digits: Input should be 'all' or 'one'"
+
+
+@pytest.mark.parametrize(
+    ("query", "warning"),
+    [
+        ("seperators=true", "unknown parameter 'seperators': did you mean 'separators'?"),
+        ("digits=one&treshold=0.5", "unknown parameter 'treshold': did you mean 'threshold'?"),
+        ("%22%0D%0Ax%C3%A4=1", "unknown parameter ''/r/nx?': expected one of digits, separators"),
+        ("digits=one&shifts=false&threshold=0.5&separators=1&tiles=0&heat=no", None),
+    ],
+)
+def test_an_unknown_parameter_is_named_in_a_header(
+    query: str, warning: str | None, shared_client: TestClient
+) -> None:
+    response = shared_client.post(f"/v1/read?{query}", content=PNG)
+
+    assert response.json()[0]["text"] == "7"
+    found = response.headers.get("Warning")
+    if warning is None:
+        assert found is None
+    else:
+        assert str(found).startswith(f'299 - "{warning}')
+
+
+def test_shifts_are_those_of_the_command_line(
+    shared_client: TestClient, default_recognizer: Recognizer
+) -> None:
+    expected = add_shifts(default_recognizer).read(SAMPLES / "7-canvas.png")
+
+    (row,) = shared_client.post("/v1/read?shifts=true", content=PNG).json()
+    (plain,) = shared_client.post("/v1/read", content=PNG).json()
+
+    assert row["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
+    assert row["confidence"] != plain["confidence"]
 
 
 def test_threshold_rejects_less_confident_digits(
@@ -162,7 +211,7 @@ def test_form_of_several_pictures_reports_errors_per_picture(
     assert (year["file"], year["text"]) == ("year.jpg", "1984")
     assert (seven["file"], seven["text"]) == ("seven.png", "7")
     assert set(notes) == set(half) == {"file", "error"}
-    assert notes["error"].startswith("notes.txt: is not a picture")
+    assert notes["error"].startswith("notes.txt: unknown format")
     assert half["error"].startswith("half.jpg: damaged JPEG file")
 
 
@@ -173,13 +222,13 @@ def test_form_of_one_unreadable_picture_is_an_error(
     text = shared_client.post("/v1/read", files={"pictures": ("a.txt", b"hello there")})
 
     assert [row["text"] for row in one.json()] == ["7"]
-    assert "a.txt: is not a picture" in check_error(text, 415)
+    assert "a.txt: unknown format" in check_error(text, 415)
 
 
 UNREADABLE: list[tuple[str, bytes, str | None, int, str]] = [
     ("empty", b"", None, 400, "empty"),
-    ("text", b"not a picture", None, 415, "is not a picture: starts with text"),
-    ("pdf", b"%PDF-1.7", None, 415, "PDF has pages"),
+    ("text", b"not a picture", None, 415, "unknown format: starts with text"),
+    ("pdf", b"%PDF-1.7", None, 422, "damaged PDF file; save|damaged PDF file: save"),
     ("half", PNG[:2000], None, 422, "damaged PNG file; save"),
     ("type", PNG, "text/plain", 415, "'text/plain'"),
     ("form-type", b"a=1", "application/x-www-form-urlencoded", 415, "urlencoded"),

@@ -1,4 +1,4 @@
-"""POST /v1/read with JSON, HEIC, AVIF and PDF."""
+"""POST /v1/read with JSON, HEIC and AVIF."""
 
 from __future__ import annotations
 
@@ -120,9 +120,3 @@ def test_heic_and_avif_are_read_within_the_limits(
         n_pixels = image.width * image.height
     small = open_client(max_pixels=n_pixels - 1)
     assert "pixels" in check_error(small.post("/v1/read", content=content), 413)
-
-
-def test_pdf_is_refused(shared_client: TestClient, check_error: CheckError) -> None:
-    response = shared_client.post("/v1/read", content=encode("PDF"))
-
-    assert "PDF has pages, which are not read here" in check_error(response, 415)

@@ -39,9 +39,7 @@ def find_form(path: Path) -> Form:
     """
     try:
         if not path.exists():
-            raise DataUnavailableError(
-                f"no data at {path}: {_EXPECTED}; download MNIST with `inkdigits data --fetch`"
-            )
+            raise DataUnavailableError(describe_missing(path))
         forms = []
         for find in _FINDERS:
             forms += find(path)
@@ -60,6 +58,14 @@ def find_form(path: Path) -> Form:
         names = ", ".join(f"{form.path} ({form.name})" for form in forms)
         raise DataFormatError(f"{path} contains several data sets: give one of {names}")
     return forms[0]
+
+
+def describe_missing(path: Path) -> str:
+    """Returns the message for a path at which there is nothing."""
+    return (
+        f"no such {'file' if path.suffix else 'folder'}: {path}; name data that exist, or leave "
+        "--data out for MNIST"
+    )
 
 
 def _describe(path: Path) -> str:

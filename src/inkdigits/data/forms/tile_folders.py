@@ -72,4 +72,5 @@ def _read(folder: Path) -> LabelledImages:
     if len(stems) == len(tiles):
         tiles.sort(key=lambda tile: int(tile[0].stem))
     images = [decode_tile(read_content(path, MAX_TILE_BYTES), str(path)) for path, _ in tiles]
-    return LabelledImages(np.stack(images), np.array([digit for _, digit in tiles], np.uint8))
+    labels = np.array([digit for _, digit in tiles], np.uint8)
+    return LabelledImages(np.stack(images), labels, tuple(path for path, _ in tiles))

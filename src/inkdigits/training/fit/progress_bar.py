@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 def start_progress(title: str, *columns: ProgressColumn, enabled: bool) -> tuple[Console, Progress]:
@@ -31,3 +38,24 @@ def start_progress(title: str, *columns: ProgressColumn, enabled: bool) -> tuple
     progress.start()
     console.print(title, soft_wrap=True)
     return console, progress
+
+
+def move_bar(progress: Progress, task: TaskID, completed: int, figures: str) -> int:
+    """Moves the bar of a task, at most to its end.
+
+    Steps are run several at once, and samples are drawn in batches, so the last of them may exceed
+    the total.
+
+    Args:
+        progress: The bar of `start_progress`.
+        task: One of its tasks, with a total.
+        completed: What is done, on the scale of the total.
+        figures: What is shown beside the bar.
+
+    Returns:
+        What is shown as done.
+    """
+    (total,) = (known.total for known in progress.tasks if known.id == task)
+    shown = completed if total is None else min(completed, int(total))
+    progress.update(task, completed=shown, figures=figures)
+    return shown

@@ -11,7 +11,7 @@ from rich.progress import TaskID
 
 from inkdigits.errors import RunError
 from inkdigits.files import write_text_whole
-from inkdigits.training.fit.progress_bar import start_progress
+from inkdigits.training.fit.progress_bar import move_bar, start_progress
 from inkdigits.training.fit.reader_fit import HISTORY_COLUMNS
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 
@@ -59,7 +59,7 @@ class ReaderReport:
         figures = f"loss {row['loss']:.4f}  {row['samples_per_s']:.0f}/s"
         if part not in self._tasks:
             self._tasks[part] = self._progress.add_task(part, total=total, figures="")
-        self._progress.update(self._tasks[part], completed=samples, figures=figures)
+        samples = move_bar(self._progress, self._tasks[part], samples, figures)
         share = min(samples * _LINES // total, _LINES)
         if share > self._told.get(part, 0):
             self._told[part] = share

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import onnx
 
-from inkdigits.data import fetch_mnist, load_mnist
 from inkdigits.data.fonts import fetch_fonts, list_font_packages
+from inkdigits.data.leakage import load_training_data
 from inkdigits.data.photographs import fetch_photographs
 from inkdigits.errors import RunError, TrainingInterrupted, UsageError
 from inkdigits.files import write_text_whole, write_whole
@@ -58,6 +58,7 @@ def train_reader(
     seed: int = 0,
     data: Path | str | None = None,
     output: Path | str | None = None,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Run:
     """Trains a reader in a new run folder.
@@ -65,9 +66,10 @@ def train_reader(
     Args:
         recipe: How the reader is trained.
         seed: Seed of the weights and pages.
-        data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing.
+        data: A path, as in `train`.
         output: The run folder, which must not exist; None: the first of `runs/<recipe>`,
             `runs/<recipe>-2`, … that does not exist.
+        overwrite: As in `train`.
         progress: Whether to report progress on stderr.
 
     Returns:
@@ -78,6 +80,7 @@ def train_reader(
             images than images.
         DataFormatError, DataUnavailableError: MNIST, a font or a photograph is incomplete or cannot
             be downloaded.
+        DataLeakageError: All training images in `data` are MNIST's test images.
         OutputExistsError, RunError, OutputError: The run folder exists already or cannot be
             written, or a process that draws pages died.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
@@ -89,8 +92,10 @@ def train_reader(
     # All that can fail because of wrong arguments comes before the folder is created.
     sha256 = _gather(data, progress=progress)
     Source(recipe, seed, None if data is None else Path(data)).split_digits()
-    run = Run.create(None if output is None else Path(output), recipe.name)
+    folder = None if output is None else Path(output)
+    run = Run.create(folder, recipe.name, overwrite=overwrite)
     with run.locked():
+        run.replace()
         settings = {
             "recipe": recipe.to_json(),
             "seed": seed,
@@ -163,7 +168,7 @@ def _load_settings(run: Run) -> tuple[ReaderRecipe, dict[str, Any]]:
 
 def _gather(data: Path | str | None, *, progress: bool) -> dict[str, str]:
     """Downloads the data that pages are drawn from, if missing; returns file name to SHA-256."""
-    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data, required=["train"])
+    mnist = load_training_data(data, progress=progress)
     sha256 = dict(mnist.sha256)
     fetch_fonts("training", progress=progress)
     fetch_fonts("validation", progress=progress)

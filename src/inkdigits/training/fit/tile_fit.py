@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,27 @@ from inkdigits.training.samples.tile_epochs import EpochFeed
 
 # Steps that TensorFlow and JAX run between two updates of the progress bar; PyTorch runs one.
 STEPS_AT_ONCE = 16
+
+
+def find_best_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """Returns the number of the epoch with the lowest validation loss, counted from 1.
+
+    Args:
+        history: One row per complete epoch, at least one.
+    """
+    return 1 + int(np.argmin([row["val_loss"] for row in history]))
+
+
+def has_stopped_early(history: Sequence[Mapping[str, float]], patience: int | None) -> bool:
+    """Returns whether early stopping ends a training after these epochs.
+
+    Args:
+        history: One row per complete epoch.
+        patience: As in `Recipe`.
+    """
+    if patience is None or not history:
+        return False
+    return len(history) - find_best_epoch(history) >= patience
 
 
 @dataclass(eq=False)
@@ -92,7 +114,7 @@ class TileFit:
     @property
     def best_epoch(self) -> int:
         """Number of the epoch with the lowest validation loss, counted from 1."""
-        return 1 + int(np.argmin([row["val_loss"] for row in self.history]))
+        return find_best_epoch(self.history)
 
     @property
     def noisy_layers(self) -> list[Any]:
@@ -102,11 +124,9 @@ class TileFit:
     @property
     def is_over(self) -> bool:
         """True after the last epoch of the recipe, or when early stopping applies."""
-        n_epochs, patience = len(self.history), self.recipe.patience
-        if not n_epochs:
-            return False
-        waited_enough = patience is not None and n_epochs - self.best_epoch >= patience
-        return n_epochs >= self.recipe.epochs or waited_enough
+        return len(self.history) >= self.recipe.epochs or has_stopped_early(
+            self.history, self.recipe.patience
+        )
 
     def run_epoch(self, feed: EpochFeed, report: TileReport) -> None:
         """Trains for one epoch, validates, and adds a row to the history."""
@@ -140,7 +160,6 @@ class TileFit:
         self.history.append(row)
         if self.recipe.patience is not None and self.best_epoch == epoch + 1:
             self.best_weights = self.network.get_weights()
-        report.end_epoch(row)
 
     def restore_best(self) -> None:
         """Restores the weights with the lowest validation loss if the recipe stops early."""

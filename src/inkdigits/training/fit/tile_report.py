@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import MofNCompleteColumn
 
-from inkdigits.training.fit.progress_bar import start_progress
+from inkdigits.training.fit.progress_bar import move_bar, start_progress
 from inkdigits.training.networks.frameworks import load_keras
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run
@@ -30,7 +30,7 @@ class TileReport:
             def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
                 if not progress.disable:
                     figures = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.2%}"
-                    progress.update(task, completed=batch + 1, figures=figures)
+                    move_bar(progress, task, batch + 1, figures)
 
             def on_train_end(self, logs: dict[str, float]) -> None:
                 progress.remove_task(task)

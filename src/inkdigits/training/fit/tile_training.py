@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
-from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted
+from inkdigits.data import LabelledImages, split_validation
+from inkdigits.data.leakage import load_training_data
+from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
 from inkdigits.synthesis.tile_augmentation import DISTORTIONS
-from inkdigits.training.fit.interruption import sigterm_as_interrupt
-from inkdigits.training.fit.tile_fit import TileFit
+from inkdigits.training.fit.interruption import interrupts_held_back, sigterm_as_interrupt
+from inkdigits.training.fit.tile_fit import TileFit, has_stopped_early
 from inkdigits.training.fit.tile_report import TileReport
 from inkdigits.training.model_files.conversion import export_model, save_keras
 from inkdigits.training.networks.frameworks import (
@@ -30,6 +31,7 @@ from inkdigits.training.networks.frameworks import (
     make_deterministic,
 )
 from inkdigits.training.networks.tile_network import build_network
+from inkdigits.training.recipes.lookup import check_overrides
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run, Settings, list_versions
 from inkdigits.training.samples.distillation import Teacher, encode_one_hot
@@ -40,6 +42,9 @@ from inkdigits.training.samples.tile_epochs import EpochFeed, draw_tiles
 # harder to read than most pictures are.
 REFUSED_SHARE = 0.01
 
+_PLANNED_SCHEDULES = ("one-cycle", "cosine")
+"""Schedules over all epochs, which therefore cannot change later."""
+
 
 def train_tiles(
     recipe: Recipe,
@@ -49,6 +54,7 @@ def train_tiles(
     pictures: Path | str | None,
     teachers: Sequence[Path | str],
     output: Path | str | None,
+    overwrite: bool,
     progress: bool,
 ) -> Run:
     """Trains a network for tiles; arguments, result and errors as in `train`."""
@@ -59,8 +65,10 @@ def train_tiles(
     build_network(recipe)
     teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
     sets, sha256 = _gather(recipe, seed, data, pictures, teacher, progress=progress)
-    run = Run.create(None if output is None else Path(output), recipe.name)
+    folder = None if output is None else Path(output)
+    run = Run.create(folder, recipe.name, overwrite=overwrite)
     with run.locked():
+        run.replace()
         settings = Settings(
             recipe=recipe,
             seed=seed,
@@ -75,10 +83,13 @@ def train_tiles(
         return _fit(run, settings, sets, teacher, progress=progress)
 
 
-def resume_tiles(run: Run, *, progress: bool) -> Run:
-    """Continues the run of a network for tiles; errors as in `resume`."""
-    settings = run.load_settings()
-    if run.is_finished:
+def resume_tiles(
+    run: Run, *, overrides: Mapping[str, Any] | Sequence[str] = (), progress: bool
+) -> Run:
+    """Continues the run of a network for tiles; arguments and errors as in `resume`."""
+    started_with = run.load_settings()
+    settings = _extend(run, started_with, overrides)
+    if run.is_finished and settings == started_with:
         return run
     backend = load_keras().backend.backend()
     _check_matplotlib()
@@ -99,7 +110,50 @@ def resume_tiles(run: Run, *, progress: bool) -> Run:
                 f"the images or teachers in {' and '.join(places)} are not those that "
                 f"{run.folder} was started with: restore them or start a new run"
             )
+        if settings != started_with:
+            run.reopen(settings)
         return _fit(run, settings, sets, teacher, progress=progress)
+
+
+def _extend(run: Run, settings: Settings, overrides: Mapping[str, Any] | Sequence[str]) -> Settings:
+    """Returns the settings of a run with another number of epochs.
+
+    Raises:
+        RecipeError: An unknown field, or an invalid number.
+        UsageError: Another field than `epochs`, fewer epochs than are complete, or a run that
+            cannot be trained on: with a schedule over all epochs, or after early stopping.
+        RunError: The checkpoint is missing or damaged.
+    """
+    values = check_overrides(overrides, Recipe)
+    if others := sorted(values.keys() - {"epochs"}):
+        raise UsageError(
+            f"a run is continued with the recipe that it was started with: leave {others[0]} out, "
+            "or start a new run; only the number of epochs can change"
+        )
+    recipe = replace(settings.recipe, **values)
+    if recipe == settings.recipe:
+        return settings
+    if recipe.schedule in _PLANNED_SCHEDULES:
+        raise UsageError(
+            f"{run.folder} cannot change its number of epochs: with the schedule "
+            f"'{recipe.schedule}', its learning rate falls to 0 over the {settings.recipe.epochs} "
+            f"epochs that it was started with; start a new run with --set epochs={recipe.epochs}"
+        )
+    checkpoint = run.load_checkpoint()
+    history = [] if checkpoint is None else checkpoint.history
+    if run.is_finished and checkpoint is None:
+        raise RunError(f"{run.folder} has no checkpoint.npz to continue from: start a new run")
+    if recipe.epochs < len(history) + run.is_finished:
+        raise UsageError(
+            f"{run.folder} has {len(history)} epochs already: expected more than that, not "
+            f"{recipe.epochs}"
+        )
+    if has_stopped_early(history, recipe.patience):
+        raise UsageError(
+            f"{run.folder} stopped early after epoch {len(history)}, because its validation loss "
+            f"had not fallen for {recipe.patience} epochs: start a new run with a higher patience"
+        )
+    return replace(settings, recipe=recipe)
 
 
 def _check_matplotlib() -> None:
@@ -123,7 +177,7 @@ def _gather(
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
     """Returns the training and validation sets, and the SHA-256 of every data source."""
-    mnist = fetch_mnist(progress=progress) if data is None else load_mnist(data, required=["train"])
+    mnist = load_training_data(data, progress=progress)
     sha256 = dict(mnist.sha256)
     training, validation = split_validation(mnist.train, recipe.validation_images, seed)
     if recipe.training_images is not None:
@@ -159,7 +213,10 @@ def _fit(
             feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers), teacher)
             while not fit.is_over:
                 fit.run_epoch(feed, report)
-                run.save_checkpoint(fit.take_checkpoint())
+                # Ctrl-C after the line of an epoch must not lose the epoch.
+                with interrupts_held_back():
+                    run.save_checkpoint(fit.take_checkpoint())
+                    report.end_epoch(fit.history[-1])
             fit.restore_best()
             _finish(run, settings, fit, training, validation, validated)
     except KeyboardInterrupt:

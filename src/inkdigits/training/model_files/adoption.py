@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
+from inkdigits.data import LabelledImages, split_validation
+from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import MissingExtraError, ModelError, OutputExistsError
 from inkdigits.evaluation import fit_temperature, score
 from inkdigits.files import write_text_whole, write_whole
 from inkdigits.recognition.card import LABELS, Card
 from inkdigits.recognition.network import MAX_SUM_ERROR, OnnxNetwork
-from inkdigits.recognition.session import Session
 from inkdigits.training.model_files.conversion import save_keras
 from inkdigits.training.model_files.encodings import Encoding, list_encodings
 from inkdigits.training.model_files.loading import load_keras_model
 from inkdigits.training.model_files.source_graphs import Source, read_source
+from inkdigits.training.model_files.tile_cores import TOLERANCE, Core, avoid_ties, build_core
 from inkdigits.training.networks.frameworks import load_keras, silence_frameworks
 from inkdigits.training.runs import ADOPTED, Run, list_versions
-
-if TYPE_CHECKING:
-    import onnx
 
 MIN_ACCURACY: Final = 0.8
 """Minimum accuracy on validation digits. A linear network reaches 0.92 on the right scale."""
@@ -46,9 +42,6 @@ FINALIST_MARGIN: Final = 0.02
 TIE_MARGIN: Final = 0.001
 """Among encodings this close to the best one, the lowest loss decides. A network without biases is
 almost as accurate on another scale, but far too sure of its mistakes."""
-
-_BATCH: Final = 250
-_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,8 @@ class Adoption:
         input_shape: Shape of the source's input; None for a free length.
         input_type: Type of the source's input, as NumPy names it.
         activation: What turns the source's outputs into probabilities: "none", "softmax" for
-            logits, or "share" for ten values from 0 to 1 whose sum is not 1.
+            logits, or "share" for ten values from 0 to 1 whose sum is not 1. "softmax" also if the
+            scores before the last activation were taken, because it made digits equally likely.
         found: The trial of the encoding that was chosen.
         trials: All trials, the most accurate first.
         temperature: The temperature in the card.
@@ -106,29 +100,12 @@ class Adoption:
         }
 
 
-@dataclass(frozen=True)
-class _Core:
-    """A network from float pixels to scores, in a file.
-
-    Attributes:
-        model: The graph, as `tile_graph.build_core` builds it.
-        batch: The fixed size of the source's batch; None if it is free.
-        layout: The shape of one tile in the source's input.
-        input_shape: As in `Adoption`.
-        input_type: As in `Adoption`.
-        run: Maps float32 (n, 28, 28) to scores, float32 (n, 10).
-    """
-
-    model: onnx.ModelProto
-    batch: int | None
-    layout: tuple[int, ...]
-    input_shape: tuple[int | None, ...]
-    input_type: str
-    run: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
 def adopt(
-    path: Path | str, *, output: Path | str | None = None, data: Path | str | None = None
+    path: Path | str,
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    data: Path | str | None = None,
 ) -> Adoption:
     """Adopts a network from elsewhere that classifies MNIST's digits.
 
@@ -143,6 +120,7 @@ def adopt(
             with 784 pixels as input and ten probabilities or logits as output.
         output: The folder to write, which must not exist; None: the first of `runs/<name>`,
             `runs/<name>-2`, … that does not exist.
+        overwrite: As in `train`.
         data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing.
 
     Returns:
@@ -153,19 +131,27 @@ def adopt(
             it is less accurate than `MIN_ACCURACY` in every encoding.
         UsageError: The backend of Keras cannot convert a Keras file.
         DataFormatError, DataUnavailableError: MNIST is incomplete or cannot be downloaded.
+        DataLeakageError: All training images in `data` are MNIST's test images.
         OutputExistsError, RunError, OutputError: The folder exists already or cannot be written.
         MissingExtraError: ONNX, or the framework of the file, is not installed.
     """
     path = Path(path)
-    if output is not None and Path(output).exists():
-        raise OutputExistsError(f"{output} exists already: choose another folder with --output")
+    if output is not None and Path(output).exists() and not overwrite:
+        raise OutputExistsError(
+            f"{output} exists already: choose another folder with --output, or replace it with "
+            "--force"
+        )
     _check_extra()
     source = read_source(path)
-    mnist = fetch_mnist() if data is None else load_mnist(data)
+    mnist = load_training_data(data)
     _, validation = split_validation(mnist.train, min(N_VALIDATION, len(mnist.train) // 2), 0)
     with tempfile.TemporaryDirectory() as folder:
-        core = _build_core(path, source, validation.images[:16], Path(folder))
+        core = build_core(path, source, validation.images[:16], Path(folder))
         trials = _try_encodings(path, core, validation)
+        clear = _avoid_ties(core, trials, validation, Path(folder))
+        if clear is not None:
+            core = clear
+            trials = _try_encodings(path, core, validation)
         best = _choose(trials)
         encoding, activation, found = best
         if found.accuracy < MIN_ACCURACY:
@@ -174,7 +160,10 @@ def adopt(
                 f"{found.n_digits:,} validation digits, on the scale {found.encoding}; expected at "
                 f"least {MIN_ACCURACY:.0%} on one of {len(trials)} scales"
             )
-        return _write(path, output, source, core, encoding, activation, validation, trials, found)
+        run = Run.create(None if output is None else Path(output), path.stem, overwrite=overwrite)
+        with run.locked():
+            run.replace()
+            return _write(run, path, source, core, encoding, activation, validation, trials, found)
 
 
 def _check_extra() -> None:
@@ -187,105 +176,9 @@ def _check_extra() -> None:
         ) from error
 
 
-def _build_core(path: Path, source: Source, tiles: NDArray[np.uint8], folder: Path) -> _Core:
-    """Wraps a network so that it takes any number of tiles.
-
-    Raises:
-        ModelError: Its inputs or outputs do not fit.
-    """
-    import onnx
-
-    from inkdigits.training.model_files import tile_graph
-
-    try:
-        model = tile_graph.modernise(source.graph)
-    except Exception as error:  # ONNX's converter has no common error class
-        raise ModelError(f"{path} has an opset that ONNX cannot convert: export it anew") from error
-    tile_graph.remove_zip_maps(model)
-    inputs = tile_graph.list_inputs(model)
-    if len(inputs) != 1:
-        raise ModelError(f"{path} has {len(inputs)} inputs; expected one, for 28 × 28 pixels")
-    shape, kind = tile_graph.get_shape(inputs[0]), tile_graph.get_type(inputs[0])
-    found = tile_graph.find_layout(shape)
-    if kind is None or shape is None or found is None:
-        described = "an unknown shape" if shape is None else _describe_shape(shape)
-        raise ModelError(
-            f"{path} takes {kind or 'other'} inputs of shape {described}; expected numbers of "
-            "shape (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784)"
-        )
-    batch, layout = found
-    output = _find_output(path, model)
-    pixels: NDArray[np.float32] = (tiles / 255).astype(np.float32)
-    errors = []
-    for one_by_one in (False, True):
-        core = tile_graph.build_core(model, output, batch, layout, one_by_one=one_by_one)
-        file = folder / f"core-{int(one_by_one)}.onnx"
-        try:
-            onnx.save(core, file)
-            session = Session(file, n_threads=1)
-            run = _build_run(session, tile_graph.PIXELS)
-            together = run(pixels)
-            apart = np.concatenate([run(row) for row in np.split(pixels, len(pixels))])
-        except ModelError as error:
-            errors.append(str(error).replace(str(file), str(path)))
-            continue
-        if together.shape == apart.shape and np.allclose(together, apart, atol=_TOLERANCE):
-            return _Core(core, batch, layout, shape, kind, run)
-    raise ModelError(errors[-1] if errors else f"{path} gives other results for a batch of tiles")
-
-
-def _build_run(session: Session, name: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
-        return np.concatenate([session.run({name: part})[0] for part in parts])
-
-    return run
-
-
-def _find_output(path: Path, model: onnx.ModelProto) -> str:
-    """Returns the name of the output with ten scores.
-
-    Raises:
-        ModelError: There is none, or more than one.
-    """
-    from inkdigits.training.model_files import tile_graph
-
-    shapes = {value.name: tile_graph.get_shape(value) for value in model.graph.output}
-    kinds = {value.name: tile_graph.get_type(value) for value in model.graph.output}
-    numbers = [name for name, kind in kinds.items() if kind and np.dtype(kind).kind not in "iu"]
-    # Integers are scores only in quantised networks; beside floats they are labels.
-    numbers = numbers or [name for name, kind in kinds.items() if kind]
-    fitting = [name for name in numbers if _has_ten_values(shapes[name])]
-    if len(fitting) > 1:
-        raise ModelError(
-            f"{path} has {len(fitting)} outputs of ten values ({', '.join(fitting)[:100]}); "
-            "expected one, with the probabilities of the digits"
-        )
-    if not fitting:
-        described = ", ".join(_describe_shape(shape or ()) for shape in shapes.values())
-        raise ModelError(
-            f"{path} returns outputs of shape {described}; expected ten probabilities or "
-            "logits, (n, 10)"
-        )
-    return str(fitting[0])
-
-
-def _has_ten_values(shape: tuple[int | None, ...] | None) -> bool:
-    """Returns whether an output of this shape may have ten values for each tile."""
-    if shape is None or shape == (len(LABELS),):
-        return True
-    sides = shape[1:]
-    n_values = int(np.prod([side or 1 for side in sides], dtype=np.int64))
-    return len(LABELS) % n_values == 0 if None in sides else n_values == len(LABELS)
-
-
-def _describe_shape(shape: Sequence[int | None]) -> str:
-    return f"({', '.join('n' if side is None else str(side) for side in shape)})"
-
-
 def _find_activation(scores: NDArray[np.float32]) -> str:
     """Returns what turns scores into probabilities; the names are those of `Adoption`."""
-    if scores.min() < 0 or scores.max() > 1 + _TOLERANCE:
+    if scores.min() < 0 or scores.max() > 1 + TOLERANCE:
         return "softmax"
     sums = scores.sum(axis=1, dtype=np.float64)
     return "none" if np.abs(sums - 1).max() < MAX_SUM_ERROR / 2 else "share"
@@ -308,7 +201,7 @@ def _activate(scores: NDArray[np.float32], activation: str) -> NDArray[np.float3
 _Tried = tuple[Encoding, str, Trial]
 
 
-def _try_encodings(path: Path, core: _Core, validation: LabelledImages) -> list[_Tried]:
+def _try_encodings(path: Path, core: Core, validation: LabelledImages) -> list[_Tried]:
     """Tries every encoding on the first digits, and the best ones on all; the best one first."""
     first = validation.take(range(min(N_FIRST, len(validation))))
     tried = [_try(path, core, each, first) for each in list_encodings(core.input_type)]
@@ -322,7 +215,7 @@ def _try_encodings(path: Path, core: _Core, validation: LabelledImages) -> list[
     return sorted(tried, key=lambda each: -each[2].accuracy)
 
 
-def _try(path: Path, core: _Core, encoding: Encoding, digits: LabelledImages) -> _Tried:
+def _try(path: Path, core: Core, encoding: Encoding, digits: LabelledImages) -> _Tried:
     scores = core.run(encoding.encode(digits.images))
     if scores.shape != (len(digits), len(LABELS)):
         raise ModelError(
@@ -334,6 +227,19 @@ def _try(path: Path, core: _Core, encoding: Encoding, digits: LabelledImages) ->
     evaluation = score(_activate(scores, activation), digits.labels)
     trial = Trial(encoding.name, evaluation.accuracy, evaluation.loss, len(digits))
     return encoding, activation, trial
+
+
+def _avoid_ties(
+    core: Core, tried: list[_Tried], validation: LabelledImages, folder: Path
+) -> Core | None:
+    """Calls `avoid_ties` for the encodings that may be the right one, until it finds a core."""
+    first = validation.take(range(min(N_FIRST, len(validation))))
+    for encoding, _, trial in tried:
+        if trial.accuracy >= MIN_ACCURACY / 2:
+            clear = avoid_ties(core, encoding.encode(first.images), first.labels, folder)
+            if clear is not None:
+                return clear
+    return None
 
 
 def _choose(tried: list[_Tried]) -> _Tried:
@@ -348,10 +254,10 @@ def _choose(tried: list[_Tried]) -> _Tried:
 
 
 def _write(
+    run: Run,
     path: Path,
-    output: Path | str | None,
     source: Source,
-    core: _Core,
+    core: Core,
     encoding: Encoding,
     activation: str,
     validation: LabelledImages,
@@ -361,7 +267,6 @@ def _write(
     """Writes the folder: the settings, the wrapped network and, last, the card."""
     from inkdigits.training.model_files import tile_graph
 
-    run = Run.create(None if output is None else Path(output), path.stem)
     try:
         wrapped = tile_graph.build_tile_model(core.model, encoding, activation)
         with write_whole(run.onnx_model) as temporary:
@@ -394,7 +299,7 @@ def _write(
         )
         card.save(run.card)
     except BaseException:
-        shutil.rmtree(run.folder, ignore_errors=True)
+        run.discard()
         raise
     return Adoption(
         run=run,
@@ -402,7 +307,9 @@ def _write(
         input_shape=core.input_shape,
         input_type=core.input_type,
         activation=activation,
-        found=replace(found, accuracy=evaluation.accuracy, n_digits=len(validation)),
+        found=replace(
+            found, accuracy=evaluation.accuracy, loss=evaluation.loss, n_digits=len(validation)
+        ),
         trials=tuple(trial for _, _, trial in tried),
         temperature=card.temperature,
         has_keras_model=has_keras,
@@ -412,7 +319,7 @@ def _write(
 def _write_keras(
     run: Run,
     source: Source,
-    core: _Core,
+    core: Core,
     encoding: Encoding,
     activation: str,
     validation: LabelledImages,
@@ -442,7 +349,7 @@ def _write_keras(
             save_keras(keras.Sequential(layers, name="adopted"), run.keras_model)
             network = load_keras_model(run.keras_model)
             found = np.asarray(network.predict(validation.images[:100], verbose=0))
-        is_same = np.allclose(found, probabilities[:100], atol=_TOLERANCE)
+        is_same = np.allclose(found, probabilities[:100], atol=TOLERANCE)
     except (ValueError, TypeError):  # Keras', for a network that cannot be a layer
         is_same = False
     if not is_same:

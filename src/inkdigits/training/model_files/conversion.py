@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from inkdigits.errors import (
     OutputExistsError,
     UsageError,
 )
-from inkdigits.files import write_whole
+from inkdigits.files import find_free_name, write_whole
 from inkdigits.recognition.card import TILE_SHAPE, Card, locate_card
 from inkdigits.training.model_files.keras_opening import KERAS_SUFFIXES
 from inkdigits.training.model_files.loading import load_keras_model
@@ -33,8 +34,10 @@ from inkdigits.training.networks.frameworks import (
     silence_frameworks,
 )
 from inkdigits.training.recipes.tile_recipe import Recipe
-from inkdigits.training.runs import ADOPTED, Run
+from inkdigits.training.runs import ADOPTED, WRITTEN_FOLDERS, Run
 from inkdigits.training.samples.tile_epochs import draw_tiles
+
+_logger = logging.getLogger(__name__)
 
 # Name of a format, as `--format` takes it, to the suffix of its file or folder.
 FORMATS = {
@@ -51,13 +54,21 @@ CALIBRATION_IMAGES = 1_024
 CALIBRATION_BATCH = 128
 
 
-def export(source: Run | Path | str, format: str, *, output: Path | str | None = None) -> Path:
+def export(
+    source: Run | Path | str,
+    format: str,
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Writes the model of a run in another format, with its card beside it.
 
     Args:
         source: A run, its folder, or a `.keras` or `.h5` file with its card.
         format: A key of `FORMATS`.
-        output: The file or folder to write; None: beside the source, with the same stem.
+        output: The file or folder to write; None: beside the source, with the same stem, or the
+            first of `model-2`, `model-3`, … that does not exist.
+        overwrite: Whether to replace `output` and its card if they are an earlier export.
 
     Returns:
         The path of the written model, which `evaluate` and `predict` accept.
@@ -65,24 +76,40 @@ def export(source: Run | Path | str, format: str, *, output: Path | str | None =
     Raises:
         UsageError: An unknown format, or an output with the wrong suffix.
         ModelError: The source is not a finished run or a readable model.
-        OutputExistsError, OutputError: The output exists already or cannot be written.
+        OutputExistsError, OutputError: The output exists already, with `overwrite` as something
+            else than an export, or cannot be written.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
     model = _locate_keras_model(source)
     card = Card.load(locate_card(model))
-    path = model.with_suffix(FORMATS[format]) if output is None else Path(output)
-    if not path.name.endswith(FORMATS[format]):
+    suffix = FORMATS[format]
+    path = find_free_name(model.with_suffix(suffix), suffix) if output is None else Path(output)
+    if not path.name.endswith(suffix):
         raise UsageError(
-            f"invalid output {path} for the format {format}: the name should end in "
-            f"{FORMATS[format]}"
+            f"invalid output {path} for the format {format}: the name should end in {suffix}"
         )
     if path.exists():
-        raise OutputExistsError(f"{path} exists already: choose another path with --output")
+        _check_replaceable(path, format, overwrite=overwrite)
     if not (locate_card(path).exists() and Card.load(locate_card(path)) == card):
-        card.save(locate_card(path))
+        card.save(locate_card(path), overwrite=overwrite)
     export_model(model, format, path)
     return path
+
+
+def _check_replaceable(path: Path, format: str, *, overwrite: bool) -> None:
+    """Raises OutputExistsError if an existing output must not be replaced."""
+    if not overwrite:
+        raise OutputExistsError(
+            f"{path} exists already: choose another path with --output, or replace it with --force"
+        )
+    if path.is_dir():
+        names = {inner.name for inner in path.iterdir()}
+        if format != "savedmodel" or not names <= set(WRITTEN_FOLDERS["model.savedmodel"]):
+            raise OutputExistsError(
+                f"{path} exists already and is not a SavedModel alone: choose another path"
+            )
+    _logger.info("replacing %s", path)
 
 
 def export_model(model: Path, format: str, path: Path) -> None:

@@ -10,7 +10,14 @@ import onnx.checker
 from onnx import TensorProto, helper
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, NO_MARK, POINT
+from inkdigits.recognition.alphabet import N_CLASSES, NO_MARK
+from inkdigits.recognition.selection import (
+    FREE_CLASSES,
+    FREE_SCORE,
+    LEAST_DISTANCE,
+    MAX_CONTAINED,
+    MAX_OVERLAP,
+)
 from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
 from inkdigits.training.model_files.graph_writer import OPSET, GraphWriter, Value
 from inkdigits.training.model_files.reader_levels import (
@@ -33,6 +40,11 @@ LEAST_CUT = 2 * WINDOW_SIDE
 # pixel at the edge reach that far outside, where RoiAlign would see black.
 EDGE = 4
 
+# A box that was dropped itself drops no others. Whether it is dropped depends on the better boxes,
+# round by round. With an odd number of rounds, chains of more boxes than that drop too many rather
+# than too few.
+SUPPRESSION_ROUNDS = 5
+
 IR_VERSION = 9  # From 2023, the lowest version for opset 18, so that older runtimes can read it.
 
 
@@ -49,16 +61,12 @@ class ReaderSettings:
         max_overlap: If the intersection over union of two boxes is larger, the worse is dropped.
         kept_boxes: Maximum number of boxes for the judge, best first. A dense form has about 200
             marks.
-        max_contained: After the judge, if two boxes share more than this fraction of the smaller
-            one, the worse is dropped. This removes parts of a digit that look like a digit, and two
+        max_contained: After the judge, the worse of two boxes that cannot both be marks is dropped:
+            `selection.MAX_CONTAINED`. This removes parts of a digit that look like a digit, and two
             digits that look like one.
-        max_judged_overlap: The same for the intersection over union, because a window that covers
-            half a digit may be classified as that digit. Both limits were chosen on people's
-            pictures: of 400 cheques, 229 were exact without them, 233 with 0.35 and 0.7 (this one,
-            then `max_contained`), 241 with 0.3 and 0.6, 241 with 0.25 and 0.5, and 235 with 0.2
-            and 0.45.
-        least_distance: If the middles of two boxes are closer than this fraction of the longer side
-            of the smaller one, the worse is dropped. 0.2 and 0.3 read 250 drawn pages equally well.
+        max_judged_overlap: `selection.MAX_OVERLAP`, because a window that covers half a digit may
+            be classified as that digit.
+        least_distance: `selection.LEAST_DISTANCE`.
         free_classes: Classes whose boxes may lie within other boxes, as they do in handwriting.
         free_score: Minimum probability of such a class, by the detector alone, for this exception.
         window_zooms: The judge sees each mark once for each factor, in a window that is so many
@@ -75,11 +83,11 @@ class ReaderSettings:
     max_pixels: int = 12_000_000
     max_overlap: float = 0.4
     kept_boxes: int = 400
-    max_contained: float = 0.6
-    max_judged_overlap: float = 0.3
-    least_distance: float = 0.25
-    free_classes: tuple[int, ...] = (POINT, COMMA, DASH)
-    free_score: float = 0.5
+    max_contained: float = MAX_CONTAINED
+    max_judged_overlap: float = MAX_OVERLAP
+    least_distance: float = LEAST_DISTANCE
+    free_classes: tuple[int, ...] = FREE_CLASSES
+    free_score: float = FREE_SCORE
     window_zooms: tuple[float, ...] = (1.0,)
     detector_weight: float = 0.3
     detector_floor: float = 0.01
@@ -112,7 +120,9 @@ def build_reader(
         - `scores`: float32 (n,), the probability of the class, in descending order;
         - `probabilities`: float32 (n, 17); the last column is that the box has no mark;
         - `unread`: int64, number of marks, and of windows of small writing, that the limits left
-          out.
+          out;
+        - `candidate_boxes`, `candidate_probabilities`: float32 (m, 4) and (m, 17), all boxes that
+          reach `least_score`, including those that a better one overlaps.
 
     Raises:
         ModelError: A network with other shapes.
@@ -136,7 +146,8 @@ def build_reader(
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
-    outputs["boxes"] = _to_corner_and_size(writer, outputs["boxes"], scale)
+    for name in ("boxes", "candidate_boxes"):
+        outputs[name] = _to_corner_and_size(writer, outputs[name], scale)
     outputs["unread"] = found.unread + left_out
     types: dict[str, tuple[int, list[str | int]]] = {
         "boxes": (TensorProto.FLOAT, ["n", 4]),
@@ -144,6 +155,8 @@ def build_reader(
         "scores": (TensorProto.FLOAT, ["n"]),
         "probabilities": (TensorProto.FLOAT, ["n", N_CLASSES + 1]),
         "unread": (TensorProto.INT64, []),
+        "candidate_boxes": (TensorProto.FLOAT, ["m", 4]),
+        "candidate_probabilities": (TensorProto.FLOAT, ["m", N_CLASSES + 1]),
     }
     for name in types:
         writer.name_output(outputs[name], name)
@@ -321,17 +334,25 @@ def _select(
         | (common > all_areas * settings.max_judged_overlap)
         | _find_near(writer, first, last, settings)
     )
-    is_inside = (is_same & is_better).to_int().reduce("Max", 1)
+    is_worse = is_same & is_better
     is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
     is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
     is_free = writer.constant(is_free_class).take(classes) & is_sure
-    is_kept = is_mark & (is_free | (is_inside < 1))
+    is_kept = is_mark
+    for _ in range(SUPPRESSION_ROUNDS):
+        is_dropped = (is_worse & is_kept.reshape(1, -1)).to_int().reduce("Max", 1)
+        is_kept = is_mark & (is_free | (is_dropped < 1))
 
     kept = scores.compress(is_kept)
     sorted_scores, order = writer.ops("TopK", 2, kept, kept.shape(0))
     others = {"boxes": boxes, "classes": classes, "probabilities": probabilities}
     chosen = {name: value.compress(is_kept).take(order) for name, value in others.items()}
-    return {**chosen, "scores": sorted_scores}
+    return {
+        **chosen,
+        "scores": sorted_scores,
+        "candidate_boxes": boxes.compress(is_mark),
+        "candidate_probabilities": probabilities.compress(is_mark),
+    }
 
 
 def _find_near(writer: GraphWriter, first: Value, last: Value, settings: ReaderSettings) -> Value:

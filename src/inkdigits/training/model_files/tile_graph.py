@@ -117,6 +117,16 @@ def remove_zip_maps(model: onnx.ModelProto) -> None:
         graph.node.remove(node)
 
 
+def list_earlier_values(model: onnx.ModelProto, output: str) -> list[str]:
+    """Returns the names of the values that an output is computed from, the nearest first."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    found = [output]
+    for name in found:  # which grows meanwhile
+        inputs = producers[name].input if name in producers else ()
+        found += dict.fromkeys(each for each in inputs if each in producers and each not in found)
+    return found[1:]
+
+
 def modernise(model: onnx.ModelProto) -> onnx.ModelProto:
     """Converts a model to an opset with every operation that the wrapper needs, if ONNX can."""
     opset = next((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), None)

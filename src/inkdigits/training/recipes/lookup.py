@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, get_args, get_type_hints
 
@@ -53,7 +53,7 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
     """
     if name not in RECIPES:
         raise RecipeError(describe_unknown("recipe", name, list(RECIPES)))
-    values = _check_overrides(overrides, Recipe)
+    values = check_overrides(overrides, Recipe)
     if "network" in values:
         values["network"] = parse_layers(values["network"])
     return replace(RECIPES[name], **values)
@@ -69,13 +69,56 @@ def get_reader_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = 
     Raises:
         RecipeError: An unknown field, or an invalid value.
     """
-    return replace(READER_RECIPES[name], **_check_overrides(overrides, ReaderRecipe))
+    return replace(READER_RECIPES[name], **check_overrides(overrides, ReaderRecipe))
 
 
-def _check_overrides(
+def replace_fields(
+    recipe: Recipe | ReaderRecipe, values: Mapping[str, Any], options: Iterable[str] = ()
+) -> Recipe | ReaderRecipe:
+    """Returns a recipe with some fields replaced.
+
+    Args:
+        recipe: The recipe.
+        values: Field names to values. The network may consist of layers or of their JSON form.
+        options: Other names that the caller accepts, to suggest for an unknown field.
+
+    Raises:
+        RecipeError: An unknown field, or an invalid value.
+    """
+    known = _list_fields(type(recipe))
+    for name in values:
+        if name not in known:
+            problem = describe_unknown("keyword", name, [*known, *options])
+            others = set(_list_fields(Recipe)) | set(_list_fields(ReaderRecipe))
+            if name in others:
+                problem = (
+                    f"recipe {recipe.name!r} has no {name!r}: its fields are {', '.join(known)}"
+                )
+            raise RecipeError(problem)
+    values = dict(values)
+    if "network" in values:
+        values["network"] = parse_layers(values["network"])
+    return replace(recipe, **values)
+
+
+def _list_fields(kind: type[Recipe | ReaderRecipe]) -> list[str]:
+    """Returns the names of the fields that can be replaced."""
+    return [field.name for field in fields(kind) if field.name != "name"]
+
+
+def check_overrides(
     overrides: Mapping[str, Any] | Sequence[str], kind: type[Recipe | ReaderRecipe]
 ) -> dict[str, Any]:
-    known = [field.name for field in fields(kind) if field.name != "name"]
+    """Returns field names to values; the values are not checked.
+
+    Args:
+        overrides: As in `find_recipe`.
+        kind: The class of the recipe.
+
+    Raises:
+        RecipeError: An unknown field, or a text that is not `field=value`.
+    """
+    known = _list_fields(kind)
     if not isinstance(overrides, Mapping):
         overrides = dict(_parse_override(text, kind) for text in overrides)
     for field in overrides:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from inkdigits.data import LabelledImages, load_labelled_pictures
+from inkdigits.data.leakage import build_leakage_error, check_training_images, is_test_image
 from inkdigits.errors import DataUnavailableError
 from inkdigits.recognition.crops import cut_tile, extract_mark
 from inkdigits.recognition.decoding import decode_picture
@@ -32,15 +33,22 @@ def load_tiles(directory: Path | str) -> LabelledImages:
     Raises:
         DataUnavailableError: The folder does not exist, or has no picture of a single digit.
         DataFormatError, PictureError: A manifest or a picture that cannot be read.
+        DataLeakageError: Some of the pictures are MNIST's test images.
     """
-    tiles, labels = [], []
-    for picture in load_labelled_pictures(directory):
-        if len(picture.label) == 1:
-            pixels = decode_picture(picture.path).pixels
-            ink = extract_mark(pixels)
-            if ink.any():
-                tiles.append(cut_tile(pixels, cv2.boundingRect(ink)))
-                labels.append(int(picture.label))
+    tiles, labels, leaked = [], [], []
+    single = [picture for picture in load_labelled_pictures(directory) if len(picture.label) == 1]
+    for picture in single:
+        pixels = decode_picture(picture.path).pixels
+        ink = extract_mark(pixels)
+        if ink.any():
+            tile = cut_tile(pixels, cv2.boundingRect(ink))
+            tiles.append(tile)
+            labels.append(int(picture.label))
+            # The picture itself too, because cutting changes the grey values.
+            if is_test_image(pixels) or is_test_image(tile):
+                leaked.append(str(picture.path.relative_to(directory)))
+    if leaked:
+        raise build_leakage_error(leaked, len(single), f"pictures of single digits in {directory}")
     if not tiles:
         raise DataUnavailableError(
             f"no picture of a single digit in {directory}: expected at least one to train on"
@@ -59,7 +67,11 @@ def add_copies(training: LabelledImages, own: LabelledImages) -> LabelledImages:
 
     Returns:
         The training images, followed by the copies.
+
+    Raises:
+        DataLeakageError: Some of the user's images are MNIST's test images.
     """
+    check_training_images(own, "own images")
     n_copies = int(np.clip(LARGEST_SHARE * len(training) // len(own), 1, MOST_COPIES))
     return LabelledImages(
         np.concatenate([training.images, *[own.images] * n_copies]),

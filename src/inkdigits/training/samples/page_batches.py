@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
+from inkdigits.data import LabelledImages, split_validation
 from inkdigits.data.fonts import load_fonts
+from inkdigits.data.leakage import load_training_data
 from inkdigits.data.photographs import load_photographs
 from inkdigits.errors import RunError
 from inkdigits.recognition.detection import Detector
@@ -68,11 +69,7 @@ class Source:
 
     def split_digits(self) -> tuple[LabelledImages, LabelledImages]:
         """Returns the MNIST digits for training pages, and those for validation pages."""
-        mnist = (
-            fetch_mnist(progress=False)
-            if self.data is None
-            else load_mnist(self.data, required=["train"])
-        )
+        mnist = load_training_data(self.data, report=False)
         return split_validation(mnist.train, self.recipe.validation_images, self.seed)
 
     def open(self) -> Scriptorium:

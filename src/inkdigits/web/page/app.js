@@ -1,6 +1,7 @@
 /** Entry point: connects the views, the reading panel and the service. */
 
 import { CorrectionForm, CorrectionsView } from "./corrections.js";
+import { Downloads } from "./downloads.js";
 import { DrawingView } from "./drawing.js";
 import { GalleryView } from "./gallery.js";
 import { ReadingPanel } from "./panel.js";
@@ -20,7 +21,13 @@ const find = (id) => document.getElementById(id);
 const service = new Service();
 const panel = new ReadingPanel(find("reading"));
 const chooseOptions = () => panel.options;
-const form = new CorrectionForm(find("correction"), find("correction-off"), service);
+const form = new CorrectionForm(
+  find("correction"),
+  find("correction-off"),
+  find("truth"),
+  service,
+);
+const downloads = new Downloads(find("save"));
 const corrections = new CorrectionsView(find("corrections"), service);
 const views = {
   draw: new DrawingView(find("draw"), service, chooseOptions),
@@ -36,8 +43,10 @@ function follow() {
   find("table").hidden = tabs.open !== "pictures" || views.pictures.isEmpty;
   find("workspace").classList.toggle("alone", view === undefined);
   if (view === undefined) return;
-  panel.show(view.study, INVITATIONS[tabs.open]);
+  const isQueued = view === views.pictures && !views.pictures.isEmpty;
+  panel.show(view.study, isQueued ? "Waiting to be read …" : INVITATIONS[tabs.open]);
   form.show(view.study);
+  downloads.show(view.study);
   find("one-digit-option").hidden = tabs.open === "gallery"; // there, each picture is one digit
 }
 
@@ -45,6 +54,7 @@ async function loadStatus() {
   try {
     const status = await service.fetchStatus();
     find("model").textContent = `Reader “${status.reader}”, inkdigits ${status.version}`;
+    panel.threshold = status.threshold;
     find("threshold").placeholder = String(Math.round(100 * status.threshold));
     form.kept = status.corrections;
     views.pictures.maxBytes = status.limits.max_bytes;
@@ -145,4 +155,5 @@ listenToService();
 listenToFiles();
 listenToKeys();
 tabs.start("draw");
+views.pictures.restore();
 loadStatus();

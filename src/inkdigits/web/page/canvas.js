@@ -43,6 +43,17 @@ export class DrawingSurface extends EventTarget {
     return this.#strokes.length === 0 && this.#open === null;
   }
 
+  get strokes() {
+    return this.#strokes;
+  }
+
+  /** Replaces the drawing, without a step to undo. @param {Stroke[]} strokes */
+  restore(strokes) {
+    if (strokes.length === 0) return;
+    this.#strokes = strokes;
+    this.#announce();
+  }
+
   get canUndo() {
     return this.#past.length > 0;
   }

@@ -9,6 +9,9 @@ const UNKNOWN = "?"; // nothing selected yet
 export class CorrectionForm extends EventTarget {
   #form;
   #off;
+  #truth;
+  /** @type {boolean | null} Whether the server stores corrections; null if not known yet. */
+  #kept = null;
   #select;
   #button;
   #message;
@@ -22,12 +25,14 @@ export class CorrectionForm extends EventTarget {
   /**
    * @param {HTMLFormElement} form
    * @param {HTMLElement} off shown if the server stores no corrections
+   * @param {HTMLElement} truth shows the correct label instead, where it is known
    * @param {import("./service.js").Service} service
    */
-  constructor(form, off, service) {
+  constructor(form, off, truth, service) {
     super();
     this.#form = form;
     this.#off = off;
+    this.#truth = truth;
     this.#select = form.querySelector("select");
     this.#button = form.querySelector("button");
     this.#message = form.querySelector(".message");
@@ -41,8 +46,8 @@ export class CorrectionForm extends EventTarget {
 
   /** @param {boolean} kept whether the server stores corrections */
   set kept(kept) {
-    this.#form.hidden = !kept;
-    this.#off.hidden = kept;
+    this.#kept = kept;
+    this.#choosePart();
   }
 
   /** @param {import("./study.js").Study} study */
@@ -66,7 +71,19 @@ export class CorrectionForm extends EventTarget {
     return true;
   }
 
+  /** Shows the form, or that there are no corrections, or the correct label. */
+  #choosePart() {
+    const truth = this.#study?.truth ?? null;
+    this.#form.hidden = truth !== null || this.#kept !== true;
+    this.#off.hidden = truth !== null || this.#kept !== false;
+    this.#truth.hidden = truth === null;
+    this.#truth.textContent =
+      `True label: ${truth}. This is a test image of MNIST: models are measured on it, so it is ` +
+      "not corrected.";
+  }
+
   #reset() {
+    this.#choosePart();
     const before = this.#digit;
     this.#digit = this.#study.digit;
     if (isSame(before, this.#digit)) return;

@@ -3,6 +3,7 @@
 import { Boxes } from "./boxes.js";
 import { DrawingSurface } from "./canvas.js";
 import { toPng } from "./crops.js";
+import { loadStrokes, saveStrokes } from "./memory.js";
 import { Study } from "./study.js";
 
 const PAUSE_MS = 120; // without a stroke, before the drawing is read
@@ -27,6 +28,7 @@ export class DrawingView extends EventTarget {
     this.#surface = new DrawingSurface(root.querySelector("canvas"));
     this.#boxes = new Boxes(root.querySelector(".boxes"));
     this.study = new Study(service, chooseOptions);
+    this.study.name = "drawing";
     this.study.addEventListener("change", () => {
       this.#boxes.show(this.study.reading, this.study.chosen);
     });
@@ -34,6 +36,7 @@ export class DrawingView extends EventTarget {
     this.#surface.addEventListener("tap", (event) => this.#choose(event));
     this.#listen();
     this.#showState();
+    this.#surface.restore(loadStrokes());
   }
 
   /** Reads the drawing again after a change of options. */
@@ -48,6 +51,7 @@ export class DrawingView extends EventTarget {
     };
     pen.addEventListener("input", setPen);
     setPen(); // browsers restore the slider when the page is reloaded
+    addEventListener("pagehide", () => saveStrokes(this.#surface.strokes));
     this.#root.querySelector("#undo").addEventListener("click", () => this.#surface.undo());
     this.#root.querySelector("#clear").addEventListener("click", () => this.#surface.clear());
     this.#root.addEventListener("keydown", (event) => {

@@ -1,21 +1,21 @@
-/** The gallery view: MNIST samples and the model's most confident mistakes, read on click. */
+/** The gallery view: MNIST samples and the most confident mistakes of a model, read on click. */
 
 import { decodeBase64 } from "./crops.js";
+import { ServiceError } from "./service.js";
 import { Study } from "./study.js";
 import { formatShare } from "./wording.js";
 
-/**
- * @typedef {object} Item
- * @property {number} label the correct digit
- * @property {string} png the tile as a base64 PNG file
- * @property {number} [read] the digit that the model read
- * @property {number} [confidence] 0 to 1
- */
+const POLL_MS = 10_000; // while the gallery of the model is computed, which takes minutes
+
+/** @typedef {import("./service.js").GalleryItem} Item */
 
 export class GalleryView extends EventTarget {
   study;
   #root;
-  #loaded = false;
+  #service;
+  #loading = false;
+  #complete = false;
+  #shown = ""; // the model whose mistakes are shown
 
   /**
    * @param {HTMLElement} root
@@ -25,29 +25,34 @@ export class GalleryView extends EventTarget {
   constructor(root, service, chooseOptions) {
     super();
     this.#root = root;
+    this.#service = service;
     this.study = new Study(service, () => ({ ...chooseOptions(), oneDigit: true }));
   }
 
-  /** Loads the gallery when it is first opened. */
+  /** Loads the gallery when it is first opened, and again until that of the model is there. */
   async enter() {
-    if (this.#loaded) return;
-    this.#loaded = true;
-    let gallery;
+    if (this.#loading || this.#complete) return;
+    this.#loading = true;
     try {
-      const answer = await fetch(new URL("gallery.json", import.meta.url));
-      if (!answer.ok) throw new TypeError(`status ${answer.status}`);
-      gallery = await answer.json();
-    } catch {
-      this.#loaded = false;
-      this.#say("The gallery could not be loaded. Open it again to retry.");
-      return;
+      const gallery = await this.#service.fetchGallery();
+      this.#show(gallery);
+      this.#complete = !gallery.is_pending;
+      if (gallery.is_pending) setTimeout(() => this.#root.hidden || this.enter(), POLL_MS);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.#say(`The gallery could not be loaded. ${error.message} Open it again to retry.`);
+    } finally {
+      this.#loading = false;
     }
+  }
+
+  /** @param {import("./service.js").Gallery} gallery */
+  #show(gallery) {
     this.#say("");
-    const share = gallery.n_mistakes / gallery.n_images;
-    this.#root.querySelector("#mistakes-note").textContent =
-      `The model “${gallery.model}” misreads ${gallery.n_mistakes} of ` +
-      `${gallery.n_images.toLocaleString("en-GB")} test digits (${formatShare(share)}). ` +
-      "These are its most confident mistakes.";
+    this.#root.querySelector("#mistakes-note").textContent = describeGallery(gallery);
+    const whose = `${gallery.is_own} ${gallery.model}`;
+    if (whose === this.#shown) return; // keeps the focus and the chosen digit
+    this.#shown = whose;
     this.#fill("#samples", gallery.samples, (item) => `A ${item.label}`);
     this.#fill("#mistakes", gallery.mistakes, describeMistake);
   }
@@ -70,7 +75,7 @@ export class GalleryView extends EventTarget {
       button.setAttribute("aria-label", `${describe(item)}: read it`);
       button.addEventListener("click", () => this.#read(item, button));
       const caption = entry.querySelector(".caption");
-      if (item.read === undefined) caption.remove();
+      if ((item.read ?? null) === null) caption.remove();
       else fillCaption(caption, item);
       return entry;
     });
@@ -83,6 +88,7 @@ export class GalleryView extends EventTarget {
       other.setAttribute("aria-pressed", "false");
     }
     button.setAttribute("aria-pressed", "true");
+    this.study.truth = String(item.label);
     const blob = decodeBase64(item.png, "image/png");
     await this.study.read(async () => ({ blob, open: () => createImageBitmap(blob) }));
     this.dispatchEvent(new CustomEvent("chosen"));
@@ -92,6 +98,17 @@ export class GalleryView extends EventTarget {
   #say(sentence) {
     this.#root.querySelector("#gallery-message").textContent = sentence;
   }
+}
+
+/** @param {import("./service.js").Gallery} gallery */
+function describeGallery({ serving, is_own, is_pending, model, n_images, n_mistakes }) {
+  const sentence =
+    `The model “${model}” misreads ${n_mistakes} of ${n_images.toLocaleString("en-GB")} test ` +
+    `digits (${formatShare(n_mistakes / n_images)}). These are its most confident mistakes.`;
+  if (is_own) return sentence;
+  const other = ` It comes with inkdigits; the model in use here is another one, “${serving}”.`;
+  const pending = " Its mistakes are being computed, which takes some minutes.";
+  return sentence + other + (is_pending ? pending : "");
 }
 
 /** @param {Item} item */

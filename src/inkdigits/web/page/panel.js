@@ -5,7 +5,7 @@ import {
   describeDigit,
   describeReading,
   describeSureness,
-  explainReason,
+  explainDigit,
   formatShare,
 } from "./wording.js";
 
@@ -14,6 +14,8 @@ const ANNOUNCEMENT_PAUSE_MS = 700; // so that a screen reader stays silent durin
 
 /** Event: `options` when the user changes them; `detail.heat` if only heat maps are affected. */
 export class ReadingPanel extends EventTarget {
+  /** @type {number | null} The model's own minimum confidence, 0 to 1; null if it is unknown. */
+  threshold = null;
   #root;
   /** @type {import("./study.js").Study | null} */
   #study = null;
@@ -68,6 +70,11 @@ export class ReadingPanel extends EventTarget {
     this.#paint();
   }
 
+  /** The minimum confidence of a digit, 0 to 1; null if it is unknown. */
+  get #limit() {
+    return this.options.threshold ?? this.threshold;
+  }
+
   #paint() {
     const { reading, error, busy, chosen, digit, remark } = this.#study;
     this.#root.classList.toggle("busy", busy);
@@ -93,6 +100,8 @@ export class ReadingPanel extends EventTarget {
     const { reading, error, busy } = this.#study;
     if (error !== null) return error;
     if (reading === null) return busy ? "Reading …" : this.#invitation;
+    const [digit, ...others] = reading.digits;
+    if (digit?.reason && others.length === 0) return explainDigit(digit, this.#limit);
     return describeReading(reading);
   }
 
@@ -118,7 +127,7 @@ export class ReadingPanel extends EventTarget {
     this.#find("#digit-name").textContent = nameDigit(digit);
     this.#find("#digit-reason").textContent = read
       ? `${formatShare(digit.confidence)} sure`
-      : explainReason(digit.reason);
+      : explainDigit(digit, this.#limit);
     this.#root.querySelectorAll(".bars tr").forEach((row, place) => {
       const share = shares[place];
       row.classList.toggle("best", place === best);
@@ -127,6 +136,9 @@ export class ReadingPanel extends EventTarget {
     });
     const heat = this.options.heat ? digit.heat : undefined;
     drawTile(this.#find("#tile"), digit.tile, heat);
+    const bars = this.#find(".bars");
+    bars.classList.toggle("limited", digit.reason?.startsWith("too uncertain") ?? false);
+    bars.style.setProperty("--threshold", String(this.#limit ?? 0));
     this.#find("#legend").hidden = heat === undefined;
   }
 

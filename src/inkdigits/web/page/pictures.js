@@ -1,18 +1,27 @@
-/** The pictures view: one of the chosen pictures is shown, all of them are in a table. */
+/**
+ * The pictures view: one of the chosen pictures is shown, all of them are in a table. Each page of a
+ * document is a picture of its own.
+ */
 
 import { Boxes } from "./boxes.js";
 import { Camera } from "./camera.js";
 import { fitPixels } from "./crops.js";
+import { PictureMemory } from "./memory.js";
 import { ServiceError } from "./service.js";
 import { Study } from "./study.js";
 import { formatCsv, saveFile } from "./table.js";
 import { explainReason, formatShare } from "./wording.js";
 
 const AT_ONCE = 2; // concurrent requests to the service
+const SHOWN_SIDE = 320; // pixels; smaller pictures are enlarged by a whole factor up to it
+const DOCUMENT = /^(%PDF|II[*+]\0|MM\0[*+])/; // the first bytes of PDF and TIFF files
 
 /**
  * @typedef {object} Entry
- * @property {string} name
+ * @property {string} name of the file
+ * @property {number | null} page number of the page, from 1; null for a picture without pages
+ * @property {{row: import("./service.js").Row, options: string} | null} ready already read, when the
+ *   document was, with these options
  * @property {Blob} blob
  * @property {string} url of the blob, for the browser to display
  * @property {Study} study
@@ -40,6 +49,7 @@ export class PicturesView extends EventTarget {
   #queue = [];
   #underWay = 0;
   #photographs = 0;
+  #memory = new PictureMemory();
 
   /**
    * @param {HTMLElement} root
@@ -67,8 +77,20 @@ export class PicturesView extends EventTarget {
     return this.#current?.study ?? this.#nothing;
   }
 
+  /** Adds the pictures that were there before the page was reloaded. */
+  async restore() {
+    const files = await this.#memory.load();
+    if (this.isEmpty) this.#add(files);
+  }
+
   /** @param {Iterable<File>} files */
   add(files) {
+    this.#memory.save([...files]);
+    this.#add(files);
+  }
+
+  /** @param {Iterable<File>} files */
+  #add(files) {
     const entries = [...files].map((file) => this.#makeEntry(file.name, file));
     if (entries.length === 0) return;
     this.#entries.push(...entries);
@@ -109,6 +131,7 @@ export class PicturesView extends EventTarget {
     this.#table.querySelector("#forget").addEventListener("click", () => this.#forget());
     const image = this.#root.querySelector("#picture img");
     image.addEventListener("error", () => this.#showUnseen());
+    image.addEventListener("load", () => this.#fit(image.naturalWidth, image.naturalHeight));
     this.#root.querySelector("#picture").addEventListener("click", (event) => {
       const { reading } = this.study;
       if (reading === null) return;
@@ -119,17 +142,27 @@ export class PicturesView extends EventTarget {
     });
   }
 
-  /** @param {string} name @param {Blob} blob @returns {Entry} */
-  #makeEntry(name, blob) {
+  /** @param {string} name @param {Blob} blob @param {number | null} [page] @returns {Entry} */
+  #makeEntry(name, blob, page = null) {
     const template = this.#table.querySelector("template");
     const row = template.content.cloneNode(true).querySelector("tr");
-    const study = new Study(this.#service, () => {
+    const reader = {
+      readPicture: (picture, options, signal) => this.#read(entry, picture, options, signal),
+    };
+    const study = new Study(reader, () => {
       const options = this.#chooseOptions();
       return { ...options, heat: options.heat && entry === this.#current }; // selected one only
     });
-    const entry = { name, blob, url: URL.createObjectURL(blob), study, row };
-    row.querySelector("button").textContent = name;
-    row.querySelector("button").addEventListener("click", () => this.#look(entry));
+    const url = URL.createObjectURL(blob);
+    const entry = { name, page, ready: null, blob, url, study, row };
+    row.querySelector("button").textContent = labelEntry(entry);
+    study.name = name;
+    row.querySelector("button").addEventListener("click", () => {
+      this.#look(entry);
+      // Not smoothly: the reading above the table changes meanwhile, and moves what is scrolled.
+      const options = { block: "nearest", behavior: "instant" };
+      this.#root.querySelector("#picture").scrollIntoView(options);
+    });
     study.addEventListener("change", () => this.#paint(entry));
     return entry;
   }
@@ -151,20 +184,60 @@ export class PicturesView extends EventTarget {
     }
   }
 
+  /**
+   * Reads the picture of an entry, or its page. The first reading of a document adds entries for
+   * the further pages.
+   * @param {Entry} entry
+   * @param {Blob} blob
+   * @param {import("./service.js").Options} options
+   * @param {AbortSignal} [signal]
+   */
+  async #read(entry, blob, options, signal) {
+    const { ready } = entry;
+    entry.ready = null;
+    const key = JSON.stringify(options);
+    const rows =
+      ready?.options === key
+        ? [ready.row]
+        : await this.#service.readPages(blob, options, signal, entry.page);
+    if (rows.length > 1 && this.#entries.includes(entry)) this.#addPages(entry, rows, key);
+    const [row] = rows;
+    if ("error" in row) throw new ServiceError(422, row.error);
+    return row;
+  }
+
+  /** @param {Entry} first @param {import("./service.js").Row[]} rows @param {string} options */
+  #addPages(first, rows, options) {
+    first.page = 1;
+    first.row.querySelector("button").textContent = labelEntry(first);
+    const others = rows.slice(1).map((row) => {
+      const entry = this.#makeEntry(first.name, first.blob, row.page);
+      entry.ready = { row, options };
+      return entry;
+    });
+    this.#entries.splice(this.#entries.indexOf(first) + 1, 0, ...others);
+    first.row.after(...others.map(({ row }) => row));
+    this.#enqueue(others);
+  }
+
   /** @param {Entry} entry */
   async #prepare({ name, blob: file }) {
+    let start;
     try {
-      await file.slice(0, 1).arrayBuffer();
+      start = String.fromCharCode(...new Uint8Array(await file.slice(0, 4).arrayBuffer()));
     } catch {
       throw new ServiceError(0, `${name} cannot be opened: it is a folder, or was moved or changed.`);
     }
-    const blob = await fitPixels(file, this.maxPixels);
+    // A browser that can display a document displays its first page only.
+    const isDocument = DOCUMENT.test(start);
+    const blob = isDocument ? file : await fitPixels(file, this.maxPixels);
     if (blob.size > this.maxBytes) {
       const sizes = [blob.size, this.maxBytes].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
       const message = `${name} is ${sizes[0]}; the limit is ${sizes[1]}. Resize it and try again.`;
       throw new ServiceError(413, message);
     }
-    return { blob, open: () => createImageBitmap(blob) };
+    const fail = () => Promise.reject(new Error("a document has no pixels here"));
+    return { blob, open: isDocument ? fail : () => createImageBitmap(blob) };
   }
 
   /** @param {Entry} entry */
@@ -174,8 +247,9 @@ export class PicturesView extends EventTarget {
     this.#root.querySelector("#unseen").hidden = true;
     const image = this.#root.querySelector("#picture img");
     image.hidden = false;
-    image.alt = entry.name;
+    image.alt = labelEntry(entry);
     image.src = entry.url;
+    if (entry.page > 1) this.#showUnseen();
     for (const { row } of this.#entries) {
       row.classList.toggle("current", row === entry.row);
       row.querySelector("button").setAttribute("aria-pressed", String(row === entry.row));
@@ -201,8 +275,23 @@ export class PicturesView extends EventTarget {
     if (busy && reading === null) row.querySelector(".remark").textContent = "Reading …";
     if (study !== this.study) return;
     this.#boxes.show(reading, study.chosen);
-    const box = this.#root.querySelector("#picture");
-    if (reading !== null) box.style.aspectRatio = `${reading.width} / ${reading.height}`;
+    const image = this.#root.querySelector("#picture img");
+    if (reading !== null && image.hidden) this.#fit(reading.width, reading.height);
+  }
+
+  /**
+   * Shows a picture as large as it is, or a small one enlarged so that its pixels can be seen.
+   * @param {number} width in pixels
+   * @param {number} height
+   */
+  #fit(width, height) {
+    const frame = this.#root.querySelector("#picture");
+    const factor = Math.max(1, Math.floor(SHOWN_SIDE / Math.max(width, height)));
+    frame.style.aspectRatio = `${width} / ${height}`;
+    // Not cut off at the height of the window, which would distort it.
+    frame.style.width = `min(${factor * width}px, 70vh * ${width / height})`;
+    frame.style.minHeight = "0";
+    frame.classList.toggle("enlarged", factor > 1);
   }
 
   /** For a format that this browser cannot display, but the service may read. */
@@ -212,15 +301,16 @@ export class PicturesView extends EventTarget {
   }
 
   #download() {
-    const rows = this.#entries.map(({ name, study: { reading, error } }) => [
+    const rows = this.#entries.map(({ name, page, study: { reading, error } }) => [
       name,
       reading?.text ?? "",
       reading?.confidence ?? "",
       reading?.reason ?? "",
       error ?? "",
+      page ?? reading?.page ?? "",
     ]);
-    const columns = ["file", "text", "confidence", "reason", "error"];
-    saveFile("readings.csv", formatCsv([columns, ...rows]), "text/csv");
+    const columns = ["file", "text", "confidence", "reason", "error", "page"];
+    saveFile("readings.csv", new Blob([formatCsv([columns, ...rows])], { type: "text/csv" }));
   }
 
   #forget() {
@@ -228,6 +318,7 @@ export class PicturesView extends EventTarget {
       study.clear();
       URL.revokeObjectURL(url);
     }
+    this.#memory.clear();
     this.#entries = [];
     this.#queue = [];
     this.#current = null;
@@ -243,6 +334,11 @@ export class PicturesView extends EventTarget {
   #say(sentence) {
     this.#root.querySelector("#pictures-message").textContent = sentence;
   }
+}
+
+/** @param {{name: string, page: number | null}} entry */
+function labelEntry({ name, page }) {
+  return page === null ? name : `${name}, page ${page}`;
 }
 
 /** Returns whether dragged or pasted data contains files. @param {DataTransfer | null} transfer */

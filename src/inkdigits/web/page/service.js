@@ -19,6 +19,22 @@
  * @property {[number, number, number, number]} box left, top, width, height in pixels
  * @property {number} line
  *
+ * @typedef {object} GalleryItem
+ * @property {number} label the correct digit
+ * @property {string} png the tile as a base64 PNG file
+ * @property {number | null} [read] the digit that the model read; of mistakes only
+ * @property {number | null} [confidence] 0 to 1
+ *
+ * @typedef {object} Gallery
+ * @property {string} serving name of the model that reads here
+ * @property {boolean} is_own whether the mistakes are those of this model
+ * @property {boolean} is_pending whether those of this model are being computed
+ * @property {string} model name of the model whose mistakes these are
+ * @property {number} n_images
+ * @property {number} n_mistakes of all images
+ * @property {GalleryItem[]} samples
+ * @property {GalleryItem[]} mistakes the most confident ones
+ *
  * @typedef {object} Options how to read
  * @property {boolean} oneDigit
  * @property {boolean} separators whether to read points, commas and other separators
@@ -34,6 +50,9 @@
  * @property {string | null} reason why no digit was read
  * @property {number} width of the upright picture in pixels
  * @property {number} height
+ * @property {number} [page] number of the page of a document, from 1
+ *
+ * @typedef {Reading | {page?: number, error: string}} Row a picture, or a page of a document
  */
 
 const FIRST_WAIT_MS = 500;
@@ -70,27 +89,48 @@ export class Service extends EventTarget {
    * @param {AbortSignal} [signal]
    * @returns {Promise<Reading>}
    */
-  async readPicture(picture, { oneDigit, separators, threshold, heat }, signal) {
+  async readPicture(picture, options, signal) {
+    const rows = await this.readPages(picture, options, signal);
+    return rows[0];
+  }
+
+  /**
+   * Reads a picture, or the pages of a PDF or TIFF file, as `readPicture` does.
+   * @param {Blob} picture
+   * @param {Options} options
+   * @param {AbortSignal} [signal]
+   * @param {number | null} [page] the only page to read, from 1; null for all pages
+   * @returns {Promise<Row[]>} one row for a picture, one for each page of a document
+   */
+  async readPages(picture, { oneDigit, separators, threshold, heat }, signal, page = null) {
     const query = new URLSearchParams({
-      digits: oneDigit ? "one" : "any",
+      digits: oneDigit ? "one" : "all",
       separators: String(separators),
       tiles: "true",
       heat: String(heat),
       ...(threshold !== null && { threshold: String(threshold) }),
+      ...(page !== null && { page: String(page) }),
     });
     const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
-    const rows = await this.#send(`v1/read?${query}`, {
+    return this.#send(`v1/read?${query}`, {
       method: "POST",
       body: picture,
       headers: { "Content-Type": type },
       signal,
     });
-    return rows[0];
   }
 
   /** Returns version, models and limits of the service. */
   fetchStatus() {
     return this.#send("v1/status");
+  }
+
+  /**
+   * Returns MNIST test digits and mistakes of a model.
+   * @returns {Promise<Gallery>}
+   */
+  fetchGallery() {
+    return this.#send("v1/gallery");
   }
 
   /**

@@ -18,6 +18,10 @@ export class Study extends EventTarget {
   error = null;
   chosen = 0;
   busy = false;
+  /** @type {string | null} The correct label, if it is known; then there is nothing to correct. */
+  truth = null;
+  /** Name of the picture, for files that are saved. */
+  name = "picture";
   /** Why a requested heat map is missing; "" if it is not. */
   remark = "";
   #service;
@@ -113,6 +117,11 @@ export class Study extends EventTarget {
     if (this.reading?.digits[number] === undefined || number === this.chosen) return;
     this.chosen = number;
     this.#announce();
+  }
+
+  /** Returns the pixels of the picture; rejects if this browser cannot decode it, such as a TIFF. */
+  openPicture() {
+    return this.#subject.open();
   }
 
   /** Returns the selected digit, cropped from its picture, as a base64 PNG file. */

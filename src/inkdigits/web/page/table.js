@@ -1,4 +1,4 @@
-/** Writes tables as CSV files. */
+/** Writes tables as CSV files, and saves files. */
 
 /**
  * Formats a table as CSV (RFC 4180).
@@ -15,13 +15,12 @@ function formatCell(value) {
 }
 
 /**
- * Makes the browser save a text as a file.
+ * Makes the browser save a file.
  * @param {string} name
- * @param {string} text
- * @param {string} type
+ * @param {Blob} blob
  */
-export function saveFile(name, text, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+export function saveFile(name, blob) {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -8,7 +8,7 @@ const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle
  * @param {number} share 0 to 1
  */
 export function formatShare(share) {
-  if (share > 0.9995) return "> 99.9\u202f%";
+  if (share > 0.9995) return ">\u00a099.9\u202f%";
   return `${SHARE.format(100 * share)}\u202f%`;
 }
 
@@ -32,6 +32,21 @@ export function explainReason(reason) {
 }
 
 /**
+ * Formats the reason why a digit was not read, with the confidence that it lacks.
+ * @param {import("./service.js").Digit} digit that was not read
+ * @param {number | null} threshold minimum confidence, 0 to 1; null if it is unknown
+ */
+export function explainDigit(digit, threshold) {
+  const sentence = explainReason(digit.reason);
+  if (digit.reason === "not a digit: looks like none") {
+    return `${sentence} ${formatShare(digit.class_probabilities.none)} sure.`;
+  }
+  if (threshold === null || !digit.reason.startsWith("too uncertain")) return sentence;
+  const least = `${Math.round(1000 * threshold) / 10}\u202f%`;
+  return `${sentence} ${formatShare(digit.confidence)} is below the minimum confidence of ${least}.`;
+}
+
+/**
  * Formats a reading as one sentence.
  * @param {import("./service.js").Reading} reading
  */
@@ -46,8 +61,11 @@ export function describeReading(reading) {
  * @param {import("./service.js").Reading} reading
  */
 export function describeSureness(reading) {
-  const sure = `${formatShare(reading.confidence)} sure`;
+  const read = reading.digits.filter((digit) => digit.digit !== null).length;
   const uncertain = reading.digits.filter((digit) => digit.character === "?").length;
+  // Less than that of each digit: it is their product.
+  const of = read > 1 ? ` of ${read === 2 ? "both" : `all ${read}`} digits together` : "";
+  const sure = `${formatShare(reading.confidence)} sure${of}`;
   return uncertain === 0 ? sure : `${sure}, ${count(uncertain, "digit", "digits")} uncertain`;
 }
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import orjson
 from fastapi import APIRouter, Request
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -85,9 +86,22 @@ def _save_correction(store: CorrectionStore, service: Service, body: bytes) -> s
         raise RequestError(422, "picture: expected a PNG file in base64") from None
     if not picture.startswith(_PNG):
         raise RequestError(422, "picture: expected a PNG file in base64")
-    service.decode(picture)
     tile = np.array(correction.tile, np.uint8)
+    _check_leakage(service.decode(picture).pixels, tile)
     return store.save(picture=picture, tile=tile, label=correction.label, read=correction.read)
+
+
+def _check_leakage(*images: NDArray[np.uint8]) -> None:
+    """Raises RequestError, status 422, if an image is one of MNIST's test images."""
+    # Imported here, because the clients for downloads in this package would delay the start.
+    from inkdigits.data.leakage import is_test_image
+
+    if any(map(is_test_image, images)):
+        raise RequestError(
+            422,
+            "This is a test image of MNIST: models are measured on it, so no correction of it is "
+            "stored to train on",
+        )
 
 
 def _parse_correction(body: bytes) -> schemas.NewCorrection:

@@ -31,6 +31,7 @@ async def get_status(request: Request) -> Response:
                 "max_bytes": limits.max_bytes,
                 "max_pixels": limits.max_pixels,
                 "max_pictures": limits.max_pictures,
+                "max_pages": limits.max_pages,
             },
         }
     )

@@ -1,0 +1,49 @@
+"""Notes in pictures and notebooks with which models they were drawn, so that a test can tell.
+
+`make docs` draws them all anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from inkdigits.recognition import DEFAULT_MODEL
+
+KEY = "models"
+"""Name of the text chunk of a PNG file, and of the entry in the metadata of a notebook."""
+
+
+def hash_models() -> dict[str, str]:
+    """Returns the SHA-256 of each model in the package, by the name of its file."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(DEFAULT_MODEL).parent.glob("*.onnx"))
+    }
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Writes a PNG file with the hashes of the models."""
+    stamp = PngImagePlugin.PngInfo()
+    stamp.add_text(KEY, json.dumps(hash_models()))
+    picture.save(path, optimize=True, pnginfo=stamp)
+
+
+def stamp_notebook(notebook: Any) -> None:
+    """Adds the hashes of the models to the metadata of a notebook."""
+    notebook.metadata[KEY] = hash_models()
+
+
+def read_stamp(path: Path) -> dict[str, str] | None:
+    """Returns the hashes in a PNG file or a notebook; None if it has none."""
+    if path.suffix == ".ipynb":
+        hashes = json.loads(path.read_text(encoding="utf-8"))["metadata"].get(KEY)
+    else:
+        with Image.open(path) as picture:
+            text = getattr(picture, "text", {}).get(KEY)
+        hashes = None if text is None else json.loads(text)
+    return hashes
