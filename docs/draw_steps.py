@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
-from inkdigits.recognition.alphabet import CLASS_NAMES
-from inkdigits.recognition.decoding import decode_picture
 from inkdigits.recognition.detection import Detections
-from inkdigits.recognition.drawing import draw_boxes
 from inkdigits.recognition.windows import WINDOW_SIDE, crop_windows
+from inkdigits.results.alphabet import CLASS_NAMES
+from inkdigits.results.drawing import draw_boxes
 from inkdigits.training.model_files.reader_levels import FIRST_CLASS, SCORE
 
 SAMPLES = Path(__file__).parents[1] / "samples"

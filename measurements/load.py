@@ -47,8 +47,8 @@ import uvloop
 from PIL import Image
 
 from inkdigits.data import fetch_mnist
+from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.decoding import decode_picture
 from inkdigits.text_tables import format_columns
 
 KINDS = ("tile", "photograph")

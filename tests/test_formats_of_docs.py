@@ -13,8 +13,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from inkdigits.recognition.decoding import Picture
-from inkdigits.recognition.documents import iterate_pages
+from inkdigits.pictures.decoding import Picture
+from inkdigits.pictures.documents import iterate_pages
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "samples" / "7-canvas.png"
@@ -71,7 +71,7 @@ def test_formats(file_format: str, what: str, needs: str) -> None:
 
 
 TRY = (
-    "from inkdigits.recognition.documents import iterate_pages; "
+    "from inkdigits.pictures.documents import iterate_pages; "
     "print(next(iterate_pages(sys.stdin.buffer.read()))[1])"
 )
 

@@ -16,7 +16,7 @@ from PIL import Image
 from inkdigits.cli import main
 from inkdigits.data import LabelledImages
 from inkdigits.recognition import Reading
-from inkdigits.recognition.alphabet import CLASS_NAMES
+from inkdigits.results.alphabet import CLASS_NAMES
 
 Fail = Callable[..., str]
 Python = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -12,6 +12,7 @@ import inkdigits
 
 SOURCE = Path(inkdigits.__file__).parent
 SHARED = {"errors", "files", "percentages", "presentation", "suggestions", "text_tables"}
+READING = SHARED | {"pictures", "results", "recognition"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
@@ -20,18 +21,15 @@ MAY_IMPORT = {
     "suggestions": set(),
     "text_tables": set(),
     "data": SHARED | {"data"},
-    "recognition": SHARED | {"recognition", "model_formats"},
-    "synthesis": SHARED | {"data", "recognition", "synthesis"},
-    "evaluation": SHARED | {"data", "recognition", "synthesis", "evaluation"},
-    "training": SHARED | {"data", "recognition", "synthesis", "evaluation", "training"},
-    "benchmark": SHARED | {"data", "recognition", "evaluation", "training", "benchmark"},
-    "web": SHARED
-    | {
-        "__init__",
-        "data",
-        "recognition",
-        "web",
-    },  # data for the gallery and the check of corrections
+    "pictures": SHARED | {"pictures"},
+    "results": SHARED | {"pictures", "results"},
+    "recognition": READING | {"model_formats"},
+    "synthesis": READING | {"data", "synthesis"},
+    "evaluation": READING | {"data", "synthesis", "evaluation"},
+    "training": READING | {"data", "synthesis", "evaluation", "training"},
+    "benchmark": READING | {"data", "evaluation", "training", "benchmark"},
+    # The gallery and the check of corrections need data.
+    "web": READING | {"__init__", "data", "web"},
 }
 # These touch every plane, but none before it is asked for: at the top only what costs nothing.
 ON_DEMAND = {

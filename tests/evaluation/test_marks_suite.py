@@ -14,7 +14,7 @@ from inkdigits.data.fonts import Font
 from inkdigits.evaluation.drawn_suites import evaluate_marks, find_separators
 from inkdigits.evaluation.suite_result import SuiteResult
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.alphabet import OTHER, POINT
+from inkdigits.results.alphabet import OTHER, POINT
 from inkdigits.synthesis.suite_marks import KINDS, draw_number, gather_scribes
 
 N = 12

@@ -10,7 +10,7 @@ import pytest
 from inkdigits.errors import PictureError
 from inkdigits.evaluation.suite_result import PictureRow, SuiteResult, SuiteRow, read_row
 from inkdigits.recognition import DecodingLimits, Recognizer
-from inkdigits.recognition.alphabet import POINT
+from inkdigits.results.alphabet import POINT
 
 ROWS = (SuiteRow("shear", 200, 151, 190), SuiteRow("dotted_line", 10_000, 9_999))
 RESULT = SuiteResult("corruptions", ROWS, clean=SuiteRow("clean", 10, 10, 9), second="classify")

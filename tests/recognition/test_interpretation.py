@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import CLASS_NAMES, NO_MARK
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.interpretation import (
     Verdict,
@@ -16,7 +15,8 @@ from inkdigits.recognition.interpretation import (
     interpret,
     keep_central,
 )
-from inkdigits.recognition.marks import Digit, DigitOrMark, Mark
+from inkdigits.results.alphabet import CLASS_NAMES, NO_MARK
+from inkdigits.results.marks import Digit, DigitOrMark, Mark
 
 Probabilities = NDArray[np.float32]
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.recognition.detection import Detections
-from inkdigits.recognition.marks import Box, Digit, Mark
 from inkdigits.recognition.orientation import find_rotation, rotate_back
+from inkdigits.results.marks import Box, Digit, Mark
 
 Grey = NDArray[np.uint8]
 

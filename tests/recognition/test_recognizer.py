@@ -24,6 +24,7 @@ from inkdigits.errors import (
     PictureFormatError,
     UsageError,
 )
+from inkdigits.pictures.decoding import PictureSource
 from inkdigits.recognition import (
     DEFAULT_MODEL,
     DEFAULT_TILE_MODEL,
@@ -34,11 +35,10 @@ from inkdigits.recognition import (
     predict,
     predict_digit,
 )
-from inkdigits.recognition.alphabet import DASH, POINT
-from inkdigits.recognition.decoding import PictureSource
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.read_ahead import PICTURES_AHEAD
 from inkdigits.recognition.reading_options import Digits
+from inkdigits.results.alphabet import DASH, POINT
 from inkdigits.training import Run
 
 

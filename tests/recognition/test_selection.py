@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import DASH, NO_MARK, OTHER, POINT
 from inkdigits.recognition.selection import find_best_set, find_conflicts, select_marks
+from inkdigits.results.alphabet import DASH, NO_MARK, OTHER, POINT
 
 Boxes = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.recognition import words
-from inkdigits.recognition.alphabet import CLASS_NAMES, NO_MARK, OTHER, SLASH
 from inkdigits.recognition.words import weigh_by_words
+from inkdigits.results.alphabet import CLASS_NAMES, NO_MARK, OTHER, SLASH
 from inkdigits.synthesis.scribes import LABELS
 from inkdigits.synthesis.texts import compose_number
 

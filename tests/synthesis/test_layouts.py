@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from inkdigits.recognition.alphabet import OTHER
+from inkdigits.results.alphabet import OTHER
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph
 from inkdigits.synthesis.layouts import LAYOUTS, draw_layout
 from inkdigits.synthesis.placing import Style, Writing, place, write_text, write_word

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.results.alphabet import N_CLASSES
 from inkdigits.synthesis import pages
 from inkdigits.synthesis.glyphs import Glyph
 from inkdigits.synthesis.pages import draw_page, draw_pages

@@ -10,8 +10,8 @@ import pytest
 from inkdigits.data import Mnist
 from inkdigits.data.fonts import Font
 from inkdigits.errors import UsageError
-from inkdigits.recognition.alphabet import DASH, DIGITS, OTHER, POINT
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.results.alphabet import DASH, DIGITS, OTHER, POINT
 from inkdigits.synthesis.font_glyphs import has_character, list_starts, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT
 from inkdigits.synthesis.scribes import DigitBank, FontScribe, Scribe, Scriptorium, StrokeScribe

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inkdigits.errors import UsageError
-from inkdigits.recognition.alphabet import COMMA, DASH, OTHER, PLUS, POINT, SLASH
+from inkdigits.results.alphabet import COMMA, DASH, OTHER, PLUS, POINT, SLASH
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Ink
 from inkdigits.synthesis.stroke_forms import DIGIT_FORMS, FORMS
 from inkdigits.synthesis.stroke_pens import Pen

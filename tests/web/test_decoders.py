@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from inkdigits.errors import PictureFormatError, PictureTooLargeError, RequestError
-from inkdigits.recognition.decoding import DecodingLimits, Picture, decode_picture
-from inkdigits.recognition.documents import iterate_pages
+from inkdigits.pictures.decoding import DecodingLimits, Picture, decode_picture
+from inkdigits.pictures.documents import iterate_pages
 from inkdigits.web import decoders
 from inkdigits.web.decoders import DecoderPool
 from measurements.pdf_files import build_pdf, encrypt, nested_forms, page_pdf

@@ -13,7 +13,7 @@ from inkdigits.errors import UsageError
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
-    from inkdigits.recognition.decoding import DecodingLimits, PictureSource
+    from inkdigits.pictures.decoding import DecodingLimits, PictureSource
     from inkdigits.recognition.picture_lists import ListedPicture
 
 STDIN = "-"
@@ -95,7 +95,7 @@ def list_one(
 
 
 def _read_stdin() -> PictureSource:
-    from inkdigits.recognition.decoding import DecodingLimits
+    from inkdigits.pictures.decoding import DecodingLimits
 
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(

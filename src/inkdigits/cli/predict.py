@@ -31,10 +31,10 @@ from inkdigits.errors import UsageError
 from inkdigits.percentages import format_confidence
 
 if TYPE_CHECKING:
+    from inkdigits.pictures.decoding import PictureSource
     from inkdigits.recognition import Reading
-    from inkdigits.recognition.decoding import PictureSource
-    from inkdigits.recognition.prediction_folder import PredictionFolder
-    from inkdigits.recognition.reading_rows import CsvRows
+    from inkdigits.results.prediction_folder import PredictionFolder
+    from inkdigits.results.reading_rows import CsvRows
 
 STDOUT = Path("-")
 SAVED = Path("predictions")
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     # only take time. The variable is read once, when NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from inkdigits.recognition.picture_lists import iterate_pictures
-    from inkdigits.recognition.reading_rows import CsvRows, JsonRows
+    from inkdigits.results.reading_rows import CsvRows, JsonRows
 
     if is_table(named := [*options.pictures, *options.image]):
         return predict_table(named, options)
@@ -196,7 +196,7 @@ def _check_outputs(options: argparse.Namespace, pictures: Sequence[PictureSource
                 "draws all of them"
             )
     if options.output is not None:
-        from inkdigits.recognition.prediction_folder import JSON_NAME
+        from inkdigits.results.prediction_folder import JSON_NAME
 
         check_report(options.output, force=options.force, marks=(JSON_NAME,))
 
@@ -235,7 +235,7 @@ def _draw(reading: Reading, options: argparse.Namespace) -> None:
     """Writes the pictures of --annotate and --tiles."""
     if options.annotate is None and options.tiles is None:
         return
-    from inkdigits.recognition.drawing import draw_tiles, save_picture
+    from inkdigits.results.drawing import draw_tiles, save_picture
 
     for path, draw in (
         (options.annotate, reading.draw),
@@ -251,7 +251,7 @@ def _draw(reading: Reading, options: argparse.Namespace) -> None:
 def _open_csv(options: argparse.Namespace) -> Iterator[CsvRows]:
     """Yields the writer of --csv. The file appears only after the last row is written."""
     from inkdigits.files import write_whole
-    from inkdigits.recognition.reading_rows import CsvRows
+    from inkdigits.results.reading_rows import CsvRows
 
     is_replaced = options.csv.exists()
     with (
@@ -274,7 +274,7 @@ def _open_folder(
         return
     from inkdigits.files import iterate_names
     from inkdigits.recognition.picture_lists import name_source
-    from inkdigits.recognition.prediction_folder import open_folder
+    from inkdigits.results.prediction_folder import open_folder
 
     folder = options.output
     if folder is None:

@@ -24,9 +24,9 @@ from inkdigits.evaluation.mistakes import (
 from inkdigits.evaluation.rejection_curve import DEFAULT_TARGET, RejectionCurve, trace_rejection
 from inkdigits.percentages import format_share
 from inkdigits.recognition import DEFAULT_MODEL, Reading, Recognizer
-from inkdigits.recognition.marks import UNCERTAIN
 from inkdigits.recognition.model_sources import ModelSource
 from inkdigits.recognition.reading_options import Digits, expects_one_digit
+from inkdigits.results.marks import UNCERTAIN
 from inkdigits.text_tables import format_columns
 
 _SHOWN_CONFUSIONS: Final = 10

@@ -24,8 +24,8 @@ from inkdigits.errors import PictureError
 from inkdigits.evaluation.suite_result import PictureRow
 from inkdigits.evaluation.suites import SUITE_PICTURES
 from inkdigits.evaluation.timing import time_in_turn
+from inkdigits.pictures.decoding import DecodingLimits, decode_picture
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.decoding import DecodingLimits, decode_picture
 from inkdigits.recognition.reading_options import Digits
 
 TILES: Final = "tiles"

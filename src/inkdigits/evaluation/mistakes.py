@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from inkdigits.recognition.marks import UNCERTAIN
+from inkdigits.results.marks import UNCERTAIN
 
 MISTAKE_KINDS: Final[Mapping[str, str]] = {
     "missed": "a digit that was not read",

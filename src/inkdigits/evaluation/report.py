@@ -25,8 +25,8 @@ from inkdigits.evaluation.rejection_curve import plot_rejection
 from inkdigits.evaluation.reviewed import score_reviewed
 from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.files import write_text_whole
+from inkdigits.pictures.decoding import DecodingLimits
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
-from inkdigits.recognition.decoding import DecodingLimits
 from inkdigits.recognition.model_sources import ModelSource
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 from inkdigits.errors import UsageError
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, PictureResult
 from inkdigits.evaluation.mistakes import MISTAKE_KINDS
+from inkdigits.pictures.decoding import DecodingLimits, decode_picture
 from inkdigits.presentation.figures import BLUE, build_figure
-from inkdigits.recognition.decoding import DecodingLimits, decode_picture
-from inkdigits.recognition.reading_views import draw_for_screen
+from inkdigits.results.reading_views import draw_for_screen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,19 +4,19 @@ This folder contains the default models with their cards: the reader, `reader.on
 for tiles, `default.onnx`.
 """
 
+from inkdigits.pictures.decoding import DecodingLimits
 from inkdigits.recognition.card import Card, ReaderCard
-from inkdigits.recognition.decoding import DecodingLimits
 from inkdigits.recognition.ensemble import add_shifts, combine
-from inkdigits.recognition.marks import Box, Digit, Mark
 from inkdigits.recognition.prediction import predict, predict_digit
-from inkdigits.recognition.reading import Reading
-from inkdigits.recognition.readings import Readings
 from inkdigits.recognition.recognizer import (
     DEFAULT_MODEL,
     DEFAULT_TILE_MODEL,
     Reader,
     Recognizer,
 )
+from inkdigits.results.marks import Box, Digit, Mark
+from inkdigits.results.reading import Reading
+from inkdigits.results.readings import Readings
 
 __all__ = [
     "DEFAULT_MODEL",

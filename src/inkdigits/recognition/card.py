@@ -14,9 +14,9 @@ from typing import Any
 
 from inkdigits.errors import ModelError
 from inkdigits.files import read_limited, write_text_whole
-from inkdigits.recognition.alphabet import CLASS_NAMES
 from inkdigits.recognition.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from inkdigits.recognition.framing import FRAMING_VERSION
+from inkdigits.results.alphabet import CLASS_NAMES
 
 CARD_FORMAT = "inkdigits-card-1"
 READER_FORMAT = "inkdigits-reader-1"

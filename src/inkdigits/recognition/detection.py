@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError, PictureError
-from inkdigits.recognition.alphabet import N_CLASSES
 from inkdigits.recognition.session import Session
+from inkdigits.results.alphabet import N_CLASSES
 
 _BLANK = (64, 64)  # height and width of the blank picture that a new model is tested with
 _INPUT = ("picture", "tensor(uint8)", 2)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import CLASS_NAMES, DIGITS, NO_MARK
 from inkdigits.recognition.crops import cut_tile
 from inkdigits.recognition.lines import order_marks
-from inkdigits.recognition.marks import Box, Digit, DigitOrMark, Mark
-from inkdigits.recognition.reading import Reading
-from inkdigits.recognition.reading_text import describe_left_out
 from inkdigits.recognition.selection import select_marks
+from inkdigits.results.alphabet import CLASS_NAMES, DIGITS, NO_MARK
+from inkdigits.results.marks import Box, Digit, DigitOrMark, Mark
+from inkdigits.results.reading import Reading
+from inkdigits.results.reading_text import describe_left_out
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections
@@ -63,7 +63,7 @@ def decide(probabilities: Probabilities, threshold: float) -> Verdict:
 
     Args:
         probabilities: float32, shape (17,), of the classes in
-            `inkdigits.recognition.alphabet.CLASS_NAMES`, and of no mark; sums to 1.
+            `inkdigits.results.alphabet.CLASS_NAMES`, and of no mark; sums to 1.
         threshold: 0 to 1.
     """
     digits = float(probabilities[:_N_DIGITS].sum())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inkdigits.recognition.decoding import DecodingLimits
+    from inkdigits.pictures.decoding import DecodingLimits
 
 OneModel: TypeAlias = str | os.PathLike[str] | Recognizer
 ModelSource: TypeAlias = OneModel | Sequence[OneModel]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import DIGITS
-from inkdigits.recognition.marks import Box, DigitOrMark
+from inkdigits.results.alphabet import DIGITS
+from inkdigits.results.marks import Box, DigitOrMark
 
 if TYPE_CHECKING:
     from inkdigits.recognition.detection import Detections

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from inkdigits.errors import PictureError, PictureFormatError, UsageError
-from inkdigits.recognition.arrays import is_array
-from inkdigits.recognition.decoding import DecodingLimits, PictureSource
-from inkdigits.recognition.file_formats import detect_format
-from inkdigits.recognition.kept_pictures import hold_file, keep_picture
-from inkdigits.recognition.picture_sources import (
+from inkdigits.pictures.arrays import is_array
+from inkdigits.pictures.decoding import DecodingLimits, PictureSource
+from inkdigits.pictures.file_formats import detect_format
+from inkdigits.pictures.kept_pictures import hold_file, keep_picture
+from inkdigits.pictures.picture_sources import (
     NAME,
     FileSource,
     is_file_source,
@@ -22,7 +22,7 @@ from inkdigits.recognition.picture_sources import (
 )
 
 if TYPE_CHECKING:
-    from inkdigits.recognition.reading import Reading
+    from inkdigits.results.reading import Reading
 
 # Files that are read if a folder is given. Rejected formats are among them, for their errors.
 PICTURE_SUFFIXES: Final = (
@@ -150,7 +150,7 @@ def _iterate_one(
         yield ListedPicture(source, name)
         return
     # It imports what draws PDF files.
-    from inkdigits.recognition.documents import iterate_pages
+    from inkdigits.pictures.documents import iterate_pages
 
     for page, picture in iterate_pages(source, limits):
         yield ListedPicture(picture, name, page, origin=source)

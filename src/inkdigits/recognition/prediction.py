@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.errors import PictureError
-from inkdigits.recognition.decoding import PictureSource
+from inkdigits.pictures.decoding import PictureSource
+from inkdigits.pictures.picture_sources import is_address
 from inkdigits.recognition.model_sources import ModelSource, load_model_once
 from inkdigits.recognition.picture_lists import (
     PictureList,
@@ -18,11 +19,10 @@ from inkdigits.recognition.picture_lists import (
     is_list,
     iterate_pictures,
 )
-from inkdigits.recognition.picture_sources import is_address
-from inkdigits.recognition.reading import Reading
 from inkdigits.recognition.reading_options import Digits, expects_one_digit
-from inkdigits.recognition.readings import Readings
 from inkdigits.recognition.recognizer import DEFAULT_MODEL
+from inkdigits.results.reading import Reading
+from inkdigits.results.readings import Readings
 
 
 @overload

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.errors import DigitCountError, ModelError, NoInkError, PictureError
-from inkdigits.recognition.arrays import arrange_tiles
+from inkdigits.pictures.arrays import arrange_tiles
+from inkdigits.pictures.decoding import DecodingLimits, PictureSource, decode_picture
+from inkdigits.pictures.kept_pictures import hold_file, keep_picture
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, Card, ReaderCard, locate_card
-from inkdigits.recognition.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.recognition.interpretation import (
     build_reading,
@@ -27,8 +28,6 @@ from inkdigits.recognition.interpretation import (
     interpret,
     keep_central,
 )
-from inkdigits.recognition.kept_pictures import hold_file, keep_picture
-from inkdigits.recognition.marks import Digit, DigitOrMark
 from inkdigits.recognition.network import Network
 from inkdigits.recognition.orientation import find_rotation, rotate_back
 from inkdigits.recognition.picture_lists import (
@@ -38,8 +37,9 @@ from inkdigits.recognition.picture_lists import (
     name_source,
 )
 from inkdigits.recognition.read_ahead import count_threads, map_in_threads
-from inkdigits.recognition.reading import Reading
 from inkdigits.recognition.reading_options import Digits, check_threshold, expects_one_digit
+from inkdigits.results.marks import Digit, DigitOrMark
+from inkdigits.results.reading import Reading
 
 if TYPE_CHECKING:
     from inkdigits.recognition.model_sources import ModelSource
@@ -236,7 +236,7 @@ class Recognizer:
 
         Args:
             picture: A path, bytes, a file object, a Pillow image, or an array; see
-                `inkdigits.recognition.decoding.decode_picture`.
+                `inkdigits.pictures.decoding.decode_picture`.
             digits: "all" reads every digit. "one" expects exactly one: the digit in the middle is
                 read; a note mentions other digits, unless the edge of the picture cuts them.
             separators: Whether the text includes points, commas, dashes, slashes and plus signs.

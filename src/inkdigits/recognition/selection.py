@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import COMMA, DASH, NO_MARK, POINT
 from inkdigits.recognition.words import Probabilities, weigh_by_words
+from inkdigits.results.alphabet import COMMA, DASH, NO_MARK, POINT
 
 Mask = NDArray[np.bool_]
 Boxes = NDArray[np.float32]

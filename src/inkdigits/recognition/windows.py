@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import COMMA, DASH, N_CLASSES, PLUS, POINT, SLASH
+from inkdigits.results.alphabet import COMMA, DASH, N_CLASSES, PLUS, POINT, SLASH
 
 WINDOW_SIDE: Final = 48
 """Side of a window in pixels after resampling."""

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import COMMA, DASH, DIGITS, N_CLASSES, OTHER, PLUS, POINT, SLASH
 from inkdigits.recognition.lines import order_marks, split_words
+from inkdigits.results.alphabet import COMMA, DASH, DIGITS, N_CLASSES, OTHER, PLUS, POINT, SLASH
 
 Probabilities = NDArray[np.float32]
 

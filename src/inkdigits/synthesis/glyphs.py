@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.results.alphabet import N_CLASSES
 
 Ink = NDArray[np.uint8]
 
@@ -25,7 +25,7 @@ class Glyph:
             writer writes them.
         top: Distance of the ink's upper edge below the upper edge of digits, in digit heights:
             0 for a digit, about 0.9 for a point, negative for a character that rises above digits.
-        label: Class of the reader (`inkdigits.recognition.alphabet`).
+        label: Class of the reader (`inkdigits.results.alphabet`).
     """
 
     ink: Ink

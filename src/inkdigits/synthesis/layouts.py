@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from inkdigits.recognition.alphabet import DIGITS
+from inkdigits.results.alphabet import DIGITS
 from inkdigits.synthesis.glyphs import Glyph
 from inkdigits.synthesis.placing import (
     Random,

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import DIGITS, OTHER
+from inkdigits.results.alphabet import DIGITS, OTHER
 from inkdigits.synthesis.font_glyphs import list_starts, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph
 from inkdigits.synthesis.scribes import Scribe, Scriptorium

@@ -14,8 +14,8 @@ from PIL import Image
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import UsageError
-from inkdigits.recognition.alphabet import CHARACTERS, DASH, DIGITS, OTHER
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.results.alphabet import CHARACTERS, DASH, DIGITS, OTHER
 from inkdigits.synthesis.digit_forms import write_other_form
 from inkdigits.synthesis.font_glyphs import FAINT, has_character, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph, Ink

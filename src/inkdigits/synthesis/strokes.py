@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import UsageError
-from inkdigits.recognition.alphabet import CHARACTERS, DIGITS, OTHER
+from inkdigits.results.alphabet import CHARACTERS, DIGITS, OTHER
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph
 from inkdigits.synthesis.stroke_forms import DIGIT_FORMS, FORMS
 from inkdigits.synthesis.stroke_paths import Form

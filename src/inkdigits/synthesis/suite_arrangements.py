@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inkdigits.recognition.marks import Box
+from inkdigits.results.marks import Box
 from inkdigits.synthesis.suite_pens import Cover, Span
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages
 from inkdigits.data.fonts import Font
 from inkdigits.errors import UsageError
-from inkdigits.recognition.alphabet import OTHER
+from inkdigits.results.alphabet import OTHER
 from inkdigits.synthesis.camera import take_picture
 from inkdigits.synthesis.font_glyphs import has_character, render
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Glyph

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import UsageError
-from inkdigits.recognition.marks import Box
+from inkdigits.results.marks import Box
 from inkdigits.synthesis.suite_arrangements import Arrangement, arrange, draw_between, place
 from inkdigits.synthesis.suite_pens import Cover, Pen, interrupt, make_grain, write_digit
 from inkdigits.synthesis.suite_surroundings import (

@@ -14,7 +14,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from inkdigits.errors import PictureError, PictureFormatError, RequestError
-from inkdigits.recognition.picture_sources import decode_text
+from inkdigits.pictures.picture_sources import decode_text
 from inkdigits.web.responses import describe_invalid
 from inkdigits.web.schemas import EncodedPictures
 from inkdigits.web.settings import Settings

@@ -24,9 +24,9 @@ from typing import Any, Final
 import numpy as np
 
 from inkdigits.errors import PictureError, PictureTooLargeError, RequestError
-from inkdigits.recognition.decoding import DecodingLimits, Picture, decode_picture
-from inkdigits.recognition.documents import count_document_pages, decode_document_page
-from inkdigits.recognition.file_formats import detect_format
+from inkdigits.pictures.decoding import DecodingLimits, Picture, decode_picture
+from inkdigits.pictures.documents import count_document_pages, decode_document_page
+from inkdigits.pictures.file_formats import detect_format
 
 CPU_S: Final = 2.0
 """CPU seconds per picture. Measured by `measurements/attacks.py`, reading included: noise of 19

@@ -29,9 +29,9 @@ from PIL import Image
 from inkdigits import __version__
 from inkdigits.files import write_text_whole
 from inkdigits.recognition.card import locate_card
-from inkdigits.recognition.marks import UNCERTAIN
-from inkdigits.recognition.reading import Reading
 from inkdigits.recognition.recognizer import DEFAULT_MODEL, Recognizer
+from inkdigits.results.marks import UNCERTAIN
+from inkdigits.results.reading import Reading
 
 if TYPE_CHECKING:
     from inkdigits.data import LabelledImages

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from inkdigits.errors import PictureError, RequestError
+from inkdigits.pictures.decoding import DecodingLimits, Picture
+from inkdigits.pictures.documents import DOCUMENT_FORMATS, MAX_PAGES
+from inkdigits.pictures.file_formats import detect_format
 from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
-from inkdigits.recognition.decoding import DecodingLimits, Picture
-from inkdigits.recognition.documents import DOCUMENT_FORMATS, MAX_PAGES
 from inkdigits.recognition.ensemble import add_shifts
-from inkdigits.recognition.file_formats import detect_format
 from inkdigits.recognition.reading_options import Digits
 from inkdigits.recognition.recognizer import Recognizer
 from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages, Mnist
 from inkdigits.data.fonts import load_fonts
 from inkdigits.errors import DataUnavailableError
-from inkdigits.recognition.alphabet import N_CLASSES, NO_MARK, POINT
 from inkdigits.recognition.detection import Detections
+from inkdigits.results.alphabet import N_CLASSES, NO_MARK, POINT
 from inkdigits.synthesis import scribes
 from inkdigits.synthesis.font_glyphs import render
 from inkdigits.synthesis.pages import DrawnPage

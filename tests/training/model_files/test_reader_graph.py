@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.alphabet import COMMA, N_CLASSES, NO_MARK, POINT
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.recognition.windows import REACHES, crop_windows
+from inkdigits.results.alphabet import COMMA, N_CLASSES, NO_MARK, POINT
 from inkdigits.training.model_files.reader_graph import (
     LEAST_CUT,
     SHRINK_FACTORS,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.results.alphabet import N_CLASSES
 from inkdigits.training.networks.reader_networks import (
     N_DETECTOR_OUTPUTS,
     N_HEATMAPS,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from inkdigits.recognition.alphabet import N_CLASSES, POINT
+from inkdigits.results.alphabet import N_CLASSES, POINT
 from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training.samples.detector_targets import (
     BOX,

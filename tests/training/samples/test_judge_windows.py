@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from inkdigits.recognition.alphabet import N_CLASSES, NO_MARK, POINT
 from inkdigits.recognition.detection import Detections
+from inkdigits.results.alphabet import N_CLASSES, NO_MARK, POINT
 from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training.samples import judge_windows
 from inkdigits.training.samples.judge_windows import cut_windows, label_found

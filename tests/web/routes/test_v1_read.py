@@ -19,10 +19,10 @@ from starlette.testclient import TestClient
 
 from inkdigits.cli import main
 from inkdigits.recognition import Reader, ReaderCard, Recognizer, add_shifts
-from inkdigits.recognition.alphabet import NO_MARK, POINT
 from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.reading_options import Digits
+from inkdigits.results.alphabet import NO_MARK, POINT
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from inkdigits.data.fonts import load_fonts
 from inkdigits.files import write_whole
-from inkdigits.recognition.alphabet import DIGITS, N_CLASSES
 from inkdigits.recognition.detection import Detections, Detector
+from inkdigits.results.alphabet import DIGITS, N_CLASSES
 from inkdigits.synthesis.pages import DrawnPage, draw_page
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
 from inkdigits.training.model_files.reader_graph import ReaderSettings

@@ -10,7 +10,6 @@ import onnx.checker
 from onnx import TensorProto, helper
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.alphabet import N_CLASSES, NO_MARK
 from inkdigits.recognition.selection import (
     FREE_CLASSES,
     FREE_SCORE,
@@ -19,6 +18,7 @@ from inkdigits.recognition.selection import (
     MAX_OVERLAP,
 )
 from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
+from inkdigits.results.alphabet import N_CLASSES, NO_MARK
 from inkdigits.training.model_files.graph_writer import OPSET, GraphWriter, Value
 from inkdigits.training.model_files.reader_levels import (
     FIRST_CLASS,

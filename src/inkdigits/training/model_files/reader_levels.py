@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.results.alphabet import N_CLASSES
 from inkdigits.training.model_files.graph_writer import GraphWriter, Value
 
 CELL = 4  # Side in pixels of one cell of the detector's output.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from inkdigits.recognition.alphabet import N_CLASSES
+from inkdigits.results.alphabet import N_CLASSES
 from inkdigits.training.networks.frameworks import load_keras
 
 STRIDE: Final = 4

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import DIGITS, N_CLASSES
+from inkdigits.results.alphabet import DIGITS, N_CLASSES
 from inkdigits.synthesis.pages import PAGE_SIDE, DrawnPage
 from inkdigits.training.networks.reader_networks import N_HEATMAPS, STRIDE
 

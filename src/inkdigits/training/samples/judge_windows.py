@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.recognition.alphabet import DIGITS, N_CLASSES, NO_MARK
 from inkdigits.recognition.detection import Detections
 from inkdigits.recognition.windows import crop_windows
+from inkdigits.results.alphabet import DIGITS, N_CLASSES, NO_MARK
 from inkdigits.synthesis.pages import DrawnPage
 
 _LEAST_PX: Final = 8

@@ -11,8 +11,8 @@ import numpy as np
 from inkdigits.data import LabelledImages, load_labelled_pictures
 from inkdigits.data.leakage import build_leakage_error, check_training_images, is_test_image
 from inkdigits.errors import DataUnavailableError
+from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition.crops import cut_tile, extract_mark
-from inkdigits.recognition.decoding import decode_picture
 
 LARGEST_SHARE: Final = 0.02
 """Own pictures are repeated up to this fraction of the training images."""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from inkdigits.recognition.documents import MAX_PAGES
+from inkdigits.pictures.documents import MAX_PAGES
 from inkdigits.recognition.reading_options import FORMER_DIGITS, Digits
 from inkdigits.suggestions import describe_unknown
 from inkdigits.web import schemas
