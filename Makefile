@@ -67,6 +67,7 @@ samples: install ## draw the sample pictures anew
 docs: install notebook ## draw the pictures of the docs anew, with the models in the package
 	$(BIN)/python docs/draw_steps.py
 	$(BIN)/python docs/draw_page.py
+	$(BIN)/python docs/write_first_minutes.py
 
 notebook: install ## execute the notebook and keep its outputs
 	$(BIN)/python docs/run_notebook.py

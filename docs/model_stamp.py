@@ -1,4 +1,4 @@
-"""Notes in pictures and notebooks with which models they were drawn, so that a test can tell.
+"""Notes in pictures, notebooks and pages with which models they were made, for a test.
 
 `make docs` draws them all anew.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,23 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     picture.save(path, optimize=True, pnginfo=stamp)
 
 
+def format_stamp() -> str:
+    """Returns the hashes of the models as text, for a comment in a page."""
+    return f"{KEY}: {json.dumps(hash_models())}"
+
+
 def stamp_notebook(notebook: Any) -> None:
     """Adds the hashes of the models to the metadata of a notebook."""
     notebook.metadata[KEY] = hash_models()
 
 
 def read_stamp(path: Path) -> dict[str, str] | None:
-    """Returns the hashes in a PNG file or a notebook; None if it has none."""
-    if path.suffix == ".ipynb":
+    """Returns the hashes in a PNG file, a notebook or a page; None if it has none."""
+    if path.suffix == ".md":
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        found = re.search(KEY + r": (\{.*\})", first)
+        hashes = None if found is None else json.loads(found[1])
+    elif path.suffix == ".ipynb":
         hashes = json.loads(path.read_text(encoding="utf-8"))["metadata"].get(KEY)
     else:
         with Image.open(path) as picture:

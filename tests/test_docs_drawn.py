@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 DRAWN = (
     "docs/images/steps.png",
     "docs/images/page.png",
+    "docs/first-ten-minutes.md",
     "notebooks/mnist_classification.ipynb",
 )
 
@@ -40,6 +41,20 @@ def test_it_was_drawn_with_the_models_of_the_package(name: str, stamp: ModuleTyp
     }
 
     assert stamp.read_stamp(ROOT / name) == shipped, "older than the models: run 'make docs'"
+
+
+def test_the_transcript_shows_no_fault() -> None:
+    text = (ROOT / "docs" / "first-ten-minutes.md").read_text(encoding="utf-8")
+
+    assert "Traceback" not in text
+    # Of all commands only these fail, on purpose.
+    failed = [part.partition("\n")[0] for part in text.split("$ ")[1:] if "[exit status" in part]
+    assert failed == [
+        "inkdigits trian smoke",
+        "inkdigits train --resume runs/smoke --set epochs=4",
+        "inkdigits predict photos --csv -",
+        "inkdigits compare runs/smok default",
+    ]
 
 
 def test_a_picture_without_a_stamp_is_noticed(stamp: ModuleType, tmp_path: Path) -> None:
