@@ -69,7 +69,7 @@ def test_valid_arguments_are_accepted(
         (
             *(parse_picture_path, "boxes"),
             "invalid picture name 'boxes': expected one that ends in "
-            ".png, .jpg, .jpeg, .webp, .bmp or .tiff",
+            ".png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff",
         ),
         (parse_digits, "two", "invalid digits 'two': expected 'all' or 'one'"),
         (parse_suite, "marsk", "unknown suite 'marsk': did you mean 'marks'?"),

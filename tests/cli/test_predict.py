@@ -284,7 +284,7 @@ def test_several_lines_are_printed_below_each_other(
         (["a.png", "--model", "nowhere.h5"], "nowhere.h5"),
         (["a.png", "b.png", "--tiles", "t.png"], "--tiles draws one picture"),
         (["a.png", "--annotate", "boxes"], "argument --annotate: invalid picture name 'boxes'"),
-        (["a.png", "--digits", "two"], "argument --digits: invalid choice: 'two'"),
+        (["a.png", "--digits", "two"], "argument --digits: invalid digits 'two'"),
         (["a.png", "--threshold", "1.5"], "argument --threshold: invalid share '1.5'"),
     ],
     ids=str,

@@ -35,6 +35,8 @@ ModelSource: TypeAlias = OneModel | Sequence[OneModel]
 class _DefaultNetwork:
     """The network for tiles that comes with inkdigits, loaded on the first call."""
 
+    path = DEFAULT_TILE_MODEL
+
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Network.__call__`."""
         return self._network(tiles)

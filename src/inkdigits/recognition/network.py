@@ -40,6 +40,9 @@ class OnnxNetwork:
 
     The tiles, not the work within each layer, are distributed over the cores. So the cores never
     wait for each other, and a single tile uses only one of them. Thread-safe.
+
+    Attributes:
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +52,7 @@ class OnnxNetwork:
             ModelError: The file is missing, not ONNX, has other inputs and outputs than tiles and
                 their probabilities, or its outputs for a blank tile are not probabilities.
         """
+        self.path = path
         self._session = Session(path, n_threads=1)
         inputs, outputs = self._session.inputs, self._session.outputs
         signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]

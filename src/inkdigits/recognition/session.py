@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError
+from inkdigits.recognition.onnx_graph import declare_outputs
 
 MAX_MODEL_BYTES: Final = 2**30
 """Maximum size of a model file: a hundred times the reader that comes with inkdigits."""
@@ -38,7 +39,14 @@ class Session:
     later run have a timeout, unless the model comes with inkdigits.
     """
 
-    def __init__(self, path: Path, *, n_threads: int, frees_memory: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        n_threads: int,
+        frees_memory: bool = False,
+        added_outputs: Sequence[str] = (),
+    ) -> None:
         """Loads the file.
 
         Args:
@@ -47,6 +55,7 @@ class Session:
             frees_memory: Return unused memory to the system after each run, for inputs whose size
                 varies. After a picture of 12 megapixels and 60 smaller ones, a process with the
                 reader holds 159 MB instead of 321 MB, and takes as long.
+            added_outputs: Names of values within the graph that become outputs, after its own.
 
         Raises:
             ModelError: The file is missing, not ONNX, larger than `MAX_MODEL_BYTES`, or loading
@@ -62,7 +71,9 @@ class Session:
         self.path = path
         self._frees_memory = frees_memory
         self._is_built_in = path.parent == Path(__file__).parent
-        self._session: Any = self._run_with_timeout(lambda: _load(path, n_threads), "load")
+        self._session: Any = self._run_with_timeout(
+            lambda: _load(path, n_threads, added_outputs), "load"
+        )
 
     @property
     def inputs(self) -> Sequence[Any]:
@@ -241,7 +252,7 @@ def check_probabilities(
     return probabilities
 
 
-def _load(path: Path, n_threads: int) -> Any:
+def _load(path: Path, n_threads: int, added_outputs: Sequence[str]) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -250,7 +261,10 @@ def _load(path: Path, n_threads: int) -> Any:
     # Between two layers, threads sleep instead of spinning, to leave the cores to others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model: str | bytes = str(path)
+        if added_outputs:
+            model = declare_outputs(path.read_bytes(), added_outputs)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ModelError(f"{path} is not a readable ONNX model: {_shorten(error)}") from error
 

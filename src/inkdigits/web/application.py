@@ -21,6 +21,7 @@ from inkdigits.web.routes import (
     prometheus,
     v1_corrections,
     v1_gallery,
+    v1_inside,
     v1_read,
     v1_status,
     v2_inference,
@@ -29,7 +30,10 @@ from inkdigits.web.schemas import BODY_COMPONENTS
 from inkdigits.web.service import Service
 from inkdigits.web.settings import Settings
 
-_ROUTES = (page_files, v1_status, v1_read, v1_corrections, v1_gallery, v2_inference, prometheus)
+_ROUTES = (
+    *(page_files, v1_status, v1_read, v1_corrections, v1_gallery, v1_inside),
+    *(v2_inference, prometheus),
+)
 
 
 def build_app(recognizer: Recognizer | Callable[[], Recognizer], settings: Settings) -> FastAPI:

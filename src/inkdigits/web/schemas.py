@@ -185,6 +185,62 @@ class Gallery(BaseModel):
     mistakes: list[GalleryItem]
 
 
+class InsideTile(BaseModel):
+    """A tile to look inside the network with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tile: Tile
+
+
+class LayerRow(BaseModel):
+    """What a layer of the network computed."""
+
+    name: str = Field(description="Kind and number, such as Convolution 2")
+    kind: str = Field(
+        description="convolution, pooling, normalisation, activation, sum or dense",
+    )
+    activation: str | None = Field(description="As ONNX names it, such as Relu")
+    window: list[int] | None = Field(description="Height and width of a convolution or pooling")
+    strides: list[int] | None
+    pooled: str | None = Field(description="What a pooling keeps: largest or mean")
+    before: int | None = Field(description="Index of the layer before; null for the tile")
+    shape: list[int] = Field(description="Number, height and width of the maps")
+    low: float = Field(description="Value of the byte 0: the lowest of all maps, or 0")
+    high: float = Field(description="Value of the byte 255: the highest of all maps, or 0")
+    maps: str = Field(description="The maps, one byte for each value, in base64")
+    strongest: int | None = Field(
+        description="Map that answered most: that differs most from its answer to an empty tile"
+    )
+    peaks: list[list[int]] = Field(description="Row and column of that difference in each map")
+    answers: list[float] = Field(description="The value there")
+    changes: list[float] = Field(description="The difference there, 0 or more")
+    patches: list[list[int]] | None = Field(
+        description="Left, top, width and height of the pixels that the value there depends on; "
+        "null for the whole tile"
+    )
+
+
+class Inside(BaseModel):
+    """What happens inside the network for tiles."""
+
+    model: str
+    tile: Tile
+    labels: list[str] = Field(description="Of each probability: 0 to 9, and none if it has that")
+    probabilities: list[Probability]
+    layers: list[LayerRow]
+
+
+class FilterRow(BaseModel):
+    """The weights of one map."""
+
+    shape: list[int] = Field(description="Number, height and width of the kernels")
+    high: float = Field(description="Largest absolute weight: value of the byte 255")
+    kernels: str = Field(
+        description="One byte for each weight, in base64; 128 is 0, 1 is the negative of `high`"
+    )
+
+
 class InferInput(BaseModel):
     """A tensor of tiles."""
 
@@ -222,7 +278,12 @@ class InferAnswer(BaseModel):
 
 # Routes receive these bodies with limits of their own, so FastAPI does not know them as parameters.
 _references, _definitions = models_json_schema(
-    [(NewCorrection, "validation"), (Inference, "validation"), (EncodedPictures, "validation")],
+    [
+        (NewCorrection, "validation"),
+        (Inference, "validation"),
+        (EncodedPictures, "validation"),
+        (InsideTile, "validation"),
+    ],
     ref_template="#/components/schemas/{model}",
 )
 BODY_COMPONENTS: Final[dict[str, Any]] = _definitions["$defs"]

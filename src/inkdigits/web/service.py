@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
-from inkdigits.errors import PictureError, RequestError
+from inkdigits.errors import ModelError, PictureError, RequestError
 from inkdigits.pictures.decoding import DecodingLimits, Picture
 from inkdigits.pictures.documents import DOCUMENT_FORMATS, MAX_PAGES
 from inkdigits.pictures.file_formats import detect_format
@@ -25,6 +25,8 @@ from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.recognition.ensemble import add_shifts
+from inkdigits.recognition.inside import Inside, load_inside
+from inkdigits.recognition.network import Network
 from inkdigits.recognition.reading_options import Digits
 from inkdigits.recognition.recognizer import Recognizer
 from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher
@@ -104,6 +106,9 @@ class Service:
         self._n_active_of_client: Counter[str] = Counter()
         self._recognizer: Recognizer | None = None
         self._batcher: Batcher | None = None
+        self._network: Network | None = None
+        self._inside: Inside | ModelError | None = None
+        self._inside_lock = threading.Lock()
         n_threads = settings.n_threads or os.cpu_count() or 1
         self._threads = FairThreadPool(n_threads, "inkdigits-picture")
         # Separate, because a network folder may hang.
@@ -137,6 +142,26 @@ class Service:
         """
         return str(self.recognizer.card.recipe.get("name", "model"))
 
+    @property
+    def inside(self) -> Inside:
+        """The network for tiles with its layers, loaded on first use; use it in threads only.
+
+        Raises:
+            RequestError: The model is not loaded yet (503), or its layers cannot be shown (404).
+        """
+        if self._network is None:
+            raise RequestError(503, "The model is being loaded", {"Retry-After": "1"})
+        with self._inside_lock:
+            if self._inside is None:
+                try:
+                    self._inside = load_inside(self._network)
+                except ModelError as error:
+                    self._inside = error
+            if isinstance(self._inside, Inside):
+                return self._inside
+            text = str(self._inside)
+            raise RequestError(404, text[0].upper() + text[1:])
+
     async def load(self, load_recognizer: Callable[[], Recognizer]) -> None:
         """Loads the model. An exception is stored as `failure`."""
         try:
@@ -154,6 +179,7 @@ class Service:
             max_waiting=self.settings.max_waiting,
             report_batch=self.metrics.report_batch,
         )
+        self._network = recognizer.network
         network = BatchedNetwork(self._batcher, max_tiles=self.settings.max_batch)
         self._recognizer = recognizer.adapt(network=network)
 
