@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from inkdigits.evaluation.paired_test import PairedTest, compare_pair, compute_mcnemar
+from inkdigits.evaluation.mcnemar import PairedTest, compare_pair, compute_mcnemar
 
 
 @pytest.mark.parametrize(
