@@ -45,6 +45,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "samples" / "1984-on-ruled-paper.jpg", tmp_path / "date.jpg")
     (tmp_path / "results").mkdir()
     shutil.copy(ROOT / "results" / "reader-0.npz", tmp_path / "results")
+    guide = (DOCS / "your-own-network.md").read_text(encoding="utf-8")
+    for language in ("toml", "py"):  # the files that the guide shows
+        text = re.findall(rf"```{language}\n(.*?)```", guide, re.DOTALL)[0]
+        (tmp_path / f"my.{language}").write_text(text, encoding="utf-8")
     (tmp_path / "my-pictures" / "7").mkdir(parents=True)
     shutil.copy(tmp_path / "seven.png", tmp_path / "my-pictures" / "7")
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@
     inkdigits.train("quick", epochs=3)       # a Run: a folder with the model, curves and card
     inkdigits.train("reader")                # a Run of the network that reads whole pictures
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
+    inkdigits.report("runs/quick")           # one HTML file: layers, curves, mistakes, a map
     inkdigits.compare("runs/a", "runs/b")    # a Comparison: intervals, McNemar's test, curves
 
 Names are imported on first use, so that reading a picture does not load a training framework.
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
         predict,
         predict_digit,
     )
+    from inkdigits.reporting import (
+        plot_activations,
+        plot_batch,
+        plot_embedding,
+        plot_filters,
+        report,
+    )
     from inkdigits.training import Run, export, resume, train
 
 __version__ = "0.1.0"
@@ -70,8 +78,13 @@ _HOMES = {
     "compare": "evaluation",
     "evaluate": "evaluation",
     "export": "training",
+    "plot_activations": "reporting",
+    "plot_batch": "reporting",
+    "plot_embedding": "reporting",
+    "plot_filters": "reporting",
     "predict": "recognition",
     "predict_digit": "recognition",
+    "report": "reporting",
     "resume": "training",
     "train": "training",
 }
@@ -96,8 +109,13 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "plot_activations",
+    "plot_batch",
+    "plot_embedding",
+    "plot_filters",
     "predict",
     "predict_digit",
+    "report",
     "resume",
     "train",
 ]

@@ -45,6 +45,11 @@ def test_each_run_gets_a_folder_of_its_own(
         (["--resume", "runs/x", "--teacher", "runs/y"], "leave the recipe"),
         (["smoke", "--teacher", "nowhere"], "nowhere"),
         (["smoke", "--data", "nowhere"], "nowhere"),
+        (["nowhere.toml"], "nowhere.toml cannot be read (No such file or directory)"),
+        (["reader", "--tensorboard"], "leave callbacks and tensorboard out"),
+        (["smoke", "--set", "optimizer=adm"], "did you mean 'Adam'"),
+        (["smoke", "--set", "loss=ctc"], "does not compare the probabilities of 10 classes"),
+        (["--resume", "runs/x", "--tensorboard"], "leave the recipe"),
     ],
     ids=str,
 )

@@ -27,6 +27,8 @@ MAY_IMPORT = {
     "synthesis": READING | {"data", "synthesis"},
     "evaluation": READING | {"data", "synthesis", "evaluation"},
     "training": READING | {"data", "synthesis", "evaluation", "training"},
+    "reporting": READING
+    | {"model_formats", "__init__", "data", "synthesis", "evaluation", "training", "reporting"},
     "benchmark": READING | {"data", "evaluation", "training", "benchmark"},
     # The gallery and the check of corrections need data.
     "web": READING | {"__init__", "data", "web"},

@@ -36,8 +36,13 @@ def test_names_are_these() -> None:
         "compare",
         "evaluate",
         "export",
+        "plot_activations",
+        "plot_batch",
+        "plot_embedding",
+        "plot_filters",
         "predict",
         "predict_digit",
+        "report",
         "resume",
         "train",
     ]

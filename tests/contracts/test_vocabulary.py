@@ -38,7 +38,8 @@ ONLY_OVER_HTTP = {"tiles", "heat", "page"}  # parts of the answer, which Python 
 # What does not say how something is read, measured or trained. `report_progress` is a function.
 PRINTING = {"help", "json", "verbose", "report_progress"}
 
-REPLACES_REPORTS = {"force"}  # in Python, `output` replaces an existing report
+# In Python, `output` replaces an existing report, and `inkdigits.report` writes the file.
+REPLACES_REPORTS = {"force", "report"}
 
 
 def list_python(function: Callable[..., Any]) -> dict[str, Any]:
@@ -181,12 +182,23 @@ def test_comparing_has_the_same_options_in_python_and_on_the_command_line() -> N
     assert python == command_line - REPLACES_REPORTS
 
 
+def test_reporting_has_the_same_options_in_python_and_on_the_command_line() -> None:
+    python = list_python(inkdigits.report)
+    command_line = list_command_line("report")
+
+    assert set(python) == set(command_line) - REPLACES_REPORTS
+    assert {name: command_line[name] for name in python} == python
+
+
 def test_training_has_the_same_options_in_python_and_on_the_command_line() -> None:
-    python = set(list_python(inkdigits.train)) - {"overrides"}  # the fields, as keywords
-    command_line = set(list_command_line("train")) - {"set", "resume"}
+    # The fields are keywords; callbacks are objects, which the command line cannot take.
+    python = set(list_python(inkdigits.train)) - {"overrides", "callbacks"}
+    command_line = set(list_command_line("train")) - {"set", "resume", "folds"}
 
     assert {SYNONYMS.get(name, name) for name in python} == command_line
     assert callable(inkdigits.resume)  # --resume
+    folds = set(list_python(inkdigits.training.cross_validate)) - {"overrides"}  # --folds
+    assert folds - {"folds"} <= python
 
 
 def test_every_field_of_a_recipe_is_a_keyword_of_train() -> None:

@@ -14,8 +14,8 @@ from PIL import Image
 from inkdigits.data import LabelledImages
 from inkdigits.errors import InkdigitsError, MissingExtraError, ModelError, UsageError
 from inkdigits.evaluation import Comparison, compare, evaluate_pictures, score
+from inkdigits.evaluation.mcnemar import compute_mcnemar
 from inkdigits.evaluation.metrics import compute_interval
-from inkdigits.evaluation.paired_test import compute_mcnemar
 from inkdigits.evaluation.suite_result import SuiteResult
 from inkdigits.evaluation.suites import SUITE_PICTURES, SUITES
 from inkdigits.recognition import DEFAULT_TILE_MODEL, Recognizer

@@ -12,7 +12,13 @@ from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Name, parse_count
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
-from inkdigits.cli.outputs import check_report, describe_report, list_states
+from inkdigits.cli.outputs import (
+    check_file,
+    check_report,
+    describe_report,
+    describe_write,
+    list_states,
+)
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import (
     add_data,
@@ -97,7 +103,14 @@ def add_options(parser: Parser) -> None:
         help="folder of the report, not for --suite; default: RUN/evaluation for a run, with a "
         "number if that exists, else no report",
     )
-    add_force(output, replaced="the report in --output")
+    output.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="also write an HTML file about the model, with these test images; see 'inkdigits "
+        "report --help'",
+    )
+    add_force(output, replaced="the report in --output and the file in --report")
     add_json(output)
 
 
@@ -119,6 +132,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--limit requires --suite: name a suite")
     if options.digits == "one" and options.pictures is None:
         raise UsageError("--digits one requires --pictures: name a folder of labelled pictures")
+    if options.report is not None:
+        _check_report(options)
     if options.pictures is None and options.suite is None:
         if options.threshold is not None:
             raise UsageError("--threshold requires --pictures or --suite")
@@ -134,6 +149,19 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.suite is not None and options.output is not None:
         raise UsageError("--suite writes no report: use --json instead of --output")
+
+
+def _check_report(options: argparse.Namespace) -> None:
+    """Raises an error if --report does not fit the other options, or its file exists."""
+    if options.pictures is not None or options.suite is not None:
+        raise UsageError("--report shows test images as tiles: leave --pictures and --suite out")
+    if len(options.models) > 1 or options.shifts:
+        raise UsageError("--report describes one network: name one model, and leave --shifts out")
+    if options.models:
+        from inkdigits.reporting.inner_network import find_onnx
+
+        find_onnx(options.models[0])  # before anything is measured
+    check_file(options.report, "--report", force=options.force, inputs=options.models)
 
 
 def _choose_output(models: Sequence[Path], options: argparse.Namespace) -> Path | None:
@@ -187,6 +215,8 @@ def _evaluate_test_images(options: argparse.Namespace) -> int:
             print(f"{name} on {evaluation.measured_on}\n{evaluation.to_table()}\n")
         if output is not None:
             print_message(describe_report(output, before))
+    if options.report is not None:
+        _write_report(options)
     recipes = summarise_seeds(cards, [evaluation.accuracy for evaluation in evaluations])
     # A mean and an SD over models of different recipes would say nothing.
     of_all = recipes[0].accuracy if len(recipes) == 1 else None
@@ -207,6 +237,17 @@ def _evaluate_test_images(options: argparse.Namespace) -> int:
                 over = "all" if of_all is not None else one.name_seeds()
                 print(f"Accuracy over {over}: {one.accuracy}")
     return exit_status.OK
+
+
+def _write_report(options: argparse.Namespace) -> None:
+    """Writes the file of --report, after everything has been measured."""
+    from inkdigits.recognition import DEFAULT_MODEL
+    from inkdigits.reporting import report
+
+    model = options.models[0] if options.models else DEFAULT_MODEL
+    message = describe_write(options.report)
+    report(model, output=options.report, images="test", data=options.data)
+    print_message(message)
 
 
 def _tabulate_models(

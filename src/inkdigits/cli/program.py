@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "train": "train a network with a recipe and save it in a run folder",
     "evaluate": "measure models on MNIST's 10,000 test images, or on other pictures",
     "compare": "compare models on the same images: accuracy, size, speed, and where they differ",
+    "report": "write an HTML file about a run: layers, curves, mistakes, a map of digits",
     "predict": "read the digits in pictures",
     "export": "convert the model of a run to another format",
     "adopt": "wrap a network that was trained elsewhere, and find out its scale",

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from inkdigits.cli import exit_status
-from inkdigits.cli.argument_types import parse_seed
+from inkdigits.cli.argument_types import Integer, parse_seed
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import add_data, add_force, add_json, add_quiet
@@ -20,6 +20,8 @@ EXAMPLES = (
     "inkdigits train reader",
     "inkdigits train dropout --seed 1 --output runs/mine",
     "inkdigits train classic --set epochs=3 --set batch_size=64",
+    "inkdigits train my.toml",
+    "inkdigits train quick --folds 5",
     "inkdigits train pictures --pictures my-corrections",
     "inkdigits train small --teacher runs/pictures",
     "inkdigits train --resume runs/classic",
@@ -34,7 +36,8 @@ def add_options(parser: Parser) -> None:
         "recipe",
         nargs="?",
         metavar="RECIPE",
-        help="name of a recipe, see 'inkdigits recipes'; default: quick",
+        help="name of a recipe, see 'inkdigits recipes', or your own .toml or .py file, which is "
+        "executed; default: quick",
     )
     recipe.add_argument(
         "--set",
@@ -53,6 +56,13 @@ def add_options(parser: Parser) -> None:
         metavar="MODEL",
         help="learn from the outputs of these trained models too, not from labels alone",
     )
+    recipe.add_argument(
+        "--folds",
+        type=Integer("number of folds", 2),
+        metavar="N",
+        help="cross-validation: train N networks, each validated on another Nth of the images, and "
+        "print mean and SD of their accuracy; repeated with --output, it continues",
+    )
     data = parser.add_argument_group("data")
     add_data(data)
     data.add_argument(
@@ -69,6 +79,11 @@ def add_options(parser: Parser) -> None:
         help="folder of the run; default: runs/RECIPE, with a number if that exists",
     )
     add_force(run_folder, replaced="the run in --output")
+    run_folder.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write the run for TensorBoard, too: tensorboard --logdir RUN",
+    )
     run_folder.add_argument(
         "--resume",
         type=Path,
@@ -87,14 +102,18 @@ def run(options: argparse.Namespace) -> int:
 
     if options.resume is not None:
         given = (options.recipe, options.seed, options.data, options.pictures, options.output)
-        if options.force or options.teacher or any(value is not None for value in given):
+        flags = (options.force, options.teacher, options.tensorboard, options.folds)
+        if any(flags) or any(value is not None for value in given):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --seed, --data, --pictures, --teacher, --output and --force out"
+                "recipe, --seed, --data, --pictures, --teacher, --output, --force, --folds and "
+                "--tensorboard out"
             )
         if Run.open(options.resume).is_finished and not options.set:
             print_message(f"{options.resume} is finished already: nothing to train")
         trained = resume(options.resume, overrides=options.set, progress=not options.quiet)
+    elif options.folds is not None:
+        return _cross_validate(options)
     else:
         if options.force and options.output is None:
             raise UsageError("--force replaces the run in --output: name its folder")
@@ -107,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
             teacher=options.teacher,
             output=options.output,
             overwrite=options.force,
+            tensorboard=options.tensorboard,
             progress=not options.quiet,
         )
     figures = json.loads(trained.card.read_bytes())["figures"]
@@ -125,4 +145,31 @@ def run(options: argparse.Namespace) -> int:
     rows.append(("model", trained.onnx_model))
     for title, value in rows:
         print(f"{title:19}  {value}")
+    return exit_status.OK
+
+
+def _cross_validate(options: argparse.Namespace) -> int:
+    from inkdigits.training import cross_validate
+
+    if options.force or options.teacher or options.pictures or options.tensorboard:
+        raise UsageError(
+            "--folds compares networks that learn parts of the training images: leave --force, "
+            "--teacher, --pictures and --tensorboard out"
+        )
+    result = cross_validate(
+        options.recipe or "quick",
+        folds=options.folds,
+        overrides=options.set,
+        seed=options.seed or 0,
+        data=options.data,
+        output=options.output,
+        progress=not options.quiet,
+    )
+    if options.json:
+        print(json.dumps(result.to_dict(), indent=2))
+        return exit_status.OK
+    for run, accuracy in zip(result.runs, result.accuracies, strict=True):
+        print(f"{run.folder.name:19}  {format_share(accuracy, 2)}")
+    print(f"{'validation accuracy':19}  {result.accuracy}")
+    print(f"{'runs':19}  {result.folder}")
     return exit_status.OK

@@ -90,3 +90,29 @@ def split_validation(
     order = np.random.default_rng(seed).permutation(len(labelled))
     validation, training = np.sort(order[:n_validation]), np.sort(order[n_validation:])
     return labelled.take(training), labelled.take(validation)
+
+
+def split_fold(
+    labelled: LabelledImages, fold: int, n_folds: int, seed: int
+) -> tuple[LabelledImages, LabelledImages]:
+    """Splits images into the training and validation part of one fold of a cross-validation.
+
+    Args:
+        labelled: The images to split. They are not modified.
+        fold: Number of the fold, counted from 0.
+        n_folds: Number of folds; each image is in the validation part of exactly one of them.
+        seed: Seed of the random split, at least 0.
+
+    Returns:
+        The training part and the validation part, each in the original order.
+
+    Raises:
+        UsageError: Fewer than two folds, or more than images.
+    """
+    if not 2 <= n_folds <= len(labelled):
+        raise UsageError(
+            f"cannot split {len(labelled)} images into {n_folds} folds: choose 2 to {len(labelled)}"
+        )
+    parts = np.array_split(np.random.default_rng(seed).permutation(len(labelled)), n_folds)
+    training = np.sort(np.concatenate([*parts[:fold], *parts[fold + 1 :]]))
+    return labelled.take(training), labelled.take(np.sort(parts[fold]))

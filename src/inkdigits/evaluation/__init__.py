@@ -24,7 +24,7 @@ from inkdigits.evaluation.plots import (
     save_figure,
 )
 from inkdigits.evaluation.rejection_curve import RejectionCurve, plot_rejection
-from inkdigits.evaluation.report import evaluate_tiles, write_picture_report
+from inkdigits.evaluation.report_files import evaluate_tiles, write_picture_report
 from inkdigits.evaluation.seeds import RecipeSummary, summarise_seeds
 from inkdigits.evaluation.sheets import plot_mistake_sheet
 from inkdigits.evaluation.suite_result import SuiteResult

@@ -34,8 +34,8 @@ from inkdigits.evaluation.lockstep import (
     gather_tiles,
     measure,
 )
+from inkdigits.evaluation.mcnemar import PairedTest, compare_pair
 from inkdigits.evaluation.metrics import compute_interval
-from inkdigits.evaluation.paired_test import PairedTest, compare_pair
 from inkdigits.evaluation.plots import save_figure
 from inkdigits.evaluation.suite_result import ReportProgress, check_limit
 from inkdigits.evaluation.suites import SUITE_PICTURES

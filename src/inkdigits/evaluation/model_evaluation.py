@@ -11,7 +11,7 @@ from inkdigits.errors import UsageError
 from inkdigits.evaluation.evaluation_result import Evaluation
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, evaluate_pictures
 from inkdigits.evaluation.rejection_curve import DEFAULT_TARGET
-from inkdigits.evaluation.report import evaluate_tiles, write_picture_report
+from inkdigits.evaluation.report_files import evaluate_tiles, write_picture_report
 from inkdigits.evaluation.suite_result import SuiteResult
 from inkdigits.evaluation.suites import SUITES
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer

@@ -47,6 +47,9 @@ _FULL_QUANTILE: Final = 0.75
 """Quantile of the contrast of the ink that becomes full ink: the paler rest is the edge of a
 stroke."""
 
+_SOLID: Final = 127
+"""Ink above this is solid: below it is the blurred edge of a shrunken mark."""
+
 _SPECK: Final = 0.1
 """Components smaller than this fraction of the mark, in both directions, are specks. The bar of a
 broken 5 is longer, and so is the dot of a pen as thick as a tenth of its digit."""
@@ -95,6 +98,20 @@ def extract_mark(pixels: Grey) -> Grey:
         return ink
     size = (pixels.shape[1], pixels.shape[0])
     return _as_bytes(cv2.resize(ink, size, interpolation=cv2.INTER_LINEAR))
+
+
+def cut_only_mark(pixels: Grey) -> Grey:
+    """Cuts out the only mark of a picture, without a reader, and frames it like an MNIST digit.
+
+    Args:
+        pixels: uint8, shape (height, width), grey, 0 black, 255 white.
+
+    Returns:
+        As `cut_tile`.
+    """
+    # The crop around the mark has a higher resolution than the whole picture, which is shrunk.
+    ink = extract_mark(pixels)
+    return cut_tile(pixels, cv2.boundingRect(np.where(ink > _SOLID, ink, 0).astype(np.uint8)))
 
 
 def _shrink(crop: Grey) -> Grey:

@@ -13,6 +13,7 @@ fit           training itself: steps, checkpoints, progress, validation
 Importing this package loads no framework. Training or loading a model does.
 """
 
+from inkdigits.training.fit.cross_validation import CrossValidation, cross_validate
 from inkdigits.training.fit.entry_points import resume, train
 from inkdigits.training.model_files.adoption import Adoption, Trial, adopt
 from inkdigits.training.model_files.conversion import FORMATS, export
@@ -29,12 +30,14 @@ __all__ = [
     "READER_RECIPES",
     "RECIPES",
     "Adoption",
+    "CrossValidation",
     "Layer",
     "ReaderRecipe",
     "Recipe",
     "Run",
     "Trial",
     "adopt",
+    "cross_validate",
     "export",
     "get_recipe",
     "load_recognizer",

@@ -6,6 +6,8 @@ checkpoint.npz   the state that the next epoch starts from; replaced after each 
 curves.png       accuracy and loss on the training and validation sets
 model.keras      the trained network for Keras
 model.onnx       the same network for ONNX Runtime
+recipe.toml, .py the user's own recipe file, if it was trained by one; never read again
+tensorboard      what `--tensorboard` writes
 model.json       the card of both models; written last, so a folder with it is complete
 """
 
@@ -44,7 +46,8 @@ WRITTEN_FILES = (
     *("model.keras", "model.h5", "model.onnx", "model.tflite"),
     *("model.int8.onnx", "model.int8.json"),
     *("detector.npz", "judge.npz", "finder.onnx", "weights.npz"),
-    *("history.csv", "checkpoint.npz", "curves.png"),
+    *("history.csv", "checkpoint.npz", "curves.png", "report.html"),
+    *("recipe.toml", "recipe.py"),
     "settings.json",
 )
 """The files that training, adoption and export write into a run folder. The first makes a folder
@@ -55,8 +58,9 @@ WRITTEN_FOLDERS = {
         *("evaluation.json", "confusion_matrix.png", "sample_predictions.png"),
         *("mistakes.png", "reliability.png"),
     ),
+    "tensorboard": ("train", "validation"),
 }
-"""The folders that export and evaluation write there, with all that these contain."""
+"""The folders that training, export and evaluation write there, with all that these contain."""
 RECORDED_PACKAGES = ("inkdigits", "keras", "tensorflow", "torch", "jax", "numpy", "onnxruntime")
 
 
@@ -74,6 +78,11 @@ class Settings:
         versions: Package name to version.
         pictures: The folder given with `--pictures`, or None.
         teachers: The models given with `--teacher`.
+        recipe_sha256: SHA-256 of the user's own recipe file, of which the folder has a copy; None
+            for a recipe of the catalogue. The copy is never executed: `recipe` holds all of it.
+        tensorboard: Whether to write the folder for TensorBoard.
+        fold: Number of the fold that is validated on, from 0, and the number of folds; None outside
+            of a cross-validation, where the recipe says how many images are validated on.
     """
 
     recipe: Recipe
@@ -84,6 +93,9 @@ class Settings:
     versions: dict[str, str]
     pictures: str | None = None
     teachers: tuple[str, ...] = ()
+    recipe_sha256: str | None = None
+    tensorboard: bool = False
+    fold: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,6 +353,9 @@ class Run:
                 )
             values["recipe"] = Recipe.from_json(values["recipe"])
             values["teachers"] = tuple(values.get("teachers", ()))  # missing in older runs
+            if values.get("fold") is not None:
+                number, n_folds = values["fold"]
+                values["fold"] = (number, n_folds)
             return Settings(**values)
         except RunError:
             raise

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from inkdigits.data import LabelledImages
 from inkdigits.errors import RecipeError
-from inkdigits.training.networks.tile_network import build_network, build_optimizer
+from inkdigits.training.networks.tile_network import build_network
 from inkdigits.training.recipes import RECIPES, Layer, Recipe
 from inkdigits.training.recipes.layers import TILE
 
@@ -78,43 +76,3 @@ def test_network_that_cannot_be(layers: list[Layer], expected: str) -> None:
 
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def rate_by_formula(schedule: str, step: int, n_steps: int, highest: float) -> float:
-    """Returns the learning rate by the formulas of the papers."""
-    if schedule == "constant":
-        return highest
-    if schedule == "cosine":
-        return highest * (1 + math.cos(math.pi * step / n_steps)) / 2
-    warmup_steps = n_steps // 5
-    if step < warmup_steps:
-        return highest / 25 + (highest - highest / 25) * step / warmup_steps
-    share = (step - warmup_steps) / (n_steps - warmup_steps)
-    return highest * (1 + math.cos(math.pi * share)) / 2
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])
-def test_schedule(schedule: Any) -> None:
-    recipe = replace(RECIPES["smoke"], schedule=schedule, learning_rate=0.01)
-    optimizer = build_optimizer(recipe, 100)
-
-    for step in (0, 1, 10, 19, 20, 21, 60, 99, 100):
-        optimizer.iterations.assign(step)
-        expected = rate_by_formula(schedule, step, 100, 0.01)
-        assert float(optimizer.learning_rate) == pytest.approx(expected, abs=1e-7), step
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 4])
-def test_schedule_of_few_steps(n_steps: int) -> None:
-    optimizer = build_optimizer(RECIPES["quick"], n_steps)
-
-    for step in range(n_steps):
-        optimizer.iterations.assign(step)
-        assert 0 <= float(optimizer.learning_rate) <= RECIPES["quick"].learning_rate
-
-
-def test_optimizer_is_adam_with_the_recipes_rates() -> None:
-    optimizer = build_optimizer(RECIPES["quick"], 10)
-
-    assert type(optimizer).__name__ == "Adam"
-    assert (optimizer.beta_1, optimizer.beta_2) == (0.7, 0.9)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
-TABS = ("draw", "pictures", "gallery", "corrections")
+TABS = ("draw", "pictures", "gallery", "inside", "corrections")
 PHONE = {"width": 360, "height": 640}
 OpenPage = Callable[..., Page]
 Draw = Callable[[Page, str, float], None]

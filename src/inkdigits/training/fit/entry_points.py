@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,9 @@ from typing import Any, Unpack
 
 from inkdigits.errors import UsageError
 from inkdigits.training.fit.tile_training import resume_tiles, train_tiles
+from inkdigits.training.model_files.recipe_sources import RecipeFile, open_recipe
 from inkdigits.training.networks.frameworks import load_keras
-from inkdigits.training.recipes.lookup import find_recipe, replace_fields
+from inkdigits.training.recipes.lookup import replace_fields
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 from inkdigits.training.recipes.recipe_fields import RecipeFields
 from inkdigits.training.recipes.tile_recipe import Recipe
@@ -20,9 +22,11 @@ from inkdigits.training.runs import Run, is_reader_run
 
 Model = str | os.PathLike[str]
 
+_logger = logging.getLogger(__name__)
+
 
 def train(
-    recipe: str | Recipe | ReaderRecipe = "quick",
+    recipe: str | os.PathLike[str] | Recipe | ReaderRecipe = "quick",
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
@@ -32,6 +36,8 @@ def train(
     output: Path | str | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    callbacks: Sequence[Any] = (),
+    tensorboard: bool = False,
     teachers: Sequence[Model] | None = None,
     **fields: Unpack[RecipeFields],
 ) -> Run:
@@ -43,9 +49,10 @@ def train(
         inkdigits.train("quick", epochs=3, batch_size=64)
 
     Args:
-        recipe: A recipe, or the name of one.
+        recipe: A recipe, the name of one, or a `.toml` or `.py` file with one's own. A Python file
+            is executed.
         overrides: Fields to replace, as a dictionary or as strings `field=value`, as on the command
-            line. Only if `recipe` is a name.
+            line. Only if `recipe` is a name or a file.
         seed: Seed of the weights, the validation split, the order of the images and dropout; 0 to
             2**32 - 1.
         data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing. MNIST's
@@ -59,6 +66,10 @@ def train(
         overwrite: Whether `output` may be the folder of an earlier run. The files of that run are
             replaced, and other files in the folder are kept.
         progress: Whether to report progress on stderr.
+        callbacks: Callbacks of Keras, which are told of the training as by `Model.fit`. Not for
+            readers.
+        tensorboard: Whether to write the folder `tensorboard` of the run, for `tensorboard
+            --logdir`. Not for readers.
         teachers: Deprecated: use `teacher`.
         fields: Fields of the recipe to replace, such as `epochs=3`.
 
@@ -69,8 +80,8 @@ def train(
         RecipeError: An unknown recipe, keyword or field, an invalid value, or a network that cannot
             be built.
         UsageError: Overrides for a recipe that is not a name, more validation images than images,
-            teachers without a not-a-digit class for a recipe with one, or pictures or teachers for
-            a reader.
+            teachers without a not-a-digit class for a recipe with one, pictures, teachers or
+            callbacks for a reader, or callbacks that are none of Keras.
         ModelError: A teacher is missing or damaged.
         DataFormatError, DataUnavailableError: MNIST is incomplete or cannot be downloaded, or
             `pictures` has no single digit.
@@ -79,16 +90,9 @@ def train(
         OutputExistsError, RunError, OutputError: The run folder exists already or cannot be
             written.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
-        MissingExtraError: Keras or matplotlib is not installed.
+        MissingExtraError: Keras, matplotlib or TensorBoard is not installed.
     """
-    if isinstance(recipe, str):
-        recipe = find_recipe(recipe, overrides)
-    elif overrides:
-        raise UsageError(
-            "overrides apply to the name of a recipe only: use dataclasses.replace on a recipe"
-        )
-    if fields:
-        recipe = replace_fields(recipe, fields, options=_list_options())
+    recipe, source = choose_recipe(recipe, overrides, fields, options=_list_options())
     if teachers is not None:
         warnings.warn("teachers is deprecated: use teacher", DeprecationWarning, stacklevel=2)
         teacher = teachers
@@ -104,10 +108,17 @@ def train(
             output=output,
             overwrite=overwrite,
             progress=progress,
+            callbacks=callbacks,
+            tensorboard=tensorboard,
+            source=source,
         )
     if pictures is not None or paths:
         raise UsageError(
             f"{recipe.name} is trained on drawn pages only: leave pictures and teacher out"
+        )
+    if callbacks or tensorboard:
+        raise UsageError(
+            f"{recipe.name} is not trained by Model.fit: leave callbacks and tensorboard out"
         )
     load_keras()  # raises MissingExtraError before the next import needs onnx
     from inkdigits.training.fit.reader_training import train_reader
@@ -115,6 +126,39 @@ def train(
     return train_reader(
         recipe, seed=seed, data=data, output=output, overwrite=overwrite, progress=progress
     )
+
+
+def choose_recipe(
+    recipe: str | os.PathLike[str] | Recipe | ReaderRecipe,
+    overrides: Mapping[str, Any] | Sequence[str],
+    fields: Mapping[str, Any],
+    *,
+    options: Sequence[str],
+) -> tuple[Recipe | ReaderRecipe, RecipeFile | None]:
+    """Returns the recipe that the arguments of `train` stand for, and the user's file with it.
+
+    Args:
+        recipe: As in `train`.
+        overrides: As in `train`.
+        fields: As in `train`.
+        options: Keywords of the caller that are no fields, to suggest for an unknown one.
+
+    Raises:
+        RecipeError, UsageError: As in `train`.
+    """
+    source: RecipeFile | None = None
+    if isinstance(recipe, str | os.PathLike):
+        path = os.fspath(recipe)
+        recipe, source = open_recipe(path, overrides)
+        if source is not None and source.added:
+            _logger.info("added to the network of %s: %s", path, "; ".join(source.added))
+    elif overrides:
+        raise UsageError(
+            "overrides apply to the name of a recipe only: use dataclasses.replace on a recipe"
+        )
+    if fields:
+        recipe = replace_fields(recipe, fields, options=options)
+    return recipe, source
 
 
 def _list_options() -> list[str]:
@@ -133,6 +177,7 @@ def resume(
     epochs: int | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     progress: bool = True,
+    callbacks: Sequence[Any] = (),
 ) -> Run:
     """Continues an interrupted run in its folder.
 
@@ -146,6 +191,7 @@ def resume(
             "constant". None: the number that the run was started with.
         overrides: The same as on the command line, such as `["epochs=20"]`.
         progress: Whether to report progress on stderr.
+        callbacks: As in `train`; those that the run was started with are not kept.
 
     Returns:
         The finished run.
@@ -161,7 +207,9 @@ def resume(
         overrides = {"epochs": epochs}
     run = Run.open(folder)
     if not is_reader_run(run.folder):
-        return resume_tiles(run, overrides=overrides, progress=progress)
+        return resume_tiles(run, overrides=overrides, progress=progress, callbacks=callbacks)
+    if callbacks:
+        raise UsageError(f"{folder} is the run of a reader: leave callbacks out")
     if overrides:
         raise UsageError(
             f"{folder} cannot change its recipe: the learning rate of a reader falls to 0 over "

@@ -11,9 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import RunError
+from inkdigits.training.fit.own_callbacks import OwnCallbacks
 from inkdigits.training.fit.tile_report import TileReport
 from inkdigits.training.networks.frameworks import load_keras
-from inkdigits.training.networks.tile_network import build_network, build_optimizer
+from inkdigits.training.networks.layer_table import list_layers
+from inkdigits.training.networks.optimizers import (
+    build_loss,
+    build_optimizer,
+    compute_class_weight,
+)
+from inkdigits.training.networks.tile_network import build_network
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Checkpoint
 from inkdigits.training.samples.tile_epochs import EpochFeed
@@ -54,6 +61,7 @@ class TileFit:
         validation: Tiles to validate on, uint8 (n, 28, 28), and their targets.
         history: One row per complete epoch.
         best_weights: The weights at the lowest validation loss; None without early stopping.
+        callbacks: The user's own callbacks; None: there are none.
     """
 
     recipe: Recipe
@@ -62,6 +70,7 @@ class TileFit:
     validation: tuple[NDArray[np.uint8], NDArray[Any]]
     history: list[dict[str, float]]
     best_weights: list[Any] | None
+    callbacks: OwnCallbacks | None = None
 
     @classmethod
     def start(
@@ -91,7 +100,7 @@ class TileFit:
         optimizer = build_optimizer(recipe, n_steps)
         network.compile(
             optimizer,
-            "sparse_categorical_crossentropy" if targets.ndim == 1 else "categorical_crossentropy",
+            build_loss(recipe, with_labels=targets.ndim == 1),
             metrics=["accuracy"],
             steps_per_execution=1 if load_keras().backend.backend() == "torch" else STEPS_AT_ONCE,
         )
@@ -119,11 +128,13 @@ class TileFit:
     @property
     def noisy_layers(self) -> list[Any]:
         """The layers with random noise, such as dropout."""
-        return [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
+        return [layer for layer in list_layers(self.network) if hasattr(layer, "seed_generator")]
 
     @property
     def is_over(self) -> bool:
-        """True after the last epoch of the recipe, or when early stopping applies."""
+        """True after the last epoch of the recipe, or when early stopping or a callback ends it."""
+        if self.callbacks is not None and self.callbacks.has_stopped:
+            return True
         return len(self.history) >= self.recipe.epochs or has_stopped_early(
             self.history, self.recipe.patience
         )
@@ -138,16 +149,20 @@ class TileFit:
         # On PyTorch, these layers use the process-wide random generator instead.
         load_keras().utils.set_random_seed(drawn.process_seed)
         n_steps = -(-len(drawn.images) // self.recipe.batch_size)
+        own = [] if self.callbacks is None else [self.callbacks.follow_batches()]
+        if self.callbacks is not None:
+            self.callbacks.start_epoch(epoch)
         fitted = self.network.fit(
             drawn.images,
             drawn.targets,
             batch_size=self.recipe.batch_size,
             shuffle=False,
             verbose=0,
-            callbacks=[report.follow_epoch(epoch + 1, n_steps)],
+            class_weight=compute_class_weight(self.recipe, drawn.targets),
+            callbacks=[report.follow_epoch(epoch + 1, n_steps), *own],
         )
         val_loss, val_accuracy = self.network.evaluate(
-            *self.validation, batch_size=1_000, verbose=0
+            *self.validation, batch_size=1_000, verbose=0, callbacks=own
         )
         row = {
             "epoch": epoch + 1,
@@ -158,6 +173,8 @@ class TileFit:
             "seconds": round(time.perf_counter() - started, 3),
         }
         self.history.append(row)
+        if self.callbacks is not None:
+            self.callbacks.end_epoch(epoch, row)
         if self.recipe.patience is not None and self.best_epoch == epoch + 1:
             self.best_weights = self.network.get_weights()
 

@@ -14,29 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, split_validation
+from inkdigits.data.labelled_images import split_fold
 from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
+from inkdigits.files import write_whole
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
 from inkdigits.synthesis.tile_augmentation import DISTORTIONS
 from inkdigits.training.fit.interruption import interrupts_held_back, sigterm_as_interrupt
+from inkdigits.training.fit.own_callbacks import (
+    OwnCallbacks,
+    build_tensorboard,
+    check_callbacks,
+    check_tensorboard,
+)
 from inkdigits.training.fit.tile_fit import TileFit, has_stopped_early
 from inkdigits.training.fit.tile_report import TileReport
 from inkdigits.training.model_files.conversion import export_model, save_keras
+from inkdigits.training.model_files.recipe_sources import RecipeFile
 from inkdigits.training.networks.frameworks import (
     has_16_bit_arithmetic,
     load_keras,
     make_deterministic,
 )
+from inkdigits.training.networks.optimizers import build_loss, build_optimizer
 from inkdigits.training.networks.tile_network import build_network
 from inkdigits.training.recipes.lookup import check_overrides
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run, Settings, list_versions
 from inkdigits.training.samples.distillation import Teacher, encode_one_hot
 from inkdigits.training.samples.own_pictures import add_copies, load_tiles
-from inkdigits.training.samples.tile_epochs import EpochFeed, draw_tiles
+from inkdigits.training.samples.tile_epochs import EpochFeed, draw_tiles, encode_targets
 
 # Fraction of the validation digits that the refusal threshold rejects. Validation digits are drawn
 # harder to read than most pictures are.
@@ -56,15 +66,27 @@ def train_tiles(
     output: Path | str | None,
     overwrite: bool,
     progress: bool,
+    callbacks: Sequence[Any] = (),
+    tensorboard: bool = False,
+    source: RecipeFile | None = None,
+    fold: tuple[int, int] | None = None,
 ) -> Run:
-    """Trains a network for tiles; arguments, result and errors as in `train`."""
+    """Trains a network for tiles; arguments, result and errors as in `train`.
+
+    The run gets a copy of `source`, the user's own recipe file. `fold` is as in `Settings`.
+    """
     if not has_16_bit_arithmetic():
         recipe = replace(recipe, precision="float32")
     # All that can fail because of wrong arguments comes before the folder is created.
     _check_matplotlib()
+    check_callbacks(callbacks)
+    if tensorboard:
+        check_tensorboard()
     build_network(recipe)
+    build_optimizer(recipe, 1)
+    build_loss(recipe, with_labels=True)
     teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
-    sets, sha256 = _gather(recipe, seed, data, pictures, teacher, progress=progress)
+    sets, sha256 = _gather(recipe, seed, data, pictures, teacher, fold, progress=progress)
     folder = None if output is None else Path(output)
     run = Run.create(folder, recipe.name, overwrite=overwrite)
     with run.locked():
@@ -78,13 +100,23 @@ def train_tiles(
             teachers=tuple(map(str, teachers)),
             backend=load_keras().backend.backend(),
             versions=dict(list_versions()),
+            recipe_sha256=None if source is None else source.sha256,
+            tensorboard=tensorboard,
+            fold=fold,
         )
         run.save_settings(settings)
-        return _fit(run, settings, sets, teacher, progress=progress)
+        if source is not None:
+            with write_whole(run.folder / f"recipe{source.suffix}") as temporary:
+                temporary.write_bytes(source.content)
+        return _fit(run, settings, sets, teacher, callbacks, progress=progress)
 
 
 def resume_tiles(
-    run: Run, *, overrides: Mapping[str, Any] | Sequence[str] = (), progress: bool
+    run: Run,
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    progress: bool,
+    callbacks: Sequence[Any] = (),
 ) -> Run:
     """Continues the run of a network for tiles; arguments and errors as in `resume`."""
     started_with = run.load_settings()
@@ -93,6 +125,9 @@ def resume_tiles(
         return run
     backend = load_keras().backend.backend()
     _check_matplotlib()
+    check_callbacks(callbacks)
+    if settings.tensorboard:
+        check_tensorboard()
     with run.locked():
         if backend != settings.backend:
             raise RunError(
@@ -102,7 +137,13 @@ def resume_tiles(
         recipe, teachers = settings.recipe, settings.teachers
         teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
         sets, sha256 = _gather(
-            recipe, settings.seed, settings.data, settings.pictures, teacher, progress=progress
+            recipe,
+            settings.seed,
+            settings.data,
+            settings.pictures,
+            teacher,
+            settings.fold,
+            progress=progress,
         )
         if sha256 != settings.data_sha256:
             places = [settings.data or "the cache", *filter(None, [settings.pictures]), *teachers]
@@ -112,7 +153,7 @@ def resume_tiles(
             )
         if settings != started_with:
             run.reopen(settings)
-        return _fit(run, settings, sets, teacher, progress=progress)
+        return _fit(run, settings, sets, teacher, callbacks, progress=progress)
 
 
 def _extend(run: Run, settings: Settings, overrides: Mapping[str, Any] | Sequence[str]) -> Settings:
@@ -173,13 +214,17 @@ def _gather(
     data: Path | str | None,
     pictures: Path | str | None,
     teacher: Teacher | None,
+    fold: tuple[int, int] | None,
     *,
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
     """Returns the training and validation sets, and the SHA-256 of every data source."""
     mnist = load_training_data(data, progress=progress)
     sha256 = dict(mnist.sha256)
-    training, validation = split_validation(mnist.train, recipe.validation_images, seed)
+    if fold is None:
+        training, validation = split_validation(mnist.train, recipe.validation_images, seed)
+    else:
+        training, validation = split_fold(mnist.train, *fold, seed)
     if recipe.training_images is not None:
         training = training.take(np.arange(min(recipe.training_images, len(training))))
     if pictures is not None:
@@ -196,6 +241,7 @@ def _fit(
     settings: Settings,
     sets: tuple[LabelledImages, LabelledImages],
     teacher: Teacher | None,
+    callbacks: Sequence[Any],
     *,
     progress: bool,
 ) -> Run:
@@ -208,15 +254,26 @@ def _fit(
             make_deterministic(seed)
             n_tiles = len(training) + round(recipe.outliers * len(training))
             tiles, labels = validated = _draw_validation(recipe, validation, seed)
-            targets = labels if teacher is None else encode_one_hot(labels, recipe.n_outputs)
+            targets = encode_targets(recipe, labels)
+            if teacher is not None:
+                targets = encode_one_hot(labels, recipe.n_outputs)
             fit = TileFit.start(recipe, seed, n_tiles, (tiles, targets), run.load_checkpoint())
             feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers), teacher)
+            own = [*callbacks, *([build_tensorboard(run.folder)] if settings.tensorboard else [])]
+            if own:
+                n_steps = -(-n_tiles // recipe.batch_size)
+                fit.callbacks = OwnCallbacks(
+                    own, fit.network, n_epochs=recipe.epochs, n_steps=n_steps
+                )
+                fit.callbacks.start()
             while not fit.is_over:
                 fit.run_epoch(feed, report)
                 # Ctrl-C after the line of an epoch must not lose the epoch.
                 with interrupts_held_back():
                     run.save_checkpoint(fit.take_checkpoint())
                     report.end_epoch(fit.history[-1])
+            if fit.callbacks is not None:
+                fit.callbacks.end()
             fit.restore_best()
             _finish(run, settings, fit, training, validation, validated)
     except KeyboardInterrupt:
@@ -261,7 +318,8 @@ def _finish(
     finished = build_network(replace(settings.recipe, precision="float32"))
     finished.set_weights(fit.network.get_weights())
     # With the state of the optimizer, so that training can be continued from the file.
-    finished.compile(fit.network.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss = build_loss(settings.recipe, with_labels=True)
+    finished.compile(fit.network.optimizer, loss, metrics=["accuracy"])
     save_keras(finished, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)

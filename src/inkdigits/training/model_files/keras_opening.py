@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -14,18 +13,9 @@ from inkdigits.errors import ModelError
 from inkdigits.training.model_files.keras_files import MAX_CLASSES, read_architecture
 from inkdigits.training.model_files.unusable_files import explain_unusable
 from inkdigits.training.networks.frameworks import load_keras, silence_frameworks
+from inkdigits.training.networks.keras_classes import list_classes, runs_code
 
 KERAS_SUFFIXES: Final = (".keras", ".h5", ".hdf5")
-
-# Keras layers that contain or load code of the file's author.
-CODE_LAYERS: Final = {
-    "Lambda",
-    "__lambda__",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-}
 
 
 def open_keras_model(path: Path, *, compile: bool = False) -> Any:
@@ -51,7 +41,7 @@ def open_keras_model(path: Path, *, compile: bool = False) -> Any:
         raise ModelError(reason)
     try:
         architecture = read_architecture(path)
-        classes = list(islice(_list_classes(architecture), MAX_CLASSES + 1))
+        classes = list(islice(list_classes(architecture), MAX_CLASSES + 1))
     except Exception as error:  # zipfile, JSON and HDF5 have no common error class
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(f"{path} is not a readable Keras model ({reason})") from error
@@ -61,7 +51,7 @@ def open_keras_model(path: Path, *, compile: bool = False) -> Any:
             f"{MAX_CLASSES:,} classes in its configuration"
         )
     for module, name in classes:
-        if name in CODE_LAYERS or not (module == "keras" or module.startswith("keras.")):
+        if runs_code(module, name):
             raise ModelError(
                 f"{path} is rejected: it contains {module}.{name}, which can run code from the "
                 "file; expected only layers of Keras, and no Lambda layer"
@@ -128,14 +118,3 @@ def _update_keras_2(config: Any) -> Any:
         **config,
         "config": {**inner, "layers": [entry, {**first, "config": settings}, *layers[1:]]},
     }
-
-
-def _list_classes(config: Any) -> Iterator[tuple[str, str]]:
-    """Yields the module and name of every class in a Keras configuration."""
-    if isinstance(config, dict):
-        if isinstance(config.get("class_name"), str):
-            yield str(config.get("module") or "keras"), config["class_name"]
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _list_classes(value)

@@ -1,12 +1,15 @@
-"""Builds the Keras network and the optimizer of a recipe for tiles."""
+"""Builds the Keras network of a recipe for tiles."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from inkdigits.errors import RecipeError
 from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.training.networks.frameworks import load_keras
+from inkdigits.training.networks.keras_classes import list_classes, runs_code
+from inkdigits.training.recipes.layers import MODEL, Layer
 from inkdigits.training.recipes.tile_recipe import Recipe
 
 
@@ -20,26 +23,18 @@ def build_network(recipe: Recipe) -> Any:
             in float32.
 
     Returns:
-        A `keras.Sequential` that maps uint8 tiles, shape (n, 28, 28), 0 background, 255 full ink,
-        to float32 probabilities, shape (n, 10), or (n, 11) for a recipe with outliers.
+        A `keras.Sequential`, or for a model with branches a `keras.Model`. It maps uint8 tiles,
+        shape (n, 28, 28), 0 background, 255 full ink, to float32 probabilities, shape (n, 10), or
+        (n, 11) for a recipe with outliers.
 
     Raises:
         RecipeError: A layer that Keras does not have or cannot build, or a wrong input or output
             shape.
     """
-    layers = load_keras().layers
-    built = []
-    for layer in recipe.network:
-        settings = layer.settings
-        if recipe.precision == "bfloat16" and layer is not recipe.network[-1]:
-            settings = {"dtype": "mixed_bfloat16", **settings}
-        try:
-            built.append(getattr(layers, layer.kind)(*layer.arguments, **settings))
-        except (AttributeError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise RecipeError(f"recipe {recipe.name}: cannot build {layer}: {reason}") from error
+    name = recipe.name.replace("-", "_")
+    built = [part for layer in recipe.network for part in _build_layer(recipe, layer)]
     try:
-        network = load_keras().Sequential(built, name=recipe.name.replace("-", "_"))
+        network = _connect(built, name)
         shapes = network.input_shape, network.output_shape
     except (TypeError, ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0]
@@ -55,23 +50,46 @@ def build_network(recipe: Recipe) -> Any:
     return network
 
 
-def build_optimizer(recipe: Recipe, n_steps: int) -> Any:
-    """Builds the Adam optimizer with the recipe's learning rate schedule.
+def _build_layer(recipe: Recipe, layer: Layer) -> list[Any]:
+    """Builds a layer, or those of a whole sequential model. A model with branches stays whole."""
+    keras = load_keras()
+    settings = layer.settings
+    if recipe.precision == "bfloat16" and layer is not recipe.network[-1]:
+        settings = {"dtype": "mixed_bfloat16", **settings}
+    try:
+        if layer.kind != MODEL:
+            return [getattr(keras.layers, layer.kind)(*layer.arguments, **settings)]
+        (config,) = layer.arguments
+        for module, name in list_classes(config):
+            if runs_code(module, name):
+                raise RecipeError(
+                    f"recipe {recipe.name} has the layer {module}.{name}, which can run code; "
+                    "expected only layers of Keras, and no Lambda layer"
+                )
+        # Plain data: `safe_mode` and the check above keep code out of it. Keras takes it apart.
+        model = keras.saving.deserialize_keras_object(copy.deepcopy(config), safe_mode=True)
+    except RecipeError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(
+            f"recipe {recipe.name}: cannot build {str(layer)[:200]}: {reason}"
+        ) from error
+    return list(model.layers) if isinstance(model, keras.Sequential) else [model]
 
-    Args:
-        recipe: Gives the learning rate, the schedule and both decays.
-        n_steps: Number of steps of the whole training, over which the schedule extends.
+
+def _connect(parts: list[Any], name: str) -> Any:
+    """Connects layers one after the other, input first.
+
+    The layers of a model with branches become layers of the network itself, so that each of them
+    can be seeded, shown and exported.
     """
-    optimizers = load_keras().optimizers
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = optimizers.schedules.CosineDecay(recipe.learning_rate, n_steps)
-    elif recipe.schedule == "one-cycle":
-        warmup_steps = max(1, n_steps // 5)
-        rate = optimizers.schedules.CosineDecay(
-            recipe.learning_rate / 25,
-            max(1, n_steps - warmup_steps),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=warmup_steps,
-        )
-    return optimizers.Adam(rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2)
+    keras = load_keras()
+    if not any(isinstance(part, keras.Model) for part in parts):
+        return keras.Sequential(parts, name=name)
+    tensor = parts[0]
+    for part in parts[1:]:
+        # `Function.call` connects the layers of a model; calling the model would make it a layer.
+        is_model = isinstance(part, keras.Model)
+        tensor = keras.Function.call(part, tensor) if is_model else part(tensor)
+    return keras.Model(parts[0], tensor, name=name)

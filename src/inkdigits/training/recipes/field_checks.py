@@ -30,3 +30,18 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raises RecipeError unless a field is one of `choices`."""
     if value not in choices:
         raise RecipeError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+
+
+def check_class_weight(value: Any, n_outputs: int) -> None:
+    """Raises RecipeError unless a field is None, "balanced", or one weight for each output."""
+    if value is None or value == "balanced":
+        return
+    is_list = isinstance(value, tuple) and len(value) == n_outputs
+    if not is_list or not all(
+        isinstance(part, int | float) and not isinstance(part, bool) and 0 <= part < float("inf")
+        for part in value
+    ):
+        raise RecipeError(
+            f"class_weight is {str(value)[:60]!r}; expected 'balanced', none, or a list of "
+            f"{n_outputs} numbers of at least 0"
+        )

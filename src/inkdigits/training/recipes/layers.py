@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from inkdigits.errors import RecipeError
+from inkdigits.training.recipes.call_texts import parse_call
+
+MODEL = "Model"
+"""Kind of a layer that stands for a whole Keras model, whose configuration is its argument."""
 
 
 class Layer:
@@ -44,18 +48,29 @@ TILE = (
 
 
 def parse_layers(layers: Any) -> tuple[Layer, ...]:
-    """Builds layers from `Layer` objects or from their JSON form.
+    """Builds layers from `Layer` objects, from their JSON form, or from texts as in Python.
+
+    A text is a call such as `Conv2D(32, 3, activation="relu")`, or the name of a layer without
+    arguments.
 
     Raises:
-        RecipeError: A value that is neither.
+        RecipeError: A value that is none of these.
     """
     try:
-        return tuple(
-            layer if isinstance(layer, Layer) else Layer(layer[0], *layer[1], **layer[2])
-            for layer in layers
-        )
+        if isinstance(layers, str):
+            raise TypeError
+        return tuple(_parse_layer(layer) for layer in layers)
     except (TypeError, IndexError, KeyError) as error:
         raise RecipeError(
             f"network is {str(layers)[:60]!r}; expected a list such as "
             '[["Conv2D", [32, 3], {"activation": "relu"}], …]'
         ) from error
+
+
+def _parse_layer(layer: Any) -> Layer:
+    if isinstance(layer, Layer):
+        return layer
+    if isinstance(layer, str):
+        kind, arguments, settings = parse_call("layer of the network", layer)
+        return Layer(kind, *arguments, **settings)
+    return Layer(layer[0], *layer[1], **layer[2])

@@ -53,10 +53,23 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
     """
     if name not in RECIPES:
         raise RecipeError(describe_unknown("recipe", name, list(RECIPES)))
+    return override_fields(RECIPES[name], overrides)
+
+
+def override_fields(recipe: Recipe, overrides: Mapping[str, Any] | Sequence[str]) -> Recipe:
+    """Returns a recipe for tiles with some fields replaced.
+
+    Args:
+        recipe: The recipe.
+        overrides: As in `find_recipe`.
+
+    Raises:
+        RecipeError: As in `find_recipe`.
+    """
     values = check_overrides(overrides, Recipe)
     if "network" in values:
         values["network"] = parse_layers(values["network"])
-    return replace(RECIPES[name], **values)
+    return replace(recipe, **values)
 
 
 def get_reader_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> ReaderRecipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from inkdigits.training.recipes.layers import Layer
 from inkdigits.training.recipes.tile_recipe import Augmentation, Precision, Schedule
@@ -26,6 +26,9 @@ class TileFields(TypedDict, total=False):
     augmentation: Augmentation
     outliers: float
     precision: Precision
+    optimizer: str
+    loss: str
+    class_weight: Literal["balanced"] | tuple[float, ...] | None
 
 
 class RecipeFields(TileFields, total=False):

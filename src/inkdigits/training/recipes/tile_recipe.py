@@ -7,12 +7,21 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from inkdigits.errors import RecipeError
-from inkdigits.training.recipes.field_checks import check_choice, check_fraction, check_integer
+from inkdigits.training.recipes.call_texts import parse_call
+from inkdigits.training.recipes.field_checks import (
+    check_choice,
+    check_class_weight,
+    check_fraction,
+    check_integer,
+)
 from inkdigits.training.recipes.layers import Layer, parse_layers
 
 Schedule = Literal["constant", "one-cycle", "cosine"]
 Augmentation = Literal["none", "affine", "distortions", "pictures"]
 Precision = Literal["float32", "bfloat16"]
+
+LABEL_LOSS = "sparse_categorical_crossentropy"
+"""The loss that takes labels. All others take probabilities, one for each output."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +34,13 @@ class Recipe:
         network: The layers, input first.
         epochs: Maximum number of passes over the training images.
         batch_size: Images per step.
-        learning_rate: Learning rate of Adam; with a schedule, its highest value.
+        learning_rate: Learning rate of the optimizer; with a schedule, its highest value.
         schedule: "constant"; "one-cycle" rises linearly over the first fifth of the steps and falls
             to 0 along a cosine (Smith and Topin, 2017); "cosine" only falls (Loshchilov and Hutter,
             2017).
-        beta_1: Adam's decay of the mean gradient (Kingma and Ba, 2015).
-        beta_2: Adam's decay of the mean squared gradient.
+        beta_1: Adam's decay of the mean gradient (Kingma and Ba, 2015). Not for optimizers without
+            such a setting.
+        beta_2: Adam's decay of the mean squared gradient. As `beta_1`.
         validation_images: Number of training images held out for validation, chosen at random by
             the seed.
         training_images: Number of the remaining images to train on; None: all.
@@ -47,6 +57,13 @@ class Recipe:
             32 (Micikevicius et al., 2018; Kalamkar et al., 2019). It is several times as fast on
             processors that support it; on others `train` uses "float32" instead. The trained model
             computes in float32 in both cases.
+        optimizer: Name of an optimizer of Keras, such as "adam", "adamw", "sgd", "lion" or "muon",
+            or a call with its other settings, such as "sgd(momentum=0.9, nesterov=True)".
+        loss: Name of a loss of Keras, such as "categorical_focal_crossentropy", or a call such as
+            "categorical_crossentropy(label_smoothing=0.1)". With teachers, the default stands for
+            "categorical_crossentropy". Validation reports the same loss.
+        class_weight: Weight of each class in the loss: one number for each output, or "balanced",
+            which weights classes by the inverse of their number of images. None: all the same.
     """
 
     name: str
@@ -64,6 +81,9 @@ class Recipe:
     augmentation: Augmentation = "none"
     outliers: float = 0.0
     precision: Precision = "float32"
+    optimizer: str = "adam"
+    loss: str = LABEL_LOSS
+    class_weight: Literal["balanced"] | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validation_images"):
@@ -80,6 +100,16 @@ class Recipe:
             ("precision", get_args(Precision)),
         ):
             check_choice(name, getattr(self, name), choices)
+        for name in ("optimizer", "loss"):
+            if not isinstance(getattr(self, name), str):
+                raise RecipeError(
+                    f"{name} is {str(getattr(self, name))[:60]!r}; expected the name of one of "
+                    f"Keras, such as {'adam' if name == 'optimizer' else LABEL_LOSS!r}"
+                )
+            parse_call(name, getattr(self, name))
+        if isinstance(self.class_weight, list):  # as JSON and TOML have it
+            object.__setattr__(self, "class_weight", tuple(self.class_weight))
+        check_class_weight(self.class_weight, self.n_outputs)
         if not self.network or not all(isinstance(layer, Layer) for layer in self.network):
             raise RecipeError(
                 "network is empty or contains values that are not layers; expected a list such as "
@@ -91,10 +121,20 @@ class Recipe:
         """Number of network outputs: ten digits, plus "not a digit" if the recipe uses outliers."""
         return 11 if self.outliers else 10
 
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the loss compares with labels, and not with one probability for each output."""
+        return self.loss == LABEL_LOSS
+
     def to_json(self) -> dict[str, Any]:
         """Returns the recipe as plain JSON, which `from_json` reads."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**values, "network": [layer.to_json() for layer in self.network]}
+        weights = values["class_weight"]
+        return {
+            **values,
+            "network": [layer.to_json() for layer in self.network],
+            "class_weight": list(weights) if isinstance(weights, tuple) else weights,
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:

@@ -14,7 +14,7 @@ from inkdigits.recognition.card import NONE
 from inkdigits.synthesis.outlier_tiles import generate_outliers
 from inkdigits.synthesis.tile_augmentation import DISTORTIONS, augment_digits, distort_digits
 from inkdigits.training.recipes.tile_recipe import Recipe
-from inkdigits.training.samples.distillation import Teacher
+from inkdigits.training.samples.distillation import Teacher, encode_one_hot
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,8 @@ class EpochData:
         noise_seeds: One seed for each layer with random noise, such as dropout.
         process_seed: Seed of the process-wide random generators.
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        targets: int32, shape (n,), 0 to 9, or 10 for "not a digit". With a teacher, probabilities
-            instead: float32, shape (n, 10) or (n, 11).
+        targets: int32, shape (n,), 0 to 9, or 10 for "not a digit". With a teacher, or a loss that
+            takes them, probabilities instead: float32, shape (n, 10) or (n, 11).
     """
 
     noise_seeds: NDArray[np.int64]
@@ -57,7 +57,8 @@ class EpochFeed:
             training: The images to draw from.
             seed: Seed of the run.
             n_noisy_layers: Number of layers of the network that need a seed for each epoch.
-            teacher: Computes the targets from tiles and labels; None: the targets are the labels.
+            teacher: Computes the targets from tiles and labels; None: the targets are the labels,
+                in the form that the loss takes.
         """
         self._recipe = recipe
         self._training = training
@@ -87,8 +88,16 @@ class EpochFeed:
         process_seed = int(random.integers(2**31))
         images, labels = self._training.images[order], self._training.labels[order]
         tiles, drawn = draw_tiles(self._recipe, images, labels, random)
-        targets = drawn if self._teacher is None else self._teacher(tiles, drawn)
+        if self._teacher is not None:
+            targets: NDArray[Any] = self._teacher(tiles, drawn)
+        else:
+            targets = encode_targets(self._recipe, drawn)
         return EpochData(noise_seeds, process_seed, tiles, targets)
+
+
+def encode_targets(recipe: Recipe, labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns labels, integers (n,), in the form that the loss takes: as they are, or one-hot."""
+    return labels if recipe.takes_labels else encode_one_hot(labels, recipe.n_outputs)
 
 
 def draw_tiles(

@@ -4,6 +4,7 @@ import { CorrectionForm, CorrectionsView } from "./corrections.js";
 import { Downloads } from "./downloads.js";
 import { DrawingView } from "./drawing.js";
 import { GalleryView } from "./gallery.js";
+import { InsideView } from "./inside.js";
 import { ReadingPanel } from "./panel.js";
 import { holdsFiles, PicturesView } from "./pictures.js";
 import { Service, ServiceError } from "./service.js";
@@ -34,7 +35,10 @@ const views = {
   pictures: new PicturesView(find("pictures"), find("table"), service, chooseOptions),
   gallery: new GalleryView(find("gallery"), service, chooseOptions),
 };
+const inside = new InsideView(find("inside"), service);
 const tabs = new Tabs(find("tabs"));
+/** @type {import("./study.js").Study | null} The study of the view that was open last. */
+let latest = null;
 
 /** Shows the study of the open view in the panel. */
 function follow() {
@@ -43,6 +47,7 @@ function follow() {
   find("table").hidden = tabs.open !== "pictures" || views.pictures.isEmpty;
   find("workspace").classList.toggle("alone", view === undefined);
   if (view === undefined) return;
+  latest = view.study;
   const isQueued = view === views.pictures && !views.pictures.isEmpty;
   panel.show(view.study, isQueued ? "Waiting to be read …" : INVITATIONS[tabs.open]);
   form.show(view.study);
@@ -76,6 +81,7 @@ function listenToViews() {
     follow();
     views.pictures.leave();
     if (tabs.open === "gallery") views.gallery.enter();
+    if (tabs.open === "inside") inside.enter(latest?.digit?.tile);
     if (tabs.open === "corrections") corrections.enter();
   });
   views.pictures.addEventListener("study", follow);

@@ -52,6 +52,37 @@
  * @property {number} height
  * @property {number} [page] number of the page of a document, from 1
  *
+ * @typedef {object} Layer
+ * @property {string} name kind and number, such as "Convolution 2"
+ * @property {string} kind convolution, pooling, normalisation, activation, sum or dense
+ * @property {string | null} activation
+ * @property {[number, number] | null} window height and width of a convolution or pooling
+ * @property {[number, number] | null} strides
+ * @property {string | null} pooled what a pooling keeps: largest or mean
+ * @property {number | null} before index of the layer before; null for the tile
+ * @property {[number, number, number]} shape number, height and width of the maps
+ * @property {number} low value of the byte 0
+ * @property {number} high value of the byte 255
+ * @property {string} maps one byte for each value, in base64
+ * @property {number | null} strongest map that differs most from its answer to an empty tile
+ * @property {[number, number][]} peaks row and column of that difference in each map
+ * @property {number[]} answers the value there
+ * @property {number[]} changes the difference there
+ * @property {[number, number, number, number][] | null} patches left, top, width and height of the
+ *   pixels that the value depends on; null for the whole tile
+ *
+ * @typedef {object} Inside
+ * @property {string} model
+ * @property {number[][]} tile 28 rows of 28 numbers, 0 to 255
+ * @property {string[]} labels of each probability
+ * @property {number[]} probabilities
+ * @property {Layer[]} layers
+ *
+ * @typedef {object} Filter
+ * @property {[number, number, number]} shape number, height and width of the kernels
+ * @property {number} high largest absolute weight
+ * @property {string} kernels one byte for each weight, in base64; 128 is 0
+ *
  * @typedef {Reading | {page?: number, error: string}} Row a picture, or a page of a document
  */
 
@@ -131,6 +162,30 @@ export class Service extends EventTarget {
    */
   fetchGallery() {
     return this.#send("v1/gallery");
+  }
+
+  /**
+   * Returns what each layer of the network for tiles computes.
+   * @param {Blob | number[][]} subject a picture of one digit, or a tile
+   * @returns {Promise<Inside>}
+   */
+  lookInside(subject) {
+    const isPicture = subject instanceof Blob;
+    return this.#send("v1/inside", {
+      method: "POST",
+      body: isPicture ? subject : JSON.stringify({ tile: subject }),
+      headers: { "Content-Type": isPicture ? subject.type : "application/json" },
+    });
+  }
+
+  /**
+   * Returns the filter of a map.
+   * @param {number} layer
+   * @param {number} number
+   * @returns {Promise<Filter>}
+   */
+  fetchFilter(layer, number) {
+    return this.#send(`v1/inside/${layer}/${number}`);
   }
 
   /**
