@@ -70,7 +70,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in own} == {"inkdigits"}
     assert not any("test" in name for name in own)
     page = {name for name in own if name.startswith("inkdigits/web/page/")}
-    assert {Path(name).suffix for name in own - page} == {".py", ".bin", ".onnx", ".json", ".typed"}
+    report = {name for name in own if name.startswith("inkdigits/reporting/")}
+    code = own - page - report
+    assert {Path(name).suffix for name in code} == {".py", ".bin", ".onnx", ".json", ".typed"}
+    assert {Path(name).suffix for name in report} == {".py", ".css", ".js"}
     assert {Path(name).suffix for name in page} == {".css", ".html", ".js", ".json", ".svg"}
     source = PROJECT / "src"
     assert own == {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_validation
 from inkdigits.data.folder import TRAIN_IMAGES, TRAIN_LABELS
 from inkdigits.data.leakage import load_training_data
-from inkdigits.errors import RecipeError, UsageError
+from inkdigits.errors import DataFormatError, DataUnavailableError, RecipeError, UsageError
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.suggestions import describe_unknown
 from inkdigits.training.recipes.tile_recipe import Recipe
@@ -86,13 +86,16 @@ def draw_batch(
 def load_batch(
     card: Card, n: int, seed: int, data: Path | str | None
 ) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
-    """Returns `draw_batch` on the training images of a network; None if they are unknown."""
+    """Returns `draw_batch` on the training images of a network.
+
+    None if they are unknown, or not in the data, which may have test images only.
+    """
     try:
         training, _ = _split(card, data)
         recipe = Recipe.from_json(card.recipe)
         used = training.take(range(min(len(training), recipe.training_images or len(training))))
         return draw_batch(recipe, used, n, seed)
-    except (UsageError, RecipeError):
+    except (DataFormatError, DataUnavailableError, RecipeError, UsageError):
         return None
 
 
