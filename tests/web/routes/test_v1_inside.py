@@ -55,8 +55,8 @@ def test_picture_is_framed_as_the_reader_frames_it(
 
     assert np.argmax(answer["probabilities"]) == 7
     # The ink is framed here, and the detected box there, which is a tenth off at most.
-    tiles = np.array(answer["tile"], float), digit.tile.astype(float)
-    assert np.corrcoef(*(tile.ravel() for tile in tiles))[0, 1] > 0.7
+    tiles = np.stack([np.array(answer["tile"], float).ravel(), digit.tile.ravel().astype(float)])
+    assert np.corrcoef(tiles)[0, 1] > 0.7
 
 
 def test_empty_tile_has_no_strongest_map(shared_client: TestClient) -> None:
