@@ -48,7 +48,7 @@ run: install ## the main job on real MNIST
 	@echo "model and card      $(RUN)/model.onnx, $(RUN)/model.json"
 
 test: install ## pass the tests, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: install ## ruff
 	$(BIN)/ruff check .

@@ -98,7 +98,7 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
         "predict", "train", "evaluate", "compare", "export", "data", "recipes", "benchmark",
-        "serve",
+        "report", "serve",
     }  # fmt: skip
     # The README trains the recipe before it goes on with the run of that name.
     commands.sort(key=lambda command: "train" not in command or "--resume" in command)

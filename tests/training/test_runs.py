@@ -100,7 +100,14 @@ def test_settings_come_back(run: Run) -> None:
         {"recipe": {"name": "smoke"}},
         {"recipe": {**RECIPES["smoke"].to_json(), "epochs": -1}},
     ],
-    ids=str,
+    ids=[
+        "no seed",
+        "unknown field",
+        "no recipe",
+        "teachers",
+        "part of a recipe",
+        "negative epochs",
+    ],
 )
 def test_damaged_settings(run: Run, change: dict[str, Any]) -> None:
     path = run.folder / "settings.json"

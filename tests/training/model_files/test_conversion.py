@@ -224,7 +224,7 @@ def test_full_disk(
     words = [word for form, suffix in FORMATS.items() for word in (form, suffix)]
     ended = python("-c", FULL_DISK, str(smoke_run.folder), str(tmp_path / "net"), *words)
 
-    assert ended.stdout.splitlines() == [f"{form} 2" for form in FORMATS], ended
+    assert ended.stdout.splitlines() == [f"{form} 4" for form in FORMATS], ended
     lines = ended.stderr.splitlines()
     assert len(lines) == len(FORMATS), ended.stderr
     assert all("cannot be written" in line for line in lines), ended.stderr
