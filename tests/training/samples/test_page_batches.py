@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,11 @@ def opened(source: Source) -> Scriptorium:
     return source.open()
 
 
+def list_drawing_processes() -> list[BaseProcess]:
+    """The processes of this module: they are spawned, those of other tests' services are not."""
+    return [child for child in multiprocessing.active_children() if isinstance(child, SpawnProcess)]
+
+
 def test_batch_of_pages(source: Source, opened: Scriptorium) -> None:
     pictures, targets = draw_batch("detector", source, opened, 0)
 
@@ -75,7 +82,7 @@ def test_processes_draw_the_batches_of_their_numbers(source: Source, opened: Scr
         expected_windows, expected_classes = draw_batch("judge", source, opened, index)
         np.testing.assert_array_equal(windows, expected_windows)
         np.testing.assert_array_equal(classes, expected_classes)
-    assert not multiprocessing.active_children()
+    assert not list_drawing_processes()
 
 
 def test_error_of_a_process_is_raised_here(mnist: Mnist, tmp_path: Path) -> None:
@@ -83,19 +90,19 @@ def test_error_of_a_process_is_raised_here(mnist: Mnist, tmp_path: Path) -> None
 
     with pytest.raises(InkdigitsError, match="nowhere"):
         list(draw_batches("judge", lost, range(3), 1))
-    assert not multiprocessing.active_children()
+    assert not list_drawing_processes()
 
 
 def test_death_of_a_process_is_one_clear_error(source: Source) -> None:
     batches = draw_batches("judge", source, range(1_000), 1)
     next(batches)
-    (process,) = multiprocessing.active_children()
+    (process,) = list_drawing_processes()
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
 
     with pytest.raises(RunError, match=r"has died.*--resume"):
         list(batches)
-    assert not multiprocessing.active_children()
+    assert not list_drawing_processes()
 
 
 def test_stopping_does_not_wait_for_what_is_drawn(source: Source) -> None:
@@ -104,7 +111,7 @@ def test_stopping_does_not_wait_for_what_is_drawn(source: Source) -> None:
     batches = draw_batches("judge", source, range(1_000), 1)
     next(batches)
     opening = time.monotonic() - started
-    children = multiprocessing.active_children()
+    children = list_drawing_processes()
 
     started = time.monotonic()
     batches.close()
