@@ -5,7 +5,7 @@ Importing this package does not import matplotlib; the first plot does.
 
 from inkdigits.evaluation.comparison import Comparison, compare
 from inkdigits.evaluation.drawn_suites import evaluate_marks, evaluate_pages
-from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, Misread
+from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, TileResult
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation, evaluate_pictures
 from inkdigits.evaluation.metrics import (
     Summary,
@@ -41,12 +41,12 @@ __all__ = [
     "Comparison",
     "DigitScore",
     "Evaluation",
-    "Misread",
     "PictureEvaluation",
     "RecipeSummary",
     "RejectionCurve",
     "SuiteResult",
     "Summary",
+    "TileResult",
     "compare",
     "evaluate",
     "evaluate_corruptions",

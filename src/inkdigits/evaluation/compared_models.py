@@ -111,7 +111,7 @@ def find_models(sources: Sequence[ModelSource]) -> dict[str, tuple[Path | Recogn
 
     Raises:
         ModelError: A file or folder does not exist; the message suggests similar names.
-        UsageError: There is no model, or one is given twice.
+        UsageError: No model is given, or the same model twice.
     """
     if not sources:
         raise UsageError("no models to compare: expected two or more, or one and the default model")

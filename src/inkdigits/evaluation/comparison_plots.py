@@ -39,7 +39,7 @@ def plot_validation(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UsageError: There is no run, or a run has no epochs.
+        UsageError: No run is given, or a run has no epochs.
     """
     if not curves or not all(curves.values()):
         raise UsageError("a run without epochs has no curves: expected at least one epoch of each")

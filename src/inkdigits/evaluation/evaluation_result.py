@@ -63,8 +63,8 @@ class DigitScore:
 
 
 @dataclass(frozen=True)
-class Misread:
-    """A tile that was misread.
+class TileResult:
+    """A labelled tile, and what it was read as.
 
     Attributes:
         index: Its index among the tiles, from 0: for MNIST's test images that of `mnist.test`.
@@ -111,7 +111,7 @@ class Evaluation:
     confusion_matrix: NDArray[np.int64]
     reviewed_accuracy: float | None = None
     measured_on: str = "tiles"
-    misread: tuple[Misread, ...] = ()
+    misread: tuple[TileResult, ...] = ()
 
     def __repr__(self) -> str:
         return (

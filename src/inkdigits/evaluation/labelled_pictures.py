@@ -315,7 +315,7 @@ def _list_cells(score: PictureScore) -> list[str]:
 
 
 def _describe_digit_errors(score: PictureScore) -> str:
-    # Digits that were added count, too, so there can be more errors than digits. That is no share.
+    # Invented digits are errors too, so the number of errors can exceed the number of digits.
     if score.digit_errors > score.digits > 0:
         digits = "1 digit" if score.digits == 1 else f"{score.digits} digits"
         return f"{score.digit_errors} in {digits}"

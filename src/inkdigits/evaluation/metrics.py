@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import DataFormatError, ModelError, UsageError
-from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, Misread
+from inkdigits.evaluation.evaluation_result import DigitScore, Evaluation, TileResult
 from inkdigits.recognition.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
@@ -313,10 +313,10 @@ def check_predictions(
 
 def _list_misread(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
-) -> tuple[Misread, ...]:
+) -> tuple[TileResult, ...]:
     predictions = probabilities.argmax(axis=1)
     return tuple(
-        Misread(
+        TileResult(
             index=int(index),
             label=int(labels[index]),
             predicted=int(predictions[index]),

@@ -66,8 +66,7 @@ def summarise_seeds(cards: Sequence[Card], accuracies: Sequence[float]) -> list[
         One summary for each group of models, in the order of their first models.
 
     Raises:
-        UsageError: There are no models, not as many accuracies as cards, or an accuracy is not
-            finite.
+        UsageError: `cards` is empty, `accuracies` has another length, or an accuracy is not finite.
     """
     if not cards or len(cards) != len(accuracies):
         raise UsageError(

@@ -38,11 +38,12 @@ _LEAST_NONE: Final = 1e-3
 """A box counts as a mark with odds of at most 1 to this, so that one sure box does not outweigh two
 marks that it covers."""
 _ROUNDS: Final = 2
-"""The words follow from the marks, and the marks from the words. After two rounds nothing changes
-on 399 of 400 cheques."""
+"""The words follow from the marks, and the marks from the words. On 12 of 400 cheques the choice
+alternates between two sets, of odd and of even rounds; without a round, 264 are exact, with one to
+four 278."""
 _MAX_STEPS: Final = 2_000
-"""Steps of the search per group of boxes that overlap each other. Groups of people's pictures need
-less than a tenth; a hostile picture gets the best set found until then."""
+"""Steps of the search per group of boxes that overlap each other. Those of 400 cheques
+need at most 9; a hostile picture gets the best set found until then."""
 
 
 def select_marks(boxes: Boxes, probabilities: Probabilities) -> tuple[Mask, Probabilities]:

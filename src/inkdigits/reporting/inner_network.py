@@ -7,7 +7,6 @@ network was trained with. Bias, activation and normalisation count to the layer 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,16 +140,10 @@ class InnerNetwork:
         model = _load_graph(path)
         trace = _trace(model)
         self._input = model.graph.input[0].name
-        declared = {value.name for value in model.graph.output}
-        for layer in trace.layers:
-            if layer.output not in declared:
-                declared.add(layer.output)
-                model.graph.output.add().name = layer.output
-        with tempfile.TemporaryDirectory(prefix="inkdigits-") as folder:
-            temporary = Path(folder) / path.name
-            temporary.write_bytes(model.SerializeToString())
-            self._session = Session(temporary, n_threads=2)
-        self._session.path = path  # for messages; the temporary file is gone
+        own = {value.name for value in model.graph.output}
+        between = dict.fromkeys(layer.output for layer in trace.layers)
+        added = [name for name in between if name not in own]
+        self._session = Session(path, n_threads=2, added_outputs=added)
         self.layers: tuple[InnerLayer, ...] = tuple(trace.layers)
         self._kernels = trace.kernels
         blank = self.run(np.zeros((1, *TILE_SHAPE), np.uint8), range(len(self.layers)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits import __version__
-from inkdigits.evaluation.evaluation_result import Evaluation
+from inkdigits.evaluation.evaluation_result import Evaluation, TileResult
 from inkdigits.evaluation.metrics import CalibrationBin, compute_interval
 from inkdigits.percentages import format_confidence
 from inkdigits.presentation.html_fragments import Html
@@ -46,23 +46,6 @@ _POLICY: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Example:
-    """An image whose picture is in the report.
-
-    Attributes:
-        index: Its index among the images, from 0.
-        label: The true digit.
-        predicted: The predicted digit.
-        confidence: Probability of the predicted digit, 0 to 1.
-    """
-
-    index: int
-    label: int
-    predicted: int
-    confidence: float
-
-
 @dataclass(frozen=True, eq=False)
 class PageContent:
     """What a report shows.
@@ -91,7 +74,7 @@ class PageContent:
     measured_on: str
     evaluation: Evaluation
     bins: Sequence[CalibrationBin]
-    examples: Sequence[Example]
+    examples: Sequence[TileResult]
     tiles: NDArray[np.uint8]
     worst: Sequence[int]
     heats: NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import UsageError
-from inkdigits.evaluation.evaluation_result import Evaluation
+from inkdigits.evaluation.evaluation_result import Evaluation, TileResult
 from inkdigits.evaluation.metrics import bin_confidences, score
 from inkdigits.files import find_free_name, write_text_whole
 from inkdigits.model_formats import is_run
@@ -19,7 +19,7 @@ from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.reporting.embedding import MIN_POINTS, embed_points
 from inkdigits.reporting.inner_network import InnerNetwork, find_onnx
-from inkdigits.reporting.report_page import Example, PageContent, render_page
+from inkdigits.reporting.report_page import PageContent, render_page
 from inkdigits.reporting.shown_images import ShownImages, choose_images, load_batch
 from inkdigits.training.run_views import list_history
 
@@ -128,7 +128,7 @@ def _measure(
         evaluation=evaluation,
         bins=bin_confidences(probabilities, labelled.labels),
         examples=[
-            Example(
+            TileResult(
                 index=int(index),
                 label=int(labelled.labels[index]),
                 predicted=int(predictions[index]),

@@ -48,8 +48,8 @@ class Reading(Sequence[Digit]):
         error: Why the picture could not be read at all; None if it was. `reason` has its message.
             Only among the readings of several pictures; a single one raises it.
         picture: Where the picture is: `reading.picture.open()` opens it in its own colours. It
-            refers to the path, bytes, image or array that was read and copies no pixels, so a file
-            must still be there, and an array unchanged. None if there is no picture.
+            refers to the path, bytes, image or array that was read and copies no pixels, so the
+            file must still exist, and the array must not change. None: no picture is known.
     """
 
     found: tuple[DigitOrMark, ...]
@@ -242,7 +242,7 @@ class Reading(Sequence[Digit]):
         """Shows the picture with boxes: in the notebook, or in the viewer of the system.
 
         Raises:
-            UsageError: There is no viewer.
+            UsageError: No picture viewer is installed.
             PictureError: As in `draw`.
         """
         from inkdigits.results.reading_views import show_reading

@@ -141,7 +141,7 @@ def choose_recipe(
         recipe: As in `train`.
         overrides: As in `train`.
         fields: As in `train`.
-        options: Keywords of the caller that are no fields, to suggest for an unknown one.
+        options: Other keywords of the caller, suggested when a keyword is unknown.
 
     Raises:
         RecipeError, UsageError: As in `train`.

@@ -66,7 +66,7 @@ def describe_model(source: Path, model: Any) -> tuple[tuple[Layer, ...], tuple[s
     The network has the architecture of the model. Its weights are drawn anew, by the seed.
 
     Raises:
-        RecipeError: A model with several inputs or outputs, with an input that is no tile, or with
+        RecipeError: The model has several inputs or outputs, does not take tiles, or contains
             layers from outside Keras.
     """
     keras = load_keras()

@@ -72,7 +72,7 @@ def make_recipe(
         The recipe, and what was added to its network, in words.
 
     Raises:
-        RecipeError: An unknown field, an invalid value, or an input that is no tile.
+        RecipeError: A field is unknown, a value is invalid, or the network does not take tiles.
     """
     known = [field.name for field in fields(Recipe) if field.name != "name"]
     for name in values:

@@ -71,7 +71,7 @@ export class CorrectionForm extends EventTarget {
     return true;
   }
 
-  /** Shows the form, or that there are no corrections, or the correct label. */
+  /** Shows the form; or how to enable corrections; or, for a test image, its true label. */
   #choosePart() {
     const truth = this.#study?.truth ?? null;
     this.#form.hidden = truth !== null || this.#kept !== true;
