@@ -12,8 +12,8 @@ Grey = NDArray[np.uint8]
 
 
 def detect_blobs(pixels: Grey, confidence: float, upright: float) -> Detections:
-    """Marks of one pixel each; they look like digits where the top left pixel is white."""
-    is_upright = pixels[0, 0] == 255
+    """Marks of one pixel each; they look like digits where a white pixel lies above one of them."""
+    is_upright = bool((pixels[:-1][pixels[1:] == 0] == 255).any())
     rows, columns = np.nonzero(pixels == 0)
     probabilities = np.zeros((len(rows), 17), np.float32)
     probabilities[:, 7] = upright if is_upright else confidence
@@ -30,8 +30,8 @@ def detect_blobs(pixels: Grey, confidence: float, upright: float) -> Detections:
 def draw(n: int) -> Grey:
     """A picture that is upright as it is, with marks in its middle row."""
     pixels = np.full((9, 30), 128, np.uint8)
-    pixels[0, 0] = 255
     pixels[4, 4 : 4 + 2 * n : 2] = 0
+    pixels[3, 4] = 255
     return pixels
 
 
@@ -73,7 +73,8 @@ def test_boxes_are_rotated_back_to_the_original_picture(turns: int) -> None:
         assert rotate_back(found, turns, picture.shape).box == Box(20, 5, 30, 10)
 
 
-def test_rotations_of_large_pictures_are_tried_on_small_ones() -> None:
+@pytest.mark.parametrize(("mark_px", "side"), [(1, 1024), (100, 720)])
+def test_rotations_of_large_pictures_are_tried_on_small_ones(mark_px: int, side: int) -> None:
     sides = []
 
     def detect(pixels: Grey) -> Detections:
@@ -82,11 +83,10 @@ def test_rotations_of_large_pictures_are_tried_on_small_ones() -> None:
 
     pixels = np.full((3000, 50), 255, np.uint8)
     probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (4, 1))
-    marks = Detections(
-        np.ones((4, 4), np.float32), np.full(4, 15), np.ones(4, np.float32), probabilities
-    )
+    boxes = np.array([[0, top, mark_px, mark_px] for top in (0, 1000, 2000, 2900)], np.float32)
+    marks = Detections(boxes, np.full(4, 15), np.ones(4, np.float32), probabilities)
     assert find_rotation(pixels, marks, detect) == 0
-    assert sides == [1024] * 3
+    assert sides == [side] * 3
 
 
 def test_rotations_are_tried_on_some_adjacent_marks_if_there_are_many() -> None:

@@ -17,6 +17,31 @@ from inkdigits.training import Run, load_recognizer
 
 pytestmark = pytest.mark.slow
 
+OWN_RECIPES = {
+    "my.toml": """
+training_images = 2000
+epochs = 2
+optimizer = "lion(weight_decay=0.01)"
+class_weight = "balanced"
+loss = "categorical_focal_crossentropy"
+network = ['Conv2D(8, 5, strides=2, activation="relu")', "Flatten", "Dropout(0.1)", "Dense(10)"]
+""",
+    "my.py": """
+import keras
+
+training_images, epochs, optimizer, learning_rate = 2000, 2, "sgd(momentum=0.9)", 0.05
+
+
+def build_model():
+    pixels = keras.Input((28, 28, 1))
+    wide = keras.layers.Conv2D(8, 5, strides=2, activation="relu")(pixels)
+    more = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(wide)
+    flat = keras.layers.Flatten()(keras.layers.Add()([wide, more]))
+    return keras.Model(pixels, keras.layers.Dense(10)(flat))
+""",
+}
+"""Each with another optimizer than Adam; the first with its own loss and class weights."""
+
 SMALL = ("--set", "training_images=2000", "--set", "patience=2", "--quiet")
 
 
@@ -101,6 +126,48 @@ def test_killed_run_ends_with_the_same_weights(
     assert checkpoints[1] is not None
     for one, other in zip(checkpoints[0].weights, checkpoints[1].weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", sorted(OWN_RECIPES))
+def test_a_recipe_of_ones_own_is_trained(
+    name: str,
+    backend: str,
+    mnist: Mnist,
+    python: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    path, folder = tmp_path / name, tmp_path / "run"
+    path.write_text(OWN_RECIPES[name], encoding="utf-8")
+
+    ended = python(
+        "-m", "inkdigits", "train", str(path), "--quiet", "--output", str(folder),
+        KERAS_BACKEND=backend,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended
+    tested = mnist.test.take(range(5_000, 6_000))
+    # The ONNX file needs no backend, and the Keras file any.
+    read = [
+        load_recognizer(model).classify(tested.images)
+        for model in (Run(folder).onnx_model, Run(folder).keras_model)
+    ]
+    np.testing.assert_allclose(read[0], read[1], atol=1e-4)
+    assert np.mean(read[0].argmax(axis=1) == tested.labels) > 0.7
+
+
+def test_a_learning_rate_is_proposed(
+    backend: str, python: Callable[..., CompletedProcess[str]], tmp_path: Path, mnist: Mnist
+) -> None:
+    """The rate of each step comes from a schedule, which every backend follows."""
+    ended = python(
+        "-m", "inkdigits", "train", "smoke", "--find-learning-rate", "--json", "--quiet",
+        "--output", str(tmp_path / "rates"), KERAS_BACKEND=backend,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended
+    found = json.loads(ended.stdout)
+    assert found["smoothed"][0] > 2 > min(found["smoothed"])
+    assert 1e-4 < found["suggestion"] < 1
 
 
 def test_run_is_not_resumed_on_another_backend(

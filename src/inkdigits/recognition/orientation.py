@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.resizing import shrink
 from inkdigits.results.alphabet import DIGITS
 from inkdigits.results.marks import Box, DigitOrMark
 
@@ -33,12 +33,17 @@ MIN_IMPROVEMENT: Final = 0.3
 """Minimum score of a rotated picture, and its minimum improvement over the original. Of 200 amounts
 on cheques, all of them upright, 12 were rotated with 0.75 and 0.15."""
 
+MAX_TRIAL_MARKS: Final = 30
+"""Rotations are tried on the region around this many marks. They are enough to decide, and a page
+full of marks would take four times as long."""
+
+TRIAL_MARK_PX: Final = 24
+"""Rotations are tried on pictures shrunk until the marks have this size, by the median of their
+longer sides. The detector enlarges small pictures to twice their size, and finds digits from 12
+pixels."""
+
 TRIAL_SIDE: Final = 1024
 """Rotations are tried on pictures shrunk to this, in pixels of the longer side."""
-
-MAX_TRIAL_MARKS: Final = 30
-"""If there are more marks, rotations are tried on the region around this many of them. They are
-enough to decide, and a page full of marks would take four times as long."""
 
 
 def find_rotation(pixels: Grey, detections: Detections, detect: Detect) -> int:
@@ -54,7 +59,7 @@ def find_rotation(pixels: Grey, detections: Detections, detect: Detect) -> int:
     original = _measure_score(detections)
     if original is None or original >= UPRIGHT_SCORE:
         return 0
-    small = _crop_sample(*_shrink(pixels), detections)
+    small = _cut_sample(pixels, detections)
     rotated = [
         _measure_score(detect(np.ascontiguousarray(np.rot90(small, turns)))) or 0.0
         for turns in range(1, 4)
@@ -95,33 +100,21 @@ def _measure_score(detections: Detections) -> float | None:
     return float(counted[:, : len(DIGITS)].max(axis=1).mean())
 
 
-def _crop_sample(small: Grey, scale: float, detections: Detections) -> Grey:
-    """Crops a picture with many marks to a square around those in the middle.
-
-    Args:
-        small: The shrunk picture.
-        scale: Scale of the shrunk picture.
-        detections: The detections in the original picture.
-    """
-    if len(detections) <= MAX_TRIAL_MARKS:
-        return small
-    sizes = detections.boxes[:, 2:].max(axis=1) * scale
-    middles = (detections.boxes[:, :2] + detections.boxes[:, 2:] / 2) * scale
+def _cut_sample(pixels: Grey, detections: Detections) -> Grey:
+    """Cuts out a square around the marks in the middle, and shrinks it."""
+    sizes = detections.boxes[:, 2:].max(axis=1)
+    middles = detections.boxes[:, :2] + detections.boxes[:, 2:] / 2
     middle = np.quantile(middles, 0.5, axis=0)
     # The centre of the nearest mark: between two columns there may be no marks.
     middle = middles[np.abs(middles - middle).max(axis=1).argmin()]
     distances = np.sort(np.abs(middles - middle).max(axis=1))
-    reach = float(distances[MAX_TRIAL_MARKS - 1]) + float(np.quantile(sizes, 0.5))
+    size = float(np.quantile(sizes, 0.5))
+    reach = float(distances[:MAX_TRIAL_MARKS][-1]) + float(sizes.max())
     left, top = np.maximum(middle - reach, 0).astype(int)
     right, bottom = np.ceil(middle + reach).astype(int)
-    return small[top:bottom, left:right]
-
-
-def _shrink(pixels: Grey) -> tuple[Grey, float]:
-    """Shrinks a picture for the trial rotations; returns it and its scale."""
-    scale = TRIAL_SIDE / max(pixels.shape)
+    sample = pixels[top:bottom, left:right]
+    scale = min(TRIAL_MARK_PX / size, TRIAL_SIDE / max(sample.shape))
     if scale >= 1:
-        return pixels, 1.0
-    size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
-    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return small, scale
+        return sample
+    height, width = (max(round(side * scale), 1) for side in sample.shape)
+    return shrink(sample, width, height)

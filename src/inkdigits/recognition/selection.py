@@ -2,9 +2,9 @@
 
 Boxes compete: a 4 with an open top is also a 1 beside another 1, and a 0 with a loop also an o.
 Which one is right often shows only in its word. So the set of boxes that do not overlap, and
-whether a word is a number or letters, are chosen together, by the highest probability (maximum a
-posteriori). The reader's graph alone, without this module, drops each box that a better one
-overlaps (greedy non-maximum suppression).
+whether a word is a number or letters, are chosen by the highest probability (maximum a posteriori):
+first a set, then the words in it, then the set again. The reader's graph alone, without this
+module, drops each box that a better one overlaps (greedy non-maximum suppression).
 """
 
 from __future__ import annotations
@@ -37,10 +37,6 @@ of a 2, a dash through a 7."""
 _LEAST_NONE: Final = 1e-3
 """A box counts as a mark with odds of at most 1 to this, so that one sure box does not outweigh two
 marks that it covers."""
-_ROUNDS: Final = 2
-"""The words follow from the marks, and the marks from the words. On 12 of 400 cheques the choice
-alternates between two sets, of odd and of even rounds; without a round, 264 are exact, with one to
-four 278."""
 _MAX_STEPS: Final = 2_000
 """Steps of the search per group of boxes that overlap each other. Those of 400 cheques
 need at most 9; a hostile picture gets the best set found until then."""
@@ -58,12 +54,10 @@ def select_marks(boxes: Boxes, probabilities: Probabilities) -> tuple[Mask, Prob
         shape (n, 17).
     """
     conflicts = find_conflicts(boxes, probabilities)
-    weighed = probabilities
-    selected = find_best_set(_measure_odds(weighed), conflicts)
-    for _ in range(_ROUNDS):
-        weighed = weigh_by_words(boxes, probabilities, selected)
-        selected = find_best_set(_measure_odds(weighed), conflicts)
-    return selected, weighed
+    selected = find_best_set(_measure_odds(probabilities), conflicts)
+    # Once: the marks of 400 cheques are as often right after one round as after four.
+    weighed = weigh_by_words(boxes, probabilities, selected)
+    return find_best_set(_measure_odds(weighed), conflicts), weighed
 
 
 def find_conflicts(boxes: Boxes, probabilities: Probabilities) -> Mask:

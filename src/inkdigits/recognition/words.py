@@ -74,9 +74,19 @@ def weigh_by_words(
             if len(word) > 1:
                 inside = others[_lie_in(boxes[others], boxes[word])]
                 weighed[word], weighed[inside] = _reweigh(
-                    probabilities[word], probabilities[inside]
+                    probabilities[word],
+                    probabilities[inside],
+                    _find_nearest(boxes[inside], boxes[word]),
                 )
     return weighed
+
+
+def _find_nearest(boxes: NDArray[np.float32], word: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Returns the index of the mark of a word whose middle is nearest to each box: int64, (n,)."""
+    middles, marks = (given[:, :2] + given[:, 2:] / 2 for given in (boxes, word))
+    distances = np.abs(middles[:, np.newaxis] - marks).max(axis=2)
+    nearest: NDArray[np.int64] = distances.argmin(axis=1)
+    return nearest
 
 
 def _lie_in(boxes: NDArray[np.float32], word: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -87,12 +97,15 @@ def _lie_in(boxes: NDArray[np.float32], word: NDArray[np.float32]) -> NDArray[np
     return inside
 
 
-def _reweigh(word: Probabilities, inside: Probabilities) -> tuple[Probabilities, Probabilities]:
+def _reweigh(
+    word: Probabilities, inside: Probabilities, nearest: NDArray[np.int64]
+) -> tuple[Probabilities, Probabilities]:
     """Returns the probabilities of the marks of one word, and of other boxes inside of it.
 
     Args:
         word: The marks in reading order.
         inside: The boxes that compete with them. They do not tell which kind of word it is.
+        nearest: Index of the mark that each of them competes with, whose place it would take.
     """
     factors = np.ones((2, len(word), N_CLASSES + 1))
     factors[0, :, :N_CLASSES] = _NUMBER_INSIDE / _ALL
@@ -103,8 +116,7 @@ def _reweigh(word: Probabilities, inside: Probabilities) -> tuple[Probabilities,
     scores = np.log([_NUMBER_SHARE, 1 - _NUMBER_SHARE]) + np.log(likelihoods).sum(axis=(1, 2))
     kinds = np.exp(scores - scores.max())
     kinds = (kinds / kinds.sum())[:, np.newaxis, np.newaxis]
-    competing = np.ones((2, 1, N_CLASSES + 1))
-    competing[:, 0, :N_CLASSES] = _NUMBER_INSIDE / _ALL, _LETTERS / _ALL
+    competing = factors[:, nearest]
     weighed = kinds * joint / likelihoods
     rest = kinds * competing * inside / (competing * inside).sum(axis=2, keepdims=True)
     return weighed.sum(axis=0).astype(np.float32), rest.sum(axis=0).astype(np.float32)

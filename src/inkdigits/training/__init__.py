@@ -15,6 +15,7 @@ Importing this package loads no framework. Training or loading a model does.
 
 from inkdigits.training.fit.cross_validation import CrossValidation, cross_validate
 from inkdigits.training.fit.entry_points import resume, train
+from inkdigits.training.fit.learning_rate_finder import LearningRateTest, find_learning_rate
 from inkdigits.training.model_files.adoption import Adoption, Trial, adopt
 from inkdigits.training.model_files.conversion import FORMATS, export
 from inkdigits.training.model_files.loading import load_recognizer
@@ -32,6 +33,7 @@ __all__ = [
     "Adoption",
     "CrossValidation",
     "Layer",
+    "LearningRateTest",
     "ReaderRecipe",
     "Recipe",
     "Run",
@@ -39,6 +41,7 @@ __all__ = [
     "adopt",
     "cross_validate",
     "export",
+    "find_learning_rate",
     "get_recipe",
     "load_recognizer",
     "resume",

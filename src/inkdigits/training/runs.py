@@ -81,8 +81,10 @@ class Settings:
         recipe_sha256: SHA-256 of the user's own recipe file, of which the folder has a copy; None
             for a recipe of the catalogue. The copy is never executed: `recipe` holds all of it.
         tensorboard: Whether to write the folder for TensorBoard.
+        mlflow_run: Identifier of the run of MLflow that records the training; None: there is none.
         fold: Number of the fold that is validated on, from 0, and the number of folds; None outside
             of a cross-validation, where the recipe says how many images are validated on.
+        class_names: Names of the ten classes; empty for digits.
     """
 
     recipe: Recipe
@@ -95,7 +97,9 @@ class Settings:
     teachers: tuple[str, ...] = ()
     recipe_sha256: str | None = None
     tensorboard: bool = False
+    mlflow_run: str | None = None
     fold: tuple[int, int] | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,6 +357,7 @@ class Run:
                 )
             values["recipe"] = Recipe.from_json(values["recipe"])
             values["teachers"] = tuple(values.get("teachers", ()))  # missing in older runs
+            values["class_names"] = tuple(values.get("class_names", ()))
             if values.get("fold") is not None:
                 number, n_folds = values["fold"]
                 values["fold"] = (number, n_folds)

@@ -140,7 +140,7 @@ def test_tensorboard_gets_the_figures_of_each_epoch(
 def test_other_objects_are_no_callbacks(mnist: Mnist, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="callbacks contains 'mine'; expected objects of keras"):
         train("smoke", callbacks=["mine"], output=tmp_path / "run", progress=False)
-    with pytest.raises(UsageError, match="leave callbacks and tensorboard out"):
+    with pytest.raises(UsageError, match="leave callbacks, tensorboard, mlflow and live out"):
         train("reader", callbacks=["mine"], output=tmp_path / "run")
 
     assert not (tmp_path / "run").exists()

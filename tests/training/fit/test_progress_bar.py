@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 from inkdigits.data import Mnist
 from inkdigits.errors import TrainingInterrupted
-from inkdigits.training import READER_RECIPES, RECIPES, Run, resume, train
+from inkdigits.training import READER_RECIPES, RECIPES, resume, train
 from inkdigits.training.fit.progress_bar import move_bar, start_progress
 from inkdigits.training.fit.reader_report import ReaderReport
 from inkdigits.training.fit.tile_fit import STEPS_AT_ONCE
@@ -21,7 +22,7 @@ from inkdigits.training.networks.frameworks import load_keras
 
 @pytest.mark.parametrize(("completed", "shown"), [(0, 0), (112, 112), (125, 125), (128, 125)])
 def test_a_bar_ends_at_its_total(completed: int, shown: int) -> None:
-    _, progress = start_progress("training", enabled=False)
+    _, progress = start_progress("training", enabled=False, kind=Progress)
     progress.add_task("epoch 1/2", total=7, figures="")
     task = progress.add_task("epoch 2/2", total=125, figures="")
 
@@ -41,7 +42,7 @@ def test_steps_that_run_at_once_do_not_exceed_the_epoch(
     network.compile(
         "sgd", "binary_crossentropy", metrics=["accuracy"], steps_per_execution=STEPS_AT_ONCE
     )
-    report = TileReport(Run(tmp_path), RECIPES["smoke"], enabled=True)
+    report = TileReport(f"training smoke in {tmp_path}", RECIPES["smoke"], enabled=True)
     shown: list[float] = []
     follow = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: shown.append(report._progress.tasks[0].completed)
@@ -83,8 +84,8 @@ def test_an_epoch_is_reported_once_it_is_saved(
     folder = tmp_path / "run"
     print_epoch = TileReport.end_epoch
 
-    def stop_after_line(report: TileReport, row: dict[str, float]) -> None:
-        print_epoch(report, row)
+    def stop_after_line(report: TileReport, history: list[dict[str, float]]) -> None:
+        print_epoch(report, history)
         raise KeyboardInterrupt
 
     overrides = {"training_images": 500, "epochs": 2}

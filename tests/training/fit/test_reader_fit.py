@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,11 @@ import pytest
 from inkdigits.errors import OutputError, RunError
 from inkdigits.training import READER_RECIPES
 from inkdigits.training.fit.interruption import interrupts_held_back
-from inkdigits.training.fit.reader_fit import PartFit, load_weights, save_weights
+from inkdigits.training.fit.reader_fit import PartFit, _repeat, load_weights, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
 from inkdigits.training.samples.page_batches import Batch
+
+resource = pytest.importorskip("resource", reason="needs what Windows lacks")
 
 RECIPE = replace(
     READER_RECIPES["reader-quick"],
@@ -57,6 +58,39 @@ def test_steps_and_rates() -> None:
     assert set(rates[499:7_000]) == {RECIPE.learning_rate}
     assert rates[7_001:] == sorted(rates[7_001:], reverse=True)
     assert 0 < rates[-1] < RECIPE.learning_rate / 1_000
+
+
+def test_batches_are_used_again_in_other_light() -> None:
+    fit = PartFit("judge", replace(RECIPE, judge_windows=60, repeats=3), None)
+    new = [make_batch(index) for index in range(fit.n_steps // 3)]
+
+    used = list(_repeat(iter(new), fit))
+
+    assert fit.n_steps == len(used) == 18
+    assert all(used[3 * index][0] is batch[0] for index, batch in enumerate(new))
+    of_targets = [next(i for i, batch in enumerate(new) if batch[1] is used_[1]) for used_ in used]
+    assert len(set(of_targets)) == 6
+    again = [index for index in range(18) if index % 3]
+    assert all(of_targets[index] <= index // 3 for index in again)  # only what was drawn before
+    assert not any((used[index][0] == new[of_targets[index]][0]).all() for index in again)
+
+
+def test_start_may_be_for_the_judge_alone(tmp_path: Path) -> None:
+    small = {part: PartFit.start(part, RECIPE, 1).network for part in ("detector", "judge")}
+    save_weights(small, tmp_path / "weights.npz")
+    recipe = replace(
+        RECIPE,
+        start=str(tmp_path / "weights.npz"),
+        start_parts="judge",
+        detector_size="large",
+    )
+
+    assert PartFit.start("detector", recipe, 2).network.count_params() == 1_512_485
+    judge = PartFit.start("judge", recipe, 2).network
+    for weight, expected in zip(judge.get_weights(), small["judge"].get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-3)
+    with pytest.raises(RunError, match="does not contain weights of this detector"):
+        PartFit.start("detector", replace(recipe, start_parts="both"), 2)
 
 
 def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:

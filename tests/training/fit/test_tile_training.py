@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -35,6 +34,8 @@ from inkdigits.recognition import Recognizer
 from inkdigits.training import RECIPES, Run, export, resume, train
 from inkdigits.training.model_files.loading import load_keras_model
 from inkdigits.training.networks.frameworks import has_16_bit_arithmetic
+
+resource = pytest.importorskip("resource", reason="needs what Windows lacks")
 
 # A short training. It stops early, after epoch 5, with the weights of epoch 3.
 SMALL = (

@@ -22,7 +22,7 @@ from inkdigits.training import adopt, export, load_recognizer
 from inkdigits.training.networks.frameworks import silence_frameworks
 
 HEADER = "## Models"
-PAGE = Path(__file__).parents[3] / "docs" / "what-you-can-bring.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "what-you-can-bring.md"
 
 
 @pytest.fixture(scope="session")

@@ -214,11 +214,20 @@ def test_a_mark_at_the_edge_is_found_and_its_box_ends_there(start: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("class_", "n_large", "zooms"),
-    [(3, 0, (1.0,)), (COMMA, 20, (1.0,)), (3, 0, (0.8, 1.1, 1.3))],
+    ("class_", "n_large", "zooms", "all_zooms_boxes"),
+    [
+        (3, 0, (1.0,), 400),
+        (COMMA, 20, (1.0,), 400),
+        (3, 0, (0.8, 1.1, 1.3), 400),
+        (3, 0, (0.8, 1.1, 1.3), 60),
+    ],
 )
 def test_windows_are_those_of_crop_windows(
-    start: Callable[..., Read], class_: int, n_large: int, zooms: tuple[float, ...]
+    start: Callable[..., Read],
+    class_: int,
+    n_large: int,
+    zooms: tuple[float, ...],
+    all_zooms_boxes: int,
 ) -> None:
     """The logits of this judge are random projections of the window, which shows its pixels."""
     random = np.random.default_rng(5)
@@ -233,6 +242,7 @@ def test_windows_are_those_of_crop_windows(
     settings = ReaderSettings(
         LevelSettings(size_factors=(1.0,) * N_CLASSES),
         window_zooms=zooms,
+        all_zooms_boxes=all_zooms_boxes,
         detector_weight=0.0,
         max_contained=2.0,
         least_score=0.0,
@@ -242,12 +252,20 @@ def test_windows_are_those_of_crop_windows(
     coarse = random.integers(0, 256, (40, 60))
     picture = np.kron(coarse, np.ones((9, 9))).astype(np.uint8)[:350, :533]
     found = read(picture)
-    expected = np.zeros((len(found), 17))
-    for zoom in zooms:
+    logits = np.zeros((len(zooms), len(found), 17))
+    for logit, zoom in zip(logits, zooms, strict=True):
         first, size = found.boxes[:, :2], found.boxes[:, 2:]
         boxes = np.concatenate([first + size * (1 - zoom) / 2, size * zoom], axis=1)
         windows = crop_windows(picture, boxes.astype(np.float32), np.full(len(found), class_))
-        expected += windows.reshape(len(found), -1) @ projection / len(zooms)
+        logit[:] = windows.reshape(len(found), -1) @ projection
+    logits -= np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    once, often = logits[0], logits.mean(axis=0)
+    log = np.log(found.probabilities)
+    is_often = np.ptp(log - often, axis=1) < np.ptp(log - once, axis=1)
+    if len(zooms) > 1:
+        assert 0 < is_often.sum() <= all_zooms_boxes
+        assert is_often.all() == (len(found) <= all_zooms_boxes)
+    expected = np.where(is_often[:, np.newaxis], often, once)
     errors = np.ptp(np.log(found.probabilities) - expected, axis=1)
     sides = found.boxes[:, 2:].max(axis=1) * REACHES[class_] * max(zooms)
     is_small = sides < SHRINK_FACTORS[1] * LEAST_CUT

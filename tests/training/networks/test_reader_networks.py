@@ -15,12 +15,14 @@ from inkdigits.training.networks.reader_networks import (
     build_detector,
     build_judge,
 )
+from inkdigits.training.recipes.reader_recipe import DetectorSize
 
 
-def test_detector_of_any_size() -> None:
-    detector = build_detector()
+@pytest.mark.parametrize(("size", "n_parameters"), [("small", 864_557), ("large", 1_512_485)])
+def test_detector_of_any_size(size: DetectorSize, n_parameters: int) -> None:
+    detector = build_detector(size=size)
 
-    assert detector.count_params() == 864_557
+    assert detector.count_params() == n_parameters
     for height, width in ((32, 64), (96, 32)):
         outputs = detector(np.zeros((2, height, width, 1), np.float32)).numpy()
         assert outputs.shape == (2, height // 4, width // 4, N_DETECTOR_OUTPUTS)

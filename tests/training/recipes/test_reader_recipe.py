@@ -80,6 +80,13 @@ def test_json_and_back(recipe: ReaderRecipe) -> None:
     assert load_reader_recipe(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
+def test_recipes_of_early_versions_can_be_read() -> None:
+    values = READER_RECIPES["reader"].to_json()
+    for name in ("detector_size", "start_parts", "repeats"):
+        del values[name]
+    assert load_reader_recipe(values) == READER_RECIPES["reader"]
+
+
 @pytest.mark.parametrize(
     "change", [{"kind": "tiles"}, {"more": 1}, {"page_batch": None}, {"page_batch": "16"}]
 )

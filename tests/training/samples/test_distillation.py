@@ -127,6 +127,7 @@ def test_resumed_without_its_teacher(taught: Run) -> None:
     [
         ("smoke", "nowhere", ModelError, "no model at .*nowhere"),
         ("pictures", "smoke", UsageError, "has no not-a-digit class"),
+        ("smoke", "reader", UsageError, "reads whole pictures: expected a network for tiles"),
     ],
 )
 def test_teachers_that_cannot_teach(
@@ -138,8 +139,12 @@ def test_teachers_that_cannot_teach(
     message: str,
 ) -> None:
     model = smoke_run.folder if teacher == "smoke" else tmp_path / teacher
+    if teacher == "reader":
+        model.mkdir()
+        for suffix in (".onnx", ".json"):
+            shutil.copy(DEFAULT_MODEL.with_suffix(suffix), model / f"model{suffix}")
 
     with pytest.raises(expected, match=message):
         train(recipe, teacher=[model], output=tmp_path / "run", progress=False)
 
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "run").exists()

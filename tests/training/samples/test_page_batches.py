@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
@@ -19,6 +20,7 @@ from inkdigits.data.fonts import load_fonts
 from inkdigits.errors import DataUnavailableError, InkdigitsError, RunError
 from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.training import READER_RECIPES
+from inkdigits.training.samples import page_batches
 from inkdigits.training.samples.page_batches import Source, draw_batch, draw_batches
 
 RECIPE = replace(
@@ -102,6 +104,22 @@ def test_death_of_a_process_is_one_clear_error(source: Source) -> None:
 
     with pytest.raises(RunError, match=r"has died.*--resume"):
         list(batches)
+    assert not list_drawing_processes()
+
+
+def test_stopping_while_batches_are_sent(source: Source) -> None:
+    """A process that is ended in the middle of a message would leave its reader waiting forever."""
+
+    def stop_early() -> None:
+        with page_batches._start_processes(source, 3) as executor:
+            sent = [executor.submit(np.zeros, 8_000_000, np.uint8) for _ in range(40)]
+            sent[0].result()
+
+    thread = threading.Thread(target=stop_early, daemon=True)
+    thread.start()
+    thread.join(60)
+
+    assert not thread.is_alive()
     assert not list_drawing_processes()
 
 

@@ -19,6 +19,9 @@ from inkdigits.training.recipes.recipe_fields import TileFields
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.runs import Run
 
+_OPTIONS = ("folds", "seed", "data", "output", "progress", "callbacks")
+"""Keywords of `cross_validate` that are not fields of a recipe."""
+
 
 @dataclass(frozen=True, repr=False)
 class CrossValidation:
@@ -62,6 +65,7 @@ def cross_validate(
     data: Path | str | None = None,
     output: Path | str | None = None,
     progress: bool = True,
+    callbacks: Sequence[Any] = (),
     **fields: Unpack[TileFields],
 ) -> CrossValidation:
     """Trains a network for tiles once for each fold of the training images.
@@ -79,6 +83,7 @@ def cross_validate(
             `runs/<recipe>-folds`, `runs/<recipe>-folds-2`, … that does not exist. If it has runs of
             the same cross-validation, finished ones are kept and the others are continued.
         progress: Whether to report progress on stderr.
+        callbacks: As in `train`; they are told of each run.
         fields: Fields of the recipe to replace, such as `epochs=3`.
 
     Returns:
@@ -90,9 +95,7 @@ def cross_validate(
         RunError: `output` has runs with other settings.
         TrainingInterrupted: Ctrl-C or SIGTERM; the same call with `output` continues.
     """
-    chosen, source = choose_recipe(
-        recipe, overrides, fields, options=["folds", "seed", "data", "output", "progress"]
-    )
+    chosen, source = choose_recipe(recipe, overrides, fields, options=_OPTIONS)
     if not isinstance(chosen, Recipe):
         raise UsageError(f"{chosen.name} is trained on drawn pages: it has no folds to validate on")
     if folds < 2:
@@ -110,7 +113,7 @@ def cross_validate(
             if place.exists():
                 run = Run.open(place)
                 _check_same(run, chosen, seed, (number, folds))
-                runs.append(resume_tiles(run, progress=progress))
+                runs.append(resume_tiles(run, progress=progress, callbacks=callbacks))
                 continue
             runs.append(
                 train_tiles(
@@ -122,6 +125,7 @@ def cross_validate(
                     output=place,
                     overwrite=False,
                     progress=progress,
+                    callbacks=callbacks,
                     source=source,
                     fold=(number, folds),
                 )

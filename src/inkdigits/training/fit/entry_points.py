@@ -31,6 +31,7 @@ def train(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
     data: Path | str | None = None,
+    dataset: str | None = None,
     pictures: Path | str | None = None,
     teacher: Model | Sequence[Model] = (),
     output: Path | str | None = None,
@@ -38,6 +39,8 @@ def train(
     progress: bool = True,
     callbacks: Sequence[Any] = (),
     tensorboard: bool = False,
+    mlflow: bool = False,
+    live: bool | int = False,
     teachers: Sequence[Model] | None = None,
     **fields: Unpack[RecipeFields],
 ) -> Run:
@@ -57,6 +60,8 @@ def train(
             2**32 - 1.
         data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing. MNIST's
             test images are left out, with a warning.
+        dataset: What the images in `data` are, for the names of their classes: "mnist", "qmnist",
+            "emnist-digits", "fashion-mnist" or "kmnist". None: digits. Not for readers.
         pictures: A folder of labelled pictures, such as corrections. Its single digits are trained
             on too, repeated up to 2 % of the images. None: no such pictures. Not for readers.
         teacher: A run or its folder, a model file, or several of them. Their mean probabilities for
@@ -70,6 +75,10 @@ def train(
             readers.
         tensorboard: Whether to write the folder `tensorboard` of the run, for `tensorboard
             --logdir`. Not for readers.
+        mlflow: Whether to record the run with MLflow, where MLFLOW_TRACKING_URI or MLflow's own
+            settings say. Not for readers.
+        live: Whether to show the curves at a local address while training; a number is the port,
+            and True is any free port. Not for readers.
         teachers: Deprecated: use `teacher`.
         fields: Fields of the recipe to replace, such as `epochs=3`.
 
@@ -81,7 +90,7 @@ def train(
             be built.
         UsageError: Overrides for a recipe that is not a name, more validation images than images,
             teachers without a not-a-digit class for a recipe with one, pictures, teachers or
-            callbacks for a reader, or callbacks that are none of Keras.
+            callbacks for a reader, callbacks that are none of Keras, or an invalid port.
         ModelError: A teacher is missing or damaged.
         DataFormatError, DataUnavailableError: MNIST is incomplete or cannot be downloaded, or
             `pictures` has no single digit.
@@ -90,7 +99,7 @@ def train(
         OutputExistsError, RunError, OutputError: The run folder exists already or cannot be
             written.
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
-        MissingExtraError: Keras, matplotlib or TensorBoard is not installed.
+        MissingExtraError: Keras, matplotlib, TensorBoard or MLflow is not installed.
     """
     recipe, source = choose_recipe(recipe, overrides, fields, options=_list_options())
     if teachers is not None:
@@ -110,15 +119,21 @@ def train(
             progress=progress,
             callbacks=callbacks,
             tensorboard=tensorboard,
+            mlflow=mlflow,
+            live=live,
+            dataset=dataset,
             source=source,
         )
     if pictures is not None or paths:
         raise UsageError(
             f"{recipe.name} is trained on drawn pages only: leave pictures and teacher out"
         )
-    if callbacks or tensorboard:
+    if dataset is not None:
+        raise UsageError(f"{recipe.name} reads digits: leave dataset out")
+    if callbacks or tensorboard or mlflow or live is not False:
         raise UsageError(
-            f"{recipe.name} is not trained by Model.fit: leave callbacks and tensorboard out"
+            f"{recipe.name} is not trained by Model.fit: leave callbacks, tensorboard, mlflow and "
+            "live out"
         )
     load_keras()  # raises MissingExtraError before the next import needs onnx
     from inkdigits.training.fit.reader_training import train_reader
@@ -178,6 +193,7 @@ def resume(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     progress: bool = True,
     callbacks: Sequence[Any] = (),
+    live: bool | int = False,
 ) -> Run:
     """Continues an interrupted run in its folder.
 
@@ -192,6 +208,7 @@ def resume(
         overrides: The same as on the command line, such as `["epochs=20"]`.
         progress: Whether to report progress on stderr.
         callbacks: As in `train`; those that the run was started with are not kept.
+        live: As in `train`.
 
     Returns:
         The finished run.
@@ -207,9 +224,11 @@ def resume(
         overrides = {"epochs": epochs}
     run = Run.open(folder)
     if not is_reader_run(run.folder):
-        return resume_tiles(run, overrides=overrides, progress=progress, callbacks=callbacks)
-    if callbacks:
-        raise UsageError(f"{folder} is the run of a reader: leave callbacks out")
+        return resume_tiles(
+            run, overrides=overrides, progress=progress, callbacks=callbacks, live=live
+        )
+    if callbacks or live is not False:
+        raise UsageError(f"{folder} is the run of a reader: leave callbacks and live out")
     if overrides:
         raise UsageError(
             f"{folder} cannot change its recipe: the learning rate of a reader falls to 0 over "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -12,20 +14,25 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+Bar = TypeVar("Bar", bound=Progress)
 
-def start_progress(title: str, *columns: ProgressColumn, enabled: bool) -> tuple[Console, Progress]:
+
+def start_progress(
+    title: str, *columns: ProgressColumn, enabled: bool, kind: type[Bar]
+) -> tuple[Console, Bar]:
     """Prints a title, and starts a progress bar whose tasks have a field `figures`.
 
     Args:
         title: First line.
         columns: Columns between the bar and the figures.
         enabled: Whether to write to stderr. The bar itself needs a terminal.
+        kind: The class of the bar.
 
     Returns:
         The console for further lines, and the bar.
     """
     console = Console(stderr=True, quiet=not enabled, highlight=False, markup=False)
-    progress = Progress(
+    progress = kind(
         TextColumn("{task.description}"),
         BarColumn(),
         *columns,

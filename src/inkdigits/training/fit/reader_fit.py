@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from inkdigits.training.fit.interruption import interrupts_held_back
 from inkdigits.training.networks.frameworks import has_16_bit_arithmetic, load_keras
 from inkdigits.training.networks.reader_networks import build_detector, build_judge
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
-from inkdigits.training.samples.page_batches import Part, Source, draw_batches
+from inkdigits.training.samples.light import vary_light
+from inkdigits.training.samples.page_batches import Batch, Part, Source, draw_batches
 
 HISTORY_COLUMNS: Final = ("part", "step", "samples", "loss", "samples_per_s")
 CHECKPOINT_S: Final = 120.0
@@ -31,6 +32,11 @@ _WARMUP_STEPS: Final = 500
 _DECAY: Final = 0.3
 """Fraction of the steps over which the learning rate falls to 0 at the end. It rises over the first
 steps and is constant in between, so that training can be extended (Hägele et al., 2024)."""
+
+
+_KEPT_BATCHES: Final = 400
+"""Number of batches from which those are chosen that are used again. 400 batches of 64 pages take 6
+gigabytes."""
 
 
 @dataclass(eq=False)
@@ -55,9 +61,8 @@ class PartFit:
     def n_steps(self) -> int:
         """Number of steps of the whole training."""
         recipe = self.recipe
-        if self.part == "detector":
-            return -(-recipe.detector_pages // recipe.page_batch)
-        return -(-recipe.judge_windows // recipe.window_batch)
+        samples = recipe.detector_pages if self.part == "detector" else recipe.judge_windows
+        return -(-samples // self.batch) * recipe.repeats
 
     @property
     def rate(self) -> float:
@@ -86,8 +91,11 @@ class PartFit:
         keras = load_keras()
         keras.utils.set_random_seed(seed)
         precision = recipe.precision if has_16_bit_arithmetic() else "float32"
-        build = build_detector if part == "detector" else build_judge
-        fit = cls(part, recipe, build(precision))
+        if part == "detector":
+            network = build_detector(precision, recipe.detector_size)
+        else:
+            network = build_judge(precision)
+        fit = cls(part, recipe, network)
         optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay,
@@ -98,7 +106,7 @@ class PartFit:
         loss: Any = compute_detector_loss
         if part == "judge":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if recipe.start is not None:
+        if recipe.start is not None and recipe.start_parts in ("both", part):
             load_weights(part, fit.network, Path(recipe.start))
         fit.network.compile(optimizer, loss)
         optimizer.build(fit.network.trainable_variables)
@@ -108,14 +116,15 @@ class PartFit:
         """Trains on one batch.
 
         Args:
-            inputs: Pictures or windows, shape (n, side, side), as `draw_batch` returns them.
+            inputs: Pictures or windows, shape (n, side, side), as `draw_batch` returns them. Keras
+                converts them to float32.
             targets: Their targets or classes, as `draw_batch` returns them.
 
         Returns:
             The loss before the step.
         """
         self.network.optimizer.learning_rate = self.rate
-        outputs = self.network.train_on_batch(inputs[..., np.newaxis].astype(np.float32), targets)
+        outputs = self.network.train_on_batch(inputs[..., np.newaxis], targets)
         self.step += 1
         return float(np.asarray(outputs).reshape(-1)[0])
 
@@ -229,9 +238,11 @@ def fit_part(
         fit.restore(checkpoint)
     first, losses = fit.step, list[float]()
     saved = reported = counted = time.monotonic()
-    with closing(draw_batches(part, source, range(first, fit.n_steps), n_processes)) as batches:
+    repeats = source.recipe.repeats
+    numbers = range(first // repeats, fit.n_steps // repeats)
+    with closing(draw_batches(part, source, numbers, n_processes)) as batches:
         try:
-            for batch in batches:
+            for batch in _repeat(batches, fit):
                 with interrupts_held_back():
                     losses.append(fit.run_step(*batch))
                     now = time.monotonic()
@@ -251,6 +262,27 @@ def fit_part(
         fit.save(checkpoint)
     fit.take_average()
     return fit
+
+
+def _repeat(batches: Iterable[Batch], fit: PartFit) -> Iterator[Batch]:
+    """Yields each new batch, and after it earlier ones in other light, until all steps are made.
+
+    On average each batch is used `repeats` times. A resumed run repeats other batches than one that
+    was not interrupted.
+    """
+    random = np.random.default_rng([fit.step])
+    kept: list[Batch] = []
+    for batch in batches:
+        yield batch
+        if fit.recipe.repeats == 1:
+            continue
+        if len(kept) < _KEPT_BATCHES:
+            kept.append(batch)
+        else:
+            kept[random.integers(len(kept))] = batch
+        for _ in range(fit.recipe.repeats - 1):
+            inputs, targets = kept[random.integers(len(kept))]
+            yield vary_light(inputs, random), targets
 
 
 def _describe(fit: PartFit, losses: list[float], seconds: float) -> dict[str, Any]:

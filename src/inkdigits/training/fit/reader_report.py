@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from rich.progress import TaskID
+from rich.progress import Progress, TaskID
 
 from inkdigits.errors import RunError
 from inkdigits.files import write_text_whole
@@ -39,7 +39,7 @@ class ReaderReport:
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}
         self._console, self._progress = start_progress(
-            f"training {recipe.name} in {folder}", enabled=enabled
+            f"training {recipe.name} in {folder}", enabled=enabled, kind=Progress
         )
 
     def add(self, row: dict[str, Any]) -> None:

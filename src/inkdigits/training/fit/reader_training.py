@@ -26,18 +26,17 @@ import onnx
 from inkdigits.data.fonts import fetch_fonts, list_font_packages
 from inkdigits.data.leakage import load_training_data
 from inkdigits.data.photographs import fetch_photographs
-from inkdigits.errors import RunError, TrainingInterrupted, UsageError
+from inkdigits.errors import RunError, TrainingInterrupted
 from inkdigits.files import write_text_whole, write_whole
 from inkdigits.recognition.card import ReaderCard
 from inkdigits.training.fit.interruption import sigterm_as_interrupt
 from inkdigits.training.fit.reader_fit import PartFit, fit_part, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
 from inkdigits.training.fit.reader_validation import THRESHOLD, choose_settings, draw_validation
-from inkdigits.training.model_files.conversion import convert_to_onnx
+from inkdigits.training.model_files.network_graph import write_network
 from inkdigits.training.model_files.reader_graph import ReaderSettings, build_reader
 from inkdigits.training.model_files.reader_levels import LevelSettings
 from inkdigits.training.networks.frameworks import has_16_bit_arithmetic, load_keras
-from inkdigits.training.networks.reader_networks import build_detector, build_judge
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe, load_reader_recipe
 from inkdigits.training.runs import Run, list_versions
 from inkdigits.training.samples.page_batches import Part, Source
@@ -76,8 +75,7 @@ def train_reader(
         The finished run.
 
     Raises:
-        UsageError: A backend of Keras other than TensorFlow, a negative seed, or more validation
-            images than images.
+        UsageError: A negative seed, or more validation images than images.
         DataFormatError, DataUnavailableError: MNIST, a font or a photograph is incomplete or cannot
             be downloaded.
         DataLeakageError: All training images in `data` are MNIST's test images.
@@ -86,7 +84,6 @@ def train_reader(
         TrainingInterrupted: Ctrl-C or SIGTERM; `resume` continues the run.
         MissingExtraError: Keras is not installed.
     """
-    backend = _check_backend()
     if not has_16_bit_arithmetic():
         recipe = replace(recipe, precision="float32")
     # All that can fail because of wrong arguments comes before the folder is created.
@@ -101,26 +98,11 @@ def train_reader(
             "seed": seed,
             "data_sha256": sha256,
             "data": None if data is None else str(data),
-            "backend": backend,
+            "backend": str(load_keras().backend.backend()),
             "versions": dict(list_versions()),
         }
         write_text_whole(run.folder / "settings.json", json.dumps(settings, indent=2) + "\n")
         return _fit(run, recipe, settings, progress=progress)
-
-
-def _check_backend() -> str:
-    """Returns the backend of Keras; a reader can only be exported from TensorFlow.
-
-    Raises:
-        UsageError: Another backend.
-    """
-    backend = str(load_keras().backend.backend())
-    if backend != "tensorflow":
-        raise UsageError(
-            f"a reader needs the TensorFlow backend, but Keras uses {backend}: "
-            "set KERAS_BACKEND=tensorflow"
-        )
-    return backend
 
 
 def resume_reader(run: Run, *, progress: bool = True) -> Run:
@@ -138,7 +120,6 @@ def resume_reader(run: Run, *, progress: bool = True) -> Run:
     recipe, settings = _load_settings(run)
     if run.is_finished:
         return run
-    _check_backend()
     with run.locked():
         if _gather(settings["data"], progress=progress) != settings["data_sha256"]:
             raise RunError(
@@ -256,10 +237,8 @@ def write_finder(detector: Any, path: Path) -> Path:
         detector_weight=1.0,
         least_score=_FINDER_SCORE,
     )
-    plain = build_detector()
-    plain.set_weights(detector.get_weights())
     with write_whole(path) as temporary:
-        model = build_reader(convert_to_onnx(plain), None, settings)
+        model = build_reader(write_network(detector), None, settings)
         temporary.write_bytes(model.SerializeToString())
     return path
 
@@ -268,14 +247,10 @@ def prepare_build(networks: Mapping[Part, Any]) -> Callable[[ReaderSettings], on
     """Converts both networks once.
 
     Args:
-        networks: Keras models of both parts. Networks in 16 bits are converted to float32.
+        networks: Keras models of both parts.
 
     Returns:
         A function that builds a reader from them with given settings.
     """
-    converted = {}
-    for part, network in networks.items():
-        plain = build_detector() if part == "detector" else build_judge()
-        plain.set_weights(network.get_weights())
-        converted[part] = convert_to_onnx(plain)
+    converted = {part: write_network(network) for part, network in networks.items()}
     return lambda settings: build_reader(converted["detector"], converted["judge"], settings)

@@ -80,6 +80,8 @@ class TileFit:
         n_training: int,
         validation: tuple[NDArray[np.uint8], NDArray[Any]],
         checkpoint: Checkpoint | None,
+        *,
+        steps_at_once: int = STEPS_AT_ONCE,
     ) -> TileFit:
         """Builds the network, or restores it from a checkpoint.
 
@@ -90,6 +92,7 @@ class TileFit:
             validation: Tiles, uint8 (n, 28, 28), and targets: labels, int32 (n,), or with a teacher
                 probabilities, float32 (n, n_outputs).
             checkpoint: The state to continue from; None: random weights.
+            steps_at_once: Steps that TensorFlow and JAX run between two calls of callbacks.
 
         Raises:
             RunError: The checkpoint does not match the network.
@@ -102,7 +105,7 @@ class TileFit:
             optimizer,
             build_loss(recipe, with_labels=targets.ndim == 1),
             metrics=["accuracy"],
-            steps_per_execution=1 if load_keras().backend.backend() == "torch" else STEPS_AT_ONCE,
+            steps_per_execution=1 if load_keras().backend.backend() == "torch" else steps_at_once,
         )
         # Keras builds its metrics on first use, which draws a random number on PyTorch. In the
         # first epoch, this would make a resumed run differ from an uninterrupted one.

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.progress import MofNCompleteColumn
 
 from inkdigits.training.fit.progress_bar import move_bar, start_progress
+from inkdigits.training.fit.terminal_curves import CurvesProgress
 from inkdigits.training.networks.frameworks import load_keras
 from inkdigits.training.recipes.tile_recipe import Recipe
-from inkdigits.training.runs import Run
 
 
 class TileReport:
     """Shows a progress bar during an epoch, and prints a line after it."""
 
-    def __init__(self, run: Run, recipe: Recipe, *, enabled: bool) -> None:
+    def __init__(self, title: str, recipe: Recipe, *, enabled: bool) -> None:
         self._n_epochs = recipe.epochs
         self._console, self._progress = start_progress(
-            f"training {recipe.name} in {run.folder}", MofNCompleteColumn(), enabled=enabled
+            title, MofNCompleteColumn(), enabled=enabled, kind=CurvesProgress
         )
 
     def follow_epoch(self, epoch: int, n_steps: int) -> Any:
@@ -37,8 +38,10 @@ class TileReport:
 
         return FollowSteps()
 
-    def end_epoch(self, row: dict[str, float]) -> None:
-        """Prints the line of a complete epoch."""
+    def end_epoch(self, history: Sequence[dict[str, float]]) -> None:
+        """Prints the line of the last complete epoch, and adds it to the curves."""
+        row = history[-1]
+        self._progress.history = tuple(history)
         self._console.print(
             f"epoch {row['epoch']}/{self._n_epochs}  "
             f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}  "
@@ -46,6 +49,10 @@ class TileReport:
             f"{row['seconds']:.1f} s",
             soft_wrap=True,
         )
+
+    def say(self, line: str) -> None:
+        """Prints a line on stderr."""
+        self._console.print(line, soft_wrap=True)
 
     def close(self) -> None:
         """Ends the progress bar."""

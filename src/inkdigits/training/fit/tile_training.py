@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, split_validation
+from inkdigits.data.datasets import DIGIT_NAMES, get_class_names
 from inkdigits.data.labelled_images import split_fold
 from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import fit_temperature, plot_curves, save_figure, score
+from inkdigits.evaluation.foreign_images import warn_of_foreign_images
 from inkdigits.files import write_whole
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, NONE, Card
 from inkdigits.recognition.network import OnnxNetwork
 from inkdigits.synthesis.tile_augmentation import DISTORTIONS
 from inkdigits.training.fit.interruption import interrupts_held_back, sigterm_as_interrupt
+from inkdigits.training.fit.live_curves import LiveCurves, check_port
+from inkdigits.training.fit.mlflow_tracking import (
+    check_mlflow,
+    create_mlflow_run,
+    log_figures,
+    record_in_mlflow,
+)
 from inkdigits.training.fit.own_callbacks import (
     OwnCallbacks,
     build_tensorboard,
@@ -68,6 +78,9 @@ def train_tiles(
     progress: bool,
     callbacks: Sequence[Any] = (),
     tensorboard: bool = False,
+    mlflow: bool = False,
+    live: bool | int = False,
+    dataset: str | None = None,
     source: RecipeFile | None = None,
     fold: tuple[int, int] | None = None,
 ) -> Run:
@@ -82,11 +95,17 @@ def train_tiles(
     check_callbacks(callbacks)
     if tensorboard:
         check_tensorboard()
+    if mlflow:
+        check_mlflow()
+    check_port(int(live))
+    names = _choose_class_names(dataset, data)
     build_network(recipe)
     build_optimizer(recipe, 1)
     build_loss(recipe, with_labels=True)
     teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
-    sets, sha256 = _gather(recipe, seed, data, pictures, teacher, fold, progress=progress)
+    sets, sha256 = _gather(
+        recipe, seed, data, pictures, teacher, fold, are_digits=not names, progress=progress
+    )
     folder = None if output is None else Path(output)
     run = Run.create(folder, recipe.name, overwrite=overwrite)
     with run.locked():
@@ -103,12 +122,16 @@ def train_tiles(
             recipe_sha256=None if source is None else source.sha256,
             tensorboard=tensorboard,
             fold=fold,
+            class_names=names,
         )
+        if mlflow:
+            run_id = create_mlflow_run(run.folder.name, recipe.to_json(), seed)
+            settings = replace(settings, mlflow_run=run_id)
         run.save_settings(settings)
         if source is not None:
             with write_whole(run.folder / f"recipe{source.suffix}") as temporary:
                 temporary.write_bytes(source.content)
-        return _fit(run, settings, sets, teacher, callbacks, progress=progress)
+        return _fit(run, settings, sets, teacher, callbacks, live=live, progress=progress)
 
 
 def resume_tiles(
@@ -117,6 +140,7 @@ def resume_tiles(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     progress: bool,
     callbacks: Sequence[Any] = (),
+    live: bool | int = False,
 ) -> Run:
     """Continues the run of a network for tiles; arguments and errors as in `resume`."""
     started_with = run.load_settings()
@@ -128,6 +152,9 @@ def resume_tiles(
     check_callbacks(callbacks)
     if settings.tensorboard:
         check_tensorboard()
+    if settings.mlflow_run is not None:
+        check_mlflow()
+    check_port(int(live))
     with run.locked():
         if backend != settings.backend:
             raise RunError(
@@ -143,6 +170,7 @@ def resume_tiles(
             settings.pictures,
             teacher,
             settings.fold,
+            are_digits=not settings.class_names,
             progress=progress,
         )
         if sha256 != settings.data_sha256:
@@ -153,7 +181,7 @@ def resume_tiles(
             )
         if settings != started_with:
             run.reopen(settings)
-        return _fit(run, settings, sets, teacher, callbacks, progress=progress)
+        return _fit(run, settings, sets, teacher, callbacks, live=live, progress=progress)
 
 
 def _extend(run: Run, settings: Settings, overrides: Mapping[str, Any] | Sequence[str]) -> Settings:
@@ -208,6 +236,20 @@ def _check_matplotlib() -> None:
         ) from error
 
 
+def _choose_class_names(dataset: str | None, data: Path | str | None) -> tuple[str, ...]:
+    """Returns the class names for the card, which are empty for digits.
+
+    Raises:
+        UsageError: The data set is unknown, or its files are not named.
+    """
+    names = DIGIT_NAMES if dataset is None else get_class_names(dataset)
+    if data is None and dataset not in (None, "mnist"):
+        raise UsageError(
+            f"the files of {dataset} are not known: name them with --data; only MNIST is downloaded"
+        )
+    return () if names == DIGIT_NAMES else names
+
+
 def _gather(
     recipe: Recipe,
     seed: int,
@@ -216,11 +258,14 @@ def _gather(
     teacher: Teacher | None,
     fold: tuple[int, int] | None,
     *,
+    are_digits: bool,
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
     """Returns the training and validation sets, and the SHA-256 of every data source."""
     mnist = load_training_data(data, progress=progress)
     sha256 = dict(mnist.sha256)
+    if data is not None and not mnist.is_mnist and are_digits:
+        warn_of_foreign_images(mnist.train, mnist.source)
     if fold is None:
         training, validation = split_validation(mnist.train, recipe.validation_images, seed)
     else:
@@ -243,14 +288,20 @@ def _fit(
     teacher: Teacher | None,
     callbacks: Sequence[Any],
     *,
+    live: bool | int,
     progress: bool,
 ) -> Run:
     recipe, seed = settings.recipe, settings.seed
     training, validation = sets
-    report = TileReport(run, recipe, enabled=progress)
+    title = f"training {recipe.name} in {run.folder}"
+    report = TileReport(title, recipe, enabled=progress)
     feed: EpochFeed | None = None
     try:
-        with sigterm_as_interrupt():
+        with (
+            sigterm_as_interrupt(),
+            _serve_curves(run, report, live),
+            record_in_mlflow(settings.mlflow_run) as recorders,
+        ):
             make_deterministic(seed)
             n_tiles = len(training) + round(recipe.outliers * len(training))
             tiles, labels = validated = _draw_validation(recipe, validation, seed)
@@ -259,7 +310,9 @@ def _fit(
                 targets = encode_one_hot(labels, recipe.n_outputs)
             fit = TileFit.start(recipe, seed, n_tiles, (tiles, targets), run.load_checkpoint())
             feed = EpochFeed(recipe, training, seed, len(fit.noisy_layers), teacher)
-            own = [*callbacks, *([build_tensorboard(run.folder)] if settings.tensorboard else [])]
+            own = [*callbacks, *recorders]
+            if settings.tensorboard:
+                own.append(build_tensorboard(run.folder))
             if own:
                 n_steps = -(-n_tiles // recipe.batch_size)
                 fit.callbacks = OwnCallbacks(
@@ -271,11 +324,12 @@ def _fit(
                 # Ctrl-C after the line of an epoch must not lose the epoch.
                 with interrupts_held_back():
                     run.save_checkpoint(fit.take_checkpoint())
-                    report.end_epoch(fit.history[-1])
+                    report.end_epoch(fit.history)
             if fit.callbacks is not None:
                 fit.callbacks.end()
             fit.restore_best()
-            _finish(run, settings, fit, training, validation, validated)
+            card = _finish(run, settings, fit, training, validation, validated)
+            log_figures(settings.mlflow_run, card.figures)
     except KeyboardInterrupt:
         checkpoint = run.load_checkpoint()
         n_epochs = len(checkpoint.history) if checkpoint is not None else 0
@@ -288,6 +342,17 @@ def _fit(
         if feed is not None:
             feed.close()
     return run
+
+
+def _serve_curves(
+    run: Run, report: TileReport, live: bool | int
+) -> AbstractContextManager[LiveCurves | None]:
+    """Returns what serves the live curves, if they are wanted; says where they are."""
+    if live is False:
+        return nullcontext()
+    curves = LiveCurves(run.folder, port=0 if live is True else live)
+    report.say(f"live curves: {curves.address}")
+    return curves
 
 
 def _draw_validation(
@@ -311,8 +376,8 @@ def _finish(
     training: LabelledImages,
     validation: LabelledImages,
     validated: tuple[NDArray[np.uint8], NDArray[Any]],
-) -> None:
-    """Writes the curves, the models and, last, the card."""
+) -> Card:
+    """Writes the curves, the models and, last, the card, which it returns."""
     best_epoch = None if fit.best_weights is None else fit.best_epoch
     save_figure(plot_curves(fit.history, best_epoch=best_epoch), run.folder / "curves.png")
     finished = build_network(replace(settings.recipe, precision="float32"))
@@ -343,9 +408,11 @@ def _finish(
         },
         temperature=temperature,
         labels=LABELS if probabilities.shape[1] == len(LABELS) else (*LABELS, NONE),
+        class_names=settings.class_names,
         refusal_threshold=_choose_threshold(settings.recipe, network, temperature, validated),
     )
     card.save(run.card)
+    return card
 
 
 def _choose_threshold(

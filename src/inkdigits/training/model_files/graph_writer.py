@@ -13,6 +13,7 @@ import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18  # The first with antialiasing in Resize and with the input `axes` of Pad.
+IR_VERSION = 9  # From 2023, the lowest version for opset 18, so that older runtimes can read it.
 
 
 class Value:

@@ -19,7 +19,7 @@ from inkdigits.recognition.selection import (
 )
 from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
 from inkdigits.results.alphabet import N_CLASSES, NO_MARK
-from inkdigits.training.model_files.graph_writer import OPSET, GraphWriter, Value
+from inkdigits.training.model_files.graph_writer import IR_VERSION, OPSET, GraphWriter, Value
 from inkdigits.training.model_files.reader_levels import (
     FIRST_CLASS,
     N_CHANNELS,
@@ -45,8 +45,6 @@ EDGE = 4
 # than too few.
 SUPPRESSION_ROUNDS = 5
 
-IR_VERSION = 9  # From 2023, the lowest version for opset 18, so that older runtimes can read it.
-
 
 @dataclass(frozen=True)
 class ReaderSettings:
@@ -71,6 +69,8 @@ class ReaderSettings:
         free_score: Minimum probability of such a class, by the detector alone, for this exception.
         window_zooms: The judge sees each mark once for each factor, in a window that is so many
             times as wide, and the mean of its log probabilities counts (test-time augmentation).
+        all_zooms_boxes: Number of boxes, best first, that are seen with all factors; the others are
+            seen with the first only. A crowded picture would take twice as long otherwise.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
             floor)^w. Trained readers use `reader_validation.DETECTOR_WEIGHT`.
         detector_floor: Added to the detector's probabilities, so that the detector rules out no
@@ -89,6 +89,7 @@ class ReaderSettings:
     free_classes: tuple[int, ...] = FREE_CLASSES
     free_score: float = FREE_SCORE
     window_zooms: tuple[float, ...] = (1.0,)
+    all_zooms_boxes: int = 100
     detector_weight: float = 0.3
     detector_floor: float = 0.01
     temperature: float = 1.0
@@ -139,10 +140,7 @@ def build_reader(
     rows, left_out = _suppress(writer, found.boxes, settings)
     logits = None
     if judge is not None:
-        zooms = settings.window_zooms
-        windows = writer.concat(*(_write_windows(writer, picture, rows, zoom) for zoom in zooms))
-        judged = writer.op("LogSoftmax", writer.inline(judge, "judge", windows), axis=1)
-        logits = judged.reshape(len(zooms), -1, NO_MARK + 1).reduce("Mean", 0)
+        logits = _judge(writer, judge, picture, rows, settings)
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
@@ -218,6 +216,33 @@ def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> tu
     chosen = chosen.slice(2, 3, axis=1).reshape(-1)
     left_out = writer.op("Max", chosen.shape(0).reduce("Sum") - settings.kept_boxes, 0)
     return boxes.take(chosen.slice(0, settings.kept_boxes, axis=0)), left_out
+
+
+def _judge(
+    writer: GraphWriter,
+    judge: onnx.ModelProto,
+    picture: Value,
+    rows: Value,
+    settings: ReaderSettings,
+) -> Value:
+    """Returns the judge's mean log probabilities for each row: float32, shape (n, 17)."""
+    first, *others = settings.window_zooms
+    best = rows.slice(0, settings.all_zooms_boxes, axis=0)
+    windows = [_write_windows(writer, picture, rows, first)]
+    windows += [_write_windows(writer, picture, best, zoom) for zoom in others]
+    judged = writer.inline(judge, "judge", writer.concat(*windows))
+    judged = writer.op("LogSoftmax", judged, axis=1)
+    if not others:
+        return judged
+    # In `judged`, the best rows come first, then those seen once, then the best rows again.
+    n, n_best = rows.shape(0, 1), best.shape(0, 1)
+    seen_once = writer.op("Slice", judged, n_best, n, [0])
+    alike = writer.concat(
+        writer.op("Slice", judged, [0], n_best, [0]),
+        writer.op("Slice", judged, n, judged.shape(0, 1), [0]),
+    )
+    mean = alike.reshape(len(settings.window_zooms), -1, NO_MARK + 1).reduce("Mean", 0)
+    return writer.concat(mean, seen_once)
 
 
 def _write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float) -> Value:

@@ -49,19 +49,34 @@ def make_deterministic(seed: int) -> None:
 
 
 def has_16_bit_arithmetic(cpu_facts: Path = Path("/proc/cpuinfo")) -> bool:
-    """Returns True if the processor has bfloat16 instructions.
+    """Returns True if the processor has bfloat16 instructions, or if Keras uses a GPU.
 
-    Without them, bfloat16 is slower than float32.
+    On processors without them, bfloat16 is slower than float32.
 
     Args:
         cpu_facts: The file in which Linux describes the processor. If it does not exist, the result
             is False.
     """
+    if _uses_gpu():
+        return True
     try:
         words = set(cpu_facts.read_text(encoding="utf-8").split())
     except (OSError, ValueError):
         return False
     return bool(words & {"amx_bf16", "avx512_bf16"})
+
+
+def _uses_gpu() -> bool:
+    """Returns True if Keras has been imported on a backend that has a GPU."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return False
+    if keras.backend.backend() == "torch":
+        return bool(sys.modules["torch"].cuda.is_available())
+    try:
+        return bool(keras.distribution.list_devices("gpu"))
+    except RuntimeError:  # JAX without a GPU
+        return False
 
 
 def _load(name: str) -> Any:

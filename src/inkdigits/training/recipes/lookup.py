@@ -50,6 +50,10 @@ def get_recipe(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> 
 
     Raises:
         RecipeError: As in `find_recipe`.
+
+    Examples:
+        >>> get_recipe("quick", {"epochs": 3}).epochs
+        3
     """
     if name not in RECIPES:
         raise RecipeError(describe_unknown("recipe", name, list(RECIPES)))

@@ -1,7 +1,7 @@
 """The recipe of the reader: on how many drawn pages its two networks are trained, and how.
 
 The two networks are trained one after the other, from random weights. The training pages are drawn
-during training, and each page is used once (`inkdigits.synthesis`). They are written with MNIST's
+during training (`inkdigits.synthesis`). They are written with MNIST's
 training digits, with handwriting and print fonts, and with digits drawn stroke by stroke.
 
 - The detector sees whole pages of 256 × 256 pixels. It learns the position, size and class of each
@@ -12,8 +12,9 @@ training digits, with handwriting and print fonts, and with digits drawn stroke 
 At the end, both networks are combined into one ONNX graph. The temperature of the probabilities is
 chosen on pages written with digits and fonts that training does not use.
 
-`inkdigits train reader` trains it, `inkdigits train reader-quick` trains on fewer pages, and
-`inkdigits train --resume RUN` continues an interrupted run.
+`inkdigits train reader` trains it on a processor, `inkdigits train reader-large` trains a larger
+detector on a GPU, `inkdigits train reader-quick` trains on fewer pages, and `inkdigits train
+--resume RUN` continues an interrupted run.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from inkdigits.errors import RecipeError
 from inkdigits.training.recipes.field_checks import check_choice, check_fraction, check_integer
 from inkdigits.training.recipes.tile_recipe import Precision
+
+DetectorSize = Literal["small", "large"]
+StartParts = Literal["both", "judge"]
 
 KIND: Final = "reader"
 """Marks the recipe of a reader in settings and cards; recipes for tiles have no such field."""
@@ -41,8 +45,8 @@ class ReaderRecipe:
     Attributes:
         name: The name that `inkdigits train` takes.
         summary: One line for `inkdigits recipes`.
-        detector_pages: Number of drawn pages that the detector is trained on, each once.
-        judge_windows: Number of windows that the judge is trained on, each once.
+        detector_pages: Number of drawn pages that the detector is trained on.
+        judge_windows: Number of windows that the judge is trained on.
         page_batch: Pages per step of the detector.
         window_batch: Windows per step of the judge.
         learning_rate: Highest learning rate of AdamW (Loshchilov and Hutter, 2019). It rises over
@@ -59,6 +63,11 @@ class ReaderRecipe:
         precision: As in `Recipe.precision`.
         start: The `weights.npz` of a finished reader, from which training starts; None: random
             weights.
+        start_parts: Which networks start from it: "both", or only the "judge".
+        detector_size: Size of the detector. "small" trains on a processor in hours, "large" on a
+            GPU.
+        repeats: How often each page and window is used for training. On a GPU, drawing takes
+            longer than training.
     """
 
     name: str
@@ -75,6 +84,9 @@ class ReaderRecipe:
     validation_pages: int = 400
     precision: Precision = "bfloat16"
     start: str | None = None
+    start_parts: StartParts = "both"
+    detector_size: DetectorSize = "small"
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -85,6 +97,7 @@ class ReaderRecipe:
             ("glyphs", _LEAST_DIGITS),
             ("validation_images", _LEAST_DIGITS),
             ("validation_pages", 1),
+            ("repeats", 1),
         ):
             check_integer(name, getattr(self, name), least)
         for name in ("learning_rate", "weight_decay", "average"):
@@ -94,6 +107,8 @@ class ReaderRecipe:
                 f"start is {self.start!r}; expected the weights.npz of a finished reader"
             )
         check_choice("precision", self.precision, get_args(Precision))
+        check_choice("start_parts", self.start_parts, get_args(StartParts))
+        check_choice("detector_size", self.detector_size, get_args(DetectorSize))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the recipe as plain JSON, which `load_reader_recipe` reads."""
@@ -105,9 +120,19 @@ READER_RECIPES: Final = {
     for recipe in (
         ReaderRecipe(
             name="reader",
-            summary="finds and reads the digits of a picture: the default reader",
+            summary="finds and reads the digits of a picture; six hours on 2 cores",
             detector_pages=400_000,
             judge_windows=5_000_000,
+        ),
+        ReaderRecipe(
+            name="reader-large",
+            summary="the same with a larger detector, which takes a GPU: the default reader",
+            detector_pages=324_000,
+            judge_windows=5_000_000,
+            page_batch=64,
+            learning_rate=3e-3,
+            detector_size="large",
+            repeats=3,
         ),
         ReaderRecipe(
             name="reader-quick",
@@ -127,8 +152,10 @@ def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
     """
     given = {name: value for name, value in values.items() if name != "kind"}
     known = {field.name for field in fields(ReaderRecipe)}
-    if values.get("kind") != KIND or set(given) != known:
-        differing = ", ".join(sorted(set(given) ^ known)) or "kind"
+    # Early versions did not write these.
+    required = known - {"detector_size", "start_parts", "repeats"}
+    if values.get("kind") != KIND or not required <= set(given) <= known:
+        differing = ", ".join(sorted((set(given) - known) | (required - set(given)))) or "kind"
         raise RecipeError(
             f"unsupported reader recipe format ({differing}): train again with this version"
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.results.alphabet import DIGITS, N_CLASSES
 from inkdigits.synthesis.pages import PAGE_SIDE, DrawnPage
 from inkdigits.training.networks.reader_networks import N_HEATMAPS, STRIDE

@@ -14,6 +14,7 @@ from inkdigits.errors import UsageError
 from inkdigits.recognition import Recognizer, combine
 from inkdigits.recognition.calibration import keep_digits
 from inkdigits.recognition.card import LABELS
+from inkdigits.recognition.recognizer import DEFAULT_MODEL
 
 TEACHER_SHARE: Final = 0.5
 """Weight of the teachers in a target; the label has the rest. 0.9 was worse in validation."""
@@ -36,9 +37,18 @@ class Teacher:
 
         Raises:
             ModelError: A model is missing or damaged.
-            UsageError: The network to train has a not-a-digit class, but a teacher has none.
+            UsageError: A teacher is a reader, or the network to train has a not-a-digit class, but
+                a teacher has none.
         """
-        self._teachers = combine([Recognizer.load(model) for model in models])
+        loaded = [Recognizer.load(model) for model in models]
+        for model, recognizer in zip(models, loaded, strict=True):
+            # The model that comes with inkdigits has a network for tiles beside its reader.
+            if not recognizer.judges_tiles and Path(model) != DEFAULT_MODEL:
+                raise UsageError(
+                    f"the teacher {model} reads whole pictures: expected a network for tiles, such "
+                    "as that of 'inkdigits train pictures'"
+                )
+        self._teachers = combine(loaded)
         self._n_outputs = n_outputs
         if len(self._teachers.card.labels) < n_outputs:
             raise UsageError(

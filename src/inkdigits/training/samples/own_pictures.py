@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from inkdigits.data import LabelledImages, load_labelled_pictures
@@ -13,6 +12,7 @@ from inkdigits.data.leakage import build_leakage_error, check_training_images, i
 from inkdigits.errors import DataUnavailableError
 from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition.crops import cut_tile, extract_mark
+from inkdigits.recognition.opencv import cv2
 
 LARGEST_SHARE: Final = 0.02
 """Own pictures are repeated up to this fraction of the training images."""

@@ -10,6 +10,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ from inkdigits.data.leakage import load_training_data
 from inkdigits.data.photographs import load_photographs
 from inkdigits.errors import RunError
 from inkdigits.recognition.detection import Detector
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.pages import DrawnPage, draw_pages
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
@@ -47,6 +48,11 @@ _PAGE_SHARE: Final = 3
 _FOUND_SHARE: Final = 0.5
 """Fraction of the judge's pages on which the detector is run too. Running it takes longer than
 drawing the page. On pages without marks it always runs, because every box found there is wrong."""
+_CUTS: Final = 2
+"""Number of times that windows are cut from a page, each time at other random boxes. Cutting takes
+half as long as drawing."""
+_END_S: Final = 5.0
+"""Seconds for the drawing processes to end by themselves. On two cores, a batch takes under one."""
 _ONE_WRITING: Final = 2
 """Number of pages with the same writing, on different papers."""
 
@@ -155,10 +161,11 @@ def draw_batch(
             found = None
             if find is not None and (not len(page.boxes) or random.random() < _FOUND_SHARE):
                 found = find(page.picture)
-            cut, labels = cut_windows(page, random, found)
-            few = random.permutation(len(labels))[: n // _PAGE_SHARE]
-            windows.append(cut[few])
-            classes.append(labels[few])
+            for boxes in (found, *[None] * (_CUTS - 1)):
+                cut, labels = cut_windows(page, random, boxes)
+                few = random.permutation(len(labels))[: n // _PAGE_SHARE]
+                windows.append(cut[few])
+                classes.append(labels[few])
     return np.concatenate(windows)[:n].astype(np.float16), np.concatenate(classes)[:n]
 
 
@@ -204,7 +211,13 @@ def _start_processes(source: Source, n_processes: int) -> Iterator[ProcessPoolEx
     try:
         yield executor
     finally:
-        # A process that is opening its source would take up to half a minute to stop by itself.
+        executor.shutdown(wait=False, cancel_futures=True)
+        # A process that is terminated while it sends a batch leaves half a message, for whose rest
+        # the executor waits forever. So processes may end by themselves first; only one that is
+        # still opening its source takes longer.
+        deadline = time.monotonic() + _END_S
         for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        executor.shutdown(cancel_futures=True)
+            process.join(max(deadline - time.monotonic(), 0))
+            if process.is_alive():
+                process.terminate()
+                process.join()
