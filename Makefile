@@ -11,7 +11,7 @@ FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   pictures-0 pictures-1 pictures-2 strided-0 strided-1 strided-2 \
   best-0 best-1 best-2 best-3 best-4 small-0 small-1 small-2 \
   tiny-0 tiny-1 tiny-2 tiny-3 tiny-4
-READER_RUN := runs/figures/reader-0
+READER_RUN := runs/figures/reader-large-0
 RUNS := $(FIGURES:%=runs/figures/%/model.json) $(READER_RUN)/model.json
 BEST := $(filter runs/figures/best-%,$(RUNS))
 SMALL := $(filter runs/figures/small-%,$(RUNS))
@@ -22,7 +22,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples docs notebook figures tables benchmark load ocr fuzz soak attacks default-model wheel clean
+.PHONY: help install run test lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,7 +52,7 @@ run: .venv/usable ## the main job on real MNIST
 	@echo "sample predictions  $(RUN)/evaluation/sample_predictions.png"
 	@echo "model and card      $(RUN)/model.onnx, $(RUN)/model.json"
 
-test: install ## pass the tests, with branch coverage
+test: install build/node/installed ## pass the tests, with branch coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: install ## ruff
@@ -69,18 +69,31 @@ test-backends: install ## train on PyTorch and JAX as well; installs their CPU b
 samples: install ## draw the sample pictures anew
 	$(BIN)/python samples/draw.py
 
-docs: install notebook ## draw the pictures of the docs anew, with the models in the package
-	$(BIN)/python docs/draw_steps.py
-	$(BIN)/python docs/draw_page.py
-	$(BIN)/python docs/write_first_minutes.py
+docs: install notebook ## draw the pictures of the docs anew, with the models in the package; build the site
+	$(BIN)/python docs/drawing/draw_steps.py
+	$(BIN)/python docs/drawing/draw_page.py
+	$(BIN)/python docs/drawing/draw_animation.py
+	$(BIN)/python docs/drawing/write_transcripts.py
+	$(BIN)/python docs/drawing/write_commands.py
+	$(MAKE) site
 
-notebook: install ## execute the notebook and keep its outputs
-	$(BIN)/python docs/run_notebook.py
+site: install ## the documentation as a site in build/site, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo build/site/index.html
+
+newcomer: install ## follow the first page of the docs in an empty environment
+	$(BIN)/python measurements/newcomer.py --python $(PYTHON) --json > results/newcomer.json
+
+notebook: install ## execute the notebooks and keep their outputs
+	$(BIN)/python docs/drawing/run_notebook.py
+
+# make -j 16 figures RAY=auto: each fit on a node of a Ray cluster, students after their teachers
+ON_RAY = $(if $(RAY),$(BIN)/python measurements/run_on_ray.py $(RAY) --cores $(or $(CORES),2) --)
 
 $(RUNS): runs/figures/%/model.json: | install
-	if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \
+	$(ON_RAY) sh -c 'if [ -d $(@D) ]; then $(BIN)/inkdigits train --resume $(@D); else name=$*; \
 	  $(BIN)/inkdigits train $${name%-*} $(if $(TEACHERS),--teacher $(TEACHERS)) \
-	    --seed $${name##*-} --output $(@D); fi
+	    --seed $${name##*-} --output $(@D); fi'
 
 # Private, or make would teach the teachers as well: they are what these runs wait for.
 $(BEST): private TEACHERS := $(TEACHERS_OF_BEST)
@@ -108,7 +121,7 @@ figures: $(RUNS) ## the published figures: recipes over their seeds, hours on 2 
 	    > results/suite-$$suite.json || exit; \
 	done
 
-tables: install ## the tables of the README, from results/
+tables: install ## the tables of README and docs, from results/
 	$(BIN)/python results/write_tables.py
 
 benchmark: install ## speed, size and growth against Keras, TensorFlow and the classic script
@@ -129,8 +142,26 @@ fuzz: install ## more examples of damaged files and requests than `make test` tr
 	INKDIGITS_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -q tests/test_fuzz.py \
 	  tests/recognition/test_decoding_fuzz.py
 
+bulk: install ## 100,000 pictures in threads and on Ray, and a cluster of which parts are killed; hours
+	$(BIN)/python measurements/bulk.py --json $(if $(PICTURES),--pictures $(PICTURES)) > results/bulk.json
+	$(BIN)/python measurements/bulk_failures.py --json $(if $(FILES),--files $(FILES)) \
+	  > results/bulk-failures.json
+
+bulk-storage: install build/storage/installed ## 10,000 objects in a storage that fails
+	PYTHONPATH=build/storage $(BIN)/python measurements/bulk_storage.py --json \
+	  $(if $(OBJECTS),--objects $(OBJECTS)) > results/bulk-storage.json
+
+# Not with the constraints: the client needs older releases of some packages.
+build/storage/installed: measurements/storage-requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/storage \
+	  --upgrade --requirement $<
+	@touch $@
+
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json
+
+estimator-checks: install ## scikit-learn's checks of DigitClassifier, which take minutes
+	$(BIN)/python measurements/estimator_checks.py --json > results/estimator-checks.json
 
 attacks: install ## what each kind of hostile request costs the service
 	$(BIN)/python measurements/attacks.py --json > results/attacks.json
@@ -145,6 +176,33 @@ default-model: install ## the models inside the package, from runs of `make figu
 
 wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
+
+dist: install ## build the wheel and the source distribution into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+try-wheels: dist ## install both on each Python from 3.11 to 3.14 that is found, and read a picture
+	$(BIN)/python tests/try_wheels.py --json results/wheels.json
+
+# The JavaScript examples of the model cards need ONNX Runtime's package for Node.
+build/node/installed: src/inkdigits/reporting/hub_examples/package.json | install
+	mkdir -p build/node && cp $< build/node/
+	cd build/node && PATH="$(abspath $(BIN)):$$PATH" npm install --ignore-scripts --no-audit --no-fund --silent \
+	  || echo "npm cannot be had: the tests of the JavaScript examples are skipped"
+	@touch $@
+
+hub: install ## the shipped models as folders for the Hugging Face hub, with their cards, in build/hub
+	$(BIN)/inkdigits export reader --format hub --output build/hub/reader --results results \
+	  --limits docs/explanation/limits.md --force
+	$(BIN)/inkdigits export tiles --format hub --output build/hub/tiles --results results --force
+
+try-image: install ## execute the steps of the Dockerfile without a builder, and time the service's start
+	$(BIN)/python tests/try_image.py --json results/image.json
+
+install-size: install ## what each distribution of the default install weighs
+	$(BIN)/python measurements/install_size.py --json > results/install-size.json
 
 clean: ## remove what is built, but neither runs nor the cache
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SUITES = {
     "pages": "drawn pages: all digits of a page right, mean of 21 kinds",
     "marks": "mean of the six rows below",
 }
+_UNIT = re.compile(r"(?<=\d) (?=(%|s|ms|MB|×|points)(\W|$))|(?<=%) (?=±)|(?<=±) (?=\d)")
 MARKS = {
     "separators": "drawn numbers: every separator at its place, no other separator",
     "letters": "drawn letters: no digit read",
@@ -37,12 +39,47 @@ MARKS = {
 """Rows of the suite `marks` with their own line."""
 
 
+def tabulate_summary() -> str:
+    """Returns the table of the README: the figures that a newcomer asks for."""
+    tiles = _load("suite-mnist")
+    marks = {row["name"]: row["accuracy"] for row in _load("suite-marks")["rows"]}
+    quick = _load("quick")["models"]
+    seconds = statistics.median_high(model["figures"]["fit_seconds"] for model in quick)
+    rows = (
+        (
+            "MNIST's 10,000 test images, recipe `best` with `--shifts`",
+            _summarise(_load("best-shifts")["models"], "accuracy"),
+        ),
+        (
+            f"the same, recipe `quick`, trained in {seconds:.0f} s on 2 cores",
+            _summarise(quick, "accuracy"),
+        ),
+        ("the same, network in the package", f"{100 * tiles['classify_mean']:.2f} %"),
+        ("the same, read as pictures", f"{100 * tiles['mean']:.2f} %"),
+        (
+            "pages of 21 kinds, all digits of a page right",
+            f"{100 * _load('suite-pages')['mean']:.2f} %",
+        ),
+        ("photographs without digits, nothing read", f"{100 * marks['photographs']:.2f} %"),
+        (
+            "`inkdigits predict`, from start to end",
+            f"{_find_benchmark('cold-start', 'inkdigits predict'):.2f} s",
+        ),
+        (
+            "size of the default installation; of TensorFlow",
+            f"{_load('install-size')['total_mb']:,.0f} MB; "
+            f"{_find_benchmark('size', 'TensorFlow'):,.0f} MB",
+        ),
+    )
+    return "\n".join(["| what | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
 def tabulate_recipes() -> str:
     """Returns a table with one row for each recipe, the ensemble included."""
     rows = [
-        "| recipe | parameters | test | with shifts | reviewed labels | training | validation "
-        "| fitting |",
-        "|---|---|---|---|---|---|---|---|",
+        "| recipe | parameters | seeds | test | with shifts | reviewed labels | training "
+        "| validation | fitting |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in RECIPES:
         # Some recipes are not measured with shifts.
@@ -121,6 +158,19 @@ def tabulate_benchmark() -> str:
     return "\n".join(rows)
 
 
+def tabulate_install_size() -> str:
+    """Returns a table of what each distribution of the default installation weighs."""
+    found = _load("install-size")
+    large = {name: size for name, size in found["distributions_mb"].items() if size >= 1}
+    rest = len(found["distributions_mb"]) - len(large)
+    rows = [
+        *(f"| {name} | {size:.0f} MB |" for name, size in large.items()),
+        f"| {rest} others | {found['total_mb'] - sum(large.values()):.0f} MB |",
+        f"| together | {found['total_mb']:.0f} MB |",
+    ]
+    return "\n".join(["| distribution | size |", "|---|---|", *rows])
+
+
 def tabulate_attacks() -> str:
     """Returns a table with one row for each kind of hostile request."""
     rows = [
@@ -147,13 +197,102 @@ def write_tables(name: str, text: str) -> str:
     """
     for table, tabulate in DOCUMENTS[name].items():
         pattern = rf"(<!-- {table} -->\n).*?(<!-- end -->)"
-        text, n = re.subn(pattern, rf"\g<1>{tabulate()}\n\g<2>", text, flags=re.DOTALL)
+        rows = _UNIT.sub("\u00a0", tabulate())  # a figure is not parted from its unit
+        text, n = re.subn(pattern, rf"\g<1>{rows}\n\g<2>", text, flags=re.DOTALL)
         if n != 1:
             raise SystemExit(
                 f"{name} has {n} places for the table {table}: expected exactly one pair of "
                 f"<!-- {table} --> and <!-- end -->"
             )
     return text
+
+
+def tabulate_bulk_kinds() -> str:
+    """Returns a table of what a picture costs, by kind, and of threads beside Ray."""
+    result = _load("bulk")
+    names = {
+        "notes": "note of 60 to 900 pixels (PNG)",
+        "photographs": "photograph of 2 to 12 megapixels (JPEG)",
+        "pages": "page of a PDF file, A5 at 200 dpi",
+    }
+    rows = ["| picture | core-milliseconds | bytes |", "|---|---|---|"]
+    for kind, name in names.items():
+        cost = result["kinds"][kind]
+        rows.append(
+            f"| {name} | {cost['core_ms_per_picture']:,.0f} | {cost['bytes_per_picture']:,} |"
+        )
+    both = ("threads", "ray")
+    n = result["collection"]["pictures"]
+    cells = {
+        f"core-milliseconds, mean of {n:,} pictures, a tenth of them photographs": [
+            f"{result[way]['core_ms_per_picture']:,.0f}" for way in both
+        ],
+        "pictures lost, doubled, different in the other way": [
+            f"{result[way]['lost']}, {result[way]['doubled']}, {result['different_rows']}"
+            for way in both
+        ],
+        "two workers over one": [
+            f"{result['scaling'][f'{way}_two_over_one']:.2f} times" for way in both
+        ],
+    }
+    if result["threads"]["memory_growth"] is not None:
+        cells["memory after the first thousand files, and its growth"] = [
+            f"{result[way]['memory_mb']['warm']:,.0f} MB, {result[way]['memory_growth']:+.1%}"
+            for way in both
+        ]
+    rows += ["", "| | threads | Ray on this machine |", "|---|---|---|"]
+    rows += [f"| {name} | {' | '.join(values)} |" for name, values in cells.items()]
+    machine = result["machine"]
+    rows += [
+        "",
+        f"{machine['processor']}, {machine['cores']} cores, Python {result['python']}, Ray "
+        f"{result['versions']['ray']}; load average of the machine before one and two workers were "
+        f"compared: {result['scaling']['load_before']:.1f}.",
+    ]
+    return "\n".join(rows)
+
+
+def tabulate_bulk_plan() -> str:
+    """Returns a table of what a billion pictures of each kind take."""
+    writer = _load("bulk")["writer"]
+    rows = [
+        "| a billion | core-hours | on 1,000 cores | pictures | data set | rate on 1,000 cores |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {"notes": "notes", "photographs": "photographs", "pages": "PDF pages"}
+    for kind, name in names.items():
+        cost = _load("bulk")["kinds"][kind]
+        core_hours = cost["core_ms_per_picture"] * 1e9 / 3.6e6
+        per_second = 1e6 / cost["core_ms_per_picture"]
+        gigabits = per_second * cost["bytes_per_picture"] * 8 / 1e9
+        rows.append(
+            f"| {name} | {core_hours:,.0f} | {core_hours / 24_000:.1f} days | "
+            f"{cost['bytes_per_picture'] / 1000:,.1f} TB | "
+            f"{writer['bytes_per_row']:,.0f} GB | {per_second:,.0f} per second, "
+            f"{gigabits:.2f} Gbit/s |"
+        )
+    return "\n".join(rows)
+
+
+def tabulate_bulk_failures() -> str:
+    """Returns a table of what was killed, and what was lost."""
+    rows = ["| what fails | files | lost | twice |", "|---|---|---|---|"]
+    failures = _load("bulk-failures")
+    names = {
+        "node": "a node is killed",
+        "actor": "a worker is killed",
+        "driver": "the command is killed, then `--resume`",
+    }
+    for name, shown in names.items():
+        found = failures[name]
+        rows.append(f"| {shown} | {found['files']:,} | {found['lost']} | {found['doubled']} |")
+    storage = _load("bulk-storage")
+    n_failures = sum(storage["failures_injected"].values())
+    rows.append(
+        f"| the storage fails {n_failures:,} times, with 500, 503 and closed connections | "
+        f"{storage['objects']:,} | {storage['lost']} | {storage['doubled']} |"
+    )
+    return "\n".join(rows)
 
 
 def _show(value: float) -> str:
@@ -163,6 +302,17 @@ def _show(value: float) -> str:
 def _load(name: str) -> dict[str, Any]:
     result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_bytes())
     return result
+
+
+def _find_benchmark(benchmark: str, name: str) -> float:
+    """Returns a figure of `inkdigits benchmark` by its name."""
+    (value,) = (
+        figure["value"]
+        for result in _load("benchmark")["results"]
+        for figure in result["figures"]
+        if (result["name"], figure["name"]) == (benchmark, name)
+    )
+    return float(value)
 
 
 def _summarise(models: list[dict[str, Any]], name: str) -> str:
@@ -177,27 +327,43 @@ def _describe(models: list[dict[str, Any]], shifted: list[dict[str, Any]]) -> li
         _summarise(shifted, "accuracy"),
         _summarise(models, "reviewed_accuracy"),
     ]
+    n = str(len(models))
     if not figures[0]:  # an ensemble has no training figures
-        return ["", *cells, "", "", ""]
+        return ["", n, *(_leave_out(cell, n) for cell in cells), "", "", ""]
     seconds = sorted(figure["fit_seconds"] for figure in figures)[len(figures) // 2]
+    cells += [
+        str(summarise([figure[name] for figure in figures]))
+        for name in ("training_accuracy", "validation_accuracy")
+    ]
     return [
         f"{figures[0]['parameters']:,}",
-        *cells,
-        str(summarise([figure["training_accuracy"] for figure in figures])),
-        str(summarise([figure["validation_accuracy"] for figure in figures])),
-        f"{seconds:.0f} s",
+        n,
+        *(_leave_out(cell, n) for cell in cells),
+        f"{seconds:,.0f} s",
     ]
 
 
+def _leave_out(cell: str, n: str) -> str:
+    """Returns a cell without the number of seeds, which has its own column."""
+    return cell.removesuffix(f" (n = {n})")
+
+
 DOCUMENTS = {
-    "README.md": {
+    "README.md": {"summary": tabulate_summary},
+    "docs/explanation/benchmarks.md": {
         "recipes": tabulate_recipes,
         "ensemble-sizes": tabulate_ensemble_sizes,
         "suites": tabulate_suites,
         "benchmark": tabulate_benchmark,
+        "install-size": tabulate_install_size,
         "load": tabulate_load,
     },
-    "docs/service-under-attack.md": {"attacks": tabulate_attacks},
+    "docs/how-to/scaling.md": {
+        "bulk-kinds": tabulate_bulk_kinds,
+        "bulk-plan": tabulate_bulk_plan,
+        "bulk-failures": tabulate_bulk_failures,
+    },
+    "docs/explanation/security.md": {"attacks": tabulate_attacks},
 }
 
 if __name__ == "__main__":

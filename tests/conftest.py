@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,21 @@ from inkdigits.errors import DataUnavailableError
 from inkdigits.training import FORMATS, Run, export, train
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+_POSIX = re.compile(
+    r"os\.(kill|mkfifo)|signal\.SIG(KILL|STOP)|symlink_to|send_signal|preexec_fn|/dev/|/proc/"
+)
+"""What Windows lacks, or does in another way, in the code of a test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips on Windows what it cannot run."""
+    if sys.platform != "win32":
+        return
+    for item in items:
+        if isinstance(item, pytest.Function) and _POSIX.search(inspect.getsource(item.function)):
+            item.add_marker(pytest.mark.skip(reason="uses what Windows lacks"))
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +51,8 @@ def test_slice(mnist: Mnist) -> LabelledImages:
 
 @pytest.fixture(scope="session")
 def smoke_run(mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run that all tests share; read only."""
+    """A finished run that all tests share; read only. Skips where Keras has no wheels."""
+    pytest.importorskip("keras")
     return train("smoke", output=tmp_path_factory.mktemp("runs") / "smoke", progress=False)
 
 

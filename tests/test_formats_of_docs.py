@@ -1,4 +1,4 @@
-"""Each format and each way in of `docs/what-you-can-bring.md`, tried."""
+"""Each format and each way in of `docs/reference/what-you-can-bring.md`, tried."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inkdigits.pictures.documents import iterate_pages
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "samples" / "7-canvas.png"
-SECTION = (ROOT / "docs" / "what-you-can-bring.md").read_text(encoding="utf-8")
+SECTION = (ROOT / "docs" / "reference" / "what-you-can-bring.md").read_text(encoding="utf-8")
 SECTION = SECTION.partition("\n## Formats\n")[2].partition("\n## ")[0]
 
 

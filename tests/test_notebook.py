@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, and was committed after such a run."""
+"""The notebooks run from their first cell to their last, and were committed after such a run."""
 
 from __future__ import annotations
 
@@ -9,32 +9,68 @@ import nbclient
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parents[1]
-NOTEBOOK = ROOT / "notebooks" / "mnist_classification.ipynb"
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+SAMPLES = NOTEBOOKS.parent / "samples"
+WORKFLOW = NOTEBOOKS / "mnist_classification.ipynb"
+TUTORIAL = sorted(NOTEBOOKS.glob("[1-5]-*.ipynb"))
+# What the outputs of each must have, from a run that went as the text says.
+EXPECTED = {
+    "1-see-the-data": "80.0% of 5,000 validation images",
+    "2-logistic-regression": "rate 0.5: loss 0.3",
+    "3-a-convolution-by-hand": "parameters: 60",
+    "4-the-classic-network": "95 % interval",
+    "5-your-own-picture": "1984",
+}
+
+
+def run(path: Path, folder: Path) -> list[str]:
+    """Runs a notebook, and returns what each cell prints."""
+    shutil.copytree(SAMPLES, folder / "samples")
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()  # raises on a cell that fails
+    return [_read_text(cell) for cell in notebook.cells]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_notebook_runs_from_beginning_to_end(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "samples", tmp_path / "samples")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = nbclient.NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()  # raises on a cell that fails
-    texts = [_read_text(cell) for cell in notebook.cells]
+    texts = run(WORKFLOW, tmp_path)
+
     assert any("Accuracy" in text and "95 % interval" in text for text in texts)
     assert texts[-1].startswith("7, ")
     assert "with the model that comes with inkdigits: 7" in texts[-1]
 
 
-def test_committed_notebook_holds_the_outputs_of_a_clean_run() -> None:
-    cells = [c for c in nbformat.read(NOTEBOOK, as_version=4).cells if c.cell_type == "code"]
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("path", TUTORIAL, ids=lambda path: path.stem)
+def test_tutorial_runs_from_beginning_to_end(path: Path, tmp_path: Path) -> None:
+    texts = run(path, tmp_path)
+
+    assert EXPECTED[path.stem] in "\n".join(texts)
+
+
+@pytest.mark.parametrize("path", [WORKFLOW, *TUTORIAL], ids=lambda path: path.stem)
+def test_committed_notebook_holds_the_outputs_of_a_clean_run(path: Path) -> None:
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert sum("image/png" in output.get("data", {}) for c in cells for output in c.outputs) >= 6
+    pictures = sum("image/png" in output.get("data", {}) for c in cells for output in c.outputs)
+    assert pictures >= (6 if path == WORKFLOW else 2)
     errors = [o for c in cells for o in c.outputs if o.output_type == "error"]
     assert not errors
     assert not [o for c in cells for o in c.outputs if o.get("name") == "stderr"]
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("path", TUTORIAL, ids=lambda path: path.stem)
+def test_parts_of_the_tutorial_name_each_other(path: Path) -> None:
+    first = nbformat.read(path, as_version=4).cells[0].source
+
+    for other in TUTORIAL:
+        assert (f"({other.name})" in first) == (other != path)
 
 
 def _read_text(cell: nbformat.NotebookNode) -> str:

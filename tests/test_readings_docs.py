@@ -1,4 +1,4 @@
-"""The Python of docs/results.md runs as it stands, and does what its comments say."""
+"""The Python of docs/reference/readings.md runs as it stands, and does what its comments say."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_the_examples_run(mnist: Mnist, tmp_path: Path, monkeypatch: pytest.Monk
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs" / "results.md").read_text(), re.DOTALL
+        r"```python\n(.*?)```", (ROOT / "docs" / "reference" / "readings.md").read_text(), re.DOTALL
     )
     assert len(blocks) == 3
     names: dict[str, Any] = {}
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks:
-            exec(compile(block, "results.md", "exec"), names)
+            exec(compile(block, "readings.md", "exec"), names)
 
     lines = printed.getvalue().splitlines()
     assert lines[0].startswith("Reading('1984', confidence=0.99")

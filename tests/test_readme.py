@@ -15,25 +15,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageOps
 
 from inkdigits.cli import main
 from inkdigits.evaluation import summarise
 from inkdigits.recognition import DEFAULT_MODEL
+from inkdigits.training import Run
 from inkdigits.training.recipes import READER_RECIPES, RECIPES, catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = ROOT / "docs"
-GUIDE = (ROOT / "docs" / "how-a-picture-becomes-a-reading.md").read_text(encoding="utf-8")
+GUIDE = DOCS / "explanation" / "how-a-picture-becomes-a-reading.md"
+BENCHMARKS = DOCS / "explanation" / "benchmarks.md"
+# The rows of the first and the examples of the second page are run by tests of their own, with the
+# files that they need; the others hold no commands.
+TRIED_ELSEWHERE = ("what-you-can-bring", "commands", "changelog", "contributing")
 # Whole trainings take minutes to hours; the same commands on fewer images take seconds.
 SHORT = ("epochs=1", "training_images=2000")
 SHORT_READER = (
     *("detector_pages=16", "judge_windows=128", "glyphs=300"),
     *("validation_images=300", "validation_pages=2"),
 )
-# Placeholders, help, and suites of minutes, which tests of their own run on slices.
+# Placeholders, help, suites of minutes, and files of others: tests of their own have slices and
+# such files.
 SLOW_SUITES = ("--suite mnist", "--suite corruptions", "--suite pages", "--suite marks")
-NOT_TRIED = ("COMMAND", "RUN", "--help", *SLOW_SUITES)
+FILES_OF_OTHERS = ("adopt", "runs/adopted", "my-digits", "my-test-digits", "to-review")
+NOT_TRIED = ("COMMAND", "RUN", "SOURCE", "--help", *SLOW_SUITES, *FILES_OF_OTHERS)
+FEWER_TRIALS = {"20": "2", "40": "3"}
 NAMED_OUTPUT = re.compile(r" --(annotate|csv|output|tiles) (?!-( |$))")  # not stdout
 
 
@@ -43,9 +52,15 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     shutil.copy(ROOT / "samples" / "7-canvas.png", tmp_path / "seven.png")
     shutil.copy(ROOT / "samples" / "1984-on-ruled-paper.jpg", tmp_path / "date.jpg")
+    shutil.copytree(ROOT / "samples", tmp_path / "scans")
+    form = Image.new("L", (1000, 240), 255)
+    for name, place in (("1984-on-ruled-paper.jpg", (40, 120)), ("7-canvas.png", (700, 120))):
+        with Image.open(ROOT / "samples" / name) as picture:
+            form.paste(ImageOps.contain(picture.convert("L"), (480, 80)), place)
+    form.save(tmp_path / "form.png")
     (tmp_path / "results").mkdir()
     shutil.copy(ROOT / "results" / "reader-0.npz", tmp_path / "results")
-    guide = (DOCS / "your-own-network.md").read_text(encoding="utf-8")
+    guide = (DOCS / "how-to" / "your-own-network.md").read_text(encoding="utf-8")
     for language in ("toml", "py"):  # the files that the guide shows
         text = re.findall(rf"```{language}\n(.*?)```", guide, re.DOTALL)[0]
         (tmp_path / f"my.{language}").write_text(text, encoding="utf-8")
@@ -56,12 +71,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def list_commands() -> list[str]:
-    """Every `inkdigits …` of README and docs, in their order, without what follows a #.
-
-    The rows of docs/what-you-can-bring.md are run by tests of their own, with the files they need.
-    """
-    guides = [path for path in sorted(DOCS.glob("*.md")) if path.stem != "what-you-can-bring"]
+    """Every `inkdigits …` of README and docs, in their order, without what follows a #."""
+    guides = [path for path in sorted(DOCS.rglob("*.md")) if path.stem not in TRIED_ELSEWHERE]
     text = "\n".join([README, *(path.read_text("utf-8") for path in guides)])
+    text = re.sub(r"^```console\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)  # transcripts
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     inline = re.findall(r"`(inkdigits [a-z]+ [^`\n]+)`", text)
@@ -90,7 +103,7 @@ def test_a_command_that_names_an_output_can_be_repeated(command: str) -> None:
     """It replaces what the first call wrote. Training anew would be no repetition."""
     words = shlex.split(command)
 
-    assert "--force" in words or words[1] == "train"
+    assert "--force" in words or words[1] in ("train", "sweep")
 
 
 @pytest.mark.slow
@@ -98,13 +111,15 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
         "predict", "train", "evaluate", "compare", "export", "data", "recipes", "benchmark",
-        "report", "serve",
+        "report", "serve", "batch", "sweep",
     }  # fmt: skip
     # The README trains the recipe before it goes on with the run of that name.
     commands.sort(key=lambda command: "train" not in command or "--resume" in command)
     for command in dict.fromkeys(commands):
         arguments = shlex.split(command)[1:]
-        if arguments[0] == "train" and "--resume" not in arguments:
+        if arguments[0] == "sweep":
+            arguments = [FEWER_TRIALS.get(argument, argument) for argument in arguments]
+        if arguments[0] in ("train", "sweep") and "--resume" not in arguments:
             short = SHORT_READER if arguments[1] in READER_RECIPES else SHORT
             arguments += ["--quiet", *(word for value in short for word in ("--set", value))]
         if arguments[0] == "serve":
@@ -121,7 +136,7 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_reader_outside_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The example of the docs reads a sample picture with the graph alone."""
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    (code,) = list_python(GUIDE)
     assert "inkdigits" not in code
     shutil.copy(DEFAULT_MODEL, workplace / "reader.onnx")
     exec(compile(code, "how-a-picture-becomes-a-reading.md", "exec"), {})
@@ -135,23 +150,52 @@ def test_docs_state_the_names_of_the_graph() -> None:
     session = onnxruntime.InferenceSession(str(DEFAULT_MODEL), providers=["CPUExecutionProvider"])
     for value in (*session.get_inputs(), *session.get_outputs()):
         kind = {"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"}
-        stated = re.search(rf"^\|.*`{value.name}` \| (\w+)", GUIDE, re.MULTILINE)
+        stated = re.search(rf"^\|.*`{value.name}` \| (\w+)", GUIDE.read_text("utf-8"), re.MULTILINE)
         assert stated is not None, f"{value.name} is not in the table"
         assert stated[1] == kind[value.type]
 
 
-@pytest.mark.slow
-def test_python(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
-    printed = capsys.readouterr().out
-    assert re.match(r"3 (0\.9|1\.0)", printed)
-    assert "Accuracy" in printed
-    assert (workplace / "runs" / "smoke" / "model.onnx").is_file()
+def list_python(page: Path) -> list[str]:
+    """The blocks of Python of a page that run as they stand."""
+    found: list[str] = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    return found
 
-    exec(compile(code, "README.md", "exec"), {})  # a second time, beside the files of the first
-    assert capsys.readouterr().out.startswith(printed.splitlines()[0])
-    assert (workplace / "runs" / "smoke-2" / "model.onnx").is_file()
+
+def test_python_of_the_readme(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = list_python(ROOT / "README.md")
+    exec(compile(code, "README.md", "exec"), {})
+
+    assert re.match(r"3 (0\.9|1\.0)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["photographs", "forms", "bulk-reading", "sweeps", "train"])
+def test_python_of_a_guide(
+    name: str, workplace: Path, smoke_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("rate-0.003", "rate-0.03"):
+        shutil.copytree(smoke_run.folder, workplace / "runs" / folder)
+    names: dict[str, Any] = {}
+    blocks = list_python(DOCS / "how-to" / f"{name}.md")
+    assert blocks
+    for block in blocks:
+        exec(compile(block, f"{name}.md", "exec"), names)
+    printed = capsys.readouterr().out
+
+    expected = {
+        "photographs": r"3 (0\.9|1\.0)",
+        "forms": r"date 1984 .*\namount 7 ",
+        "bulk-reading": r"samples/.*scans/",
+        "sweeps": r"Run\('runs/rate-0\.0",
+        "train": r".*Accuracy",
+    }[name]
+    assert re.match(expected, printed, re.S), printed
+
+
+def test_python_of_the_first_page(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = list_python(DOCS / "start" / "five-minutes.md")
+    exec(compile(code, "five-minutes.md", "exec"), {})
+
+    assert re.match(r"1984\n1 0\.9\d* Box\(", capsys.readouterr().out)
 
 
 def load_models(name: str) -> list[dict[str, Any]]:
@@ -182,9 +226,11 @@ def test_tables_are_those_of_the_results() -> None:
     for name in tables["DOCUMENTS"]:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert tables["write_tables"](name, text) == text
+    published = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"])}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    others = set(re.findall(r"results/([a-z-]+)\.json", makefile)) - published
     measured = {path.stem.removesuffix("-shifts") for path in (ROOT / "results").glob("*.json")}
-    more = {"attacks", "benchmark", "ensemble-sizes", "load", "soak"}
-    named = {*tables["RECIPES"], *(f"suite-{name}" for name in tables["SUITES"]), *more}
-    assert measured <= named
-    for name in measured - more:
-        assert f"`{name}`" in README or f"--suite {name.removeprefix('suite-')}`" in README
+    assert measured <= published | others, "no target of the Makefile writes the others"
+    page = BENCHMARKS.read_text(encoding="utf-8")
+    for name in measured - others:
+        assert f"`{name}`" in page or f"--suite {name.removeprefix('suite-')}`" in page

@@ -1,27 +1,20 @@
 """Takes screenshots of the web page in desktop and phone size. Needs Chromium.
 
-python docs/draw_page.py
+python docs/drawing/draw_page.py
 """
 
 from __future__ import annotations
 
 import io
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from model_stamp import save_picture
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from service_process import open_browser, serve
 
-SAMPLES = Path(__file__).parents[1] / "samples"
-TARGET = Path(__file__).with_name("images") / "page.png"
+SAMPLES = Path(__file__).parents[2] / "samples"
+TARGET = Path(__file__).parents[1] / "images" / "page.png"
 GAP = 24
 STROKES = (
     [(150, 150), (94, 255), (206, 255)],
@@ -37,30 +30,6 @@ STROKES = (
         (464, 323),
     ],
 )
-
-
-@contextmanager
-def serve(seconds: float = 60) -> Iterator[str]:
-    """Yields the address of a service, which runs while the block does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, "-m", "inkdigits", "serve", "--no-browser", "--port", str(port)]
-    with subprocess.Popen(command) as process:
-        try:
-            deadline = time.monotonic() + seconds
-            while True:
-                try:
-                    urllib.request.urlopen(f"{address}v1/status", timeout=5).close()
-                    break
-                except OSError:
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise SystemExit("the service did not start: see its message") from None
-                    time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
 
 
 def write_42(page: Page) -> None:
@@ -93,17 +62,12 @@ def read_photographs(page: Page) -> None:
 def main() -> None:
     """Takes both screenshots and puts them side by side."""
     shots = []
-    with serve() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+    with serve() as address, open_browser() as browser:
         for size, act in (((1200, 920), write_42), ((400, 920), read_photographs)):
             page = browser.new_page(viewport={"width": size[0], "height": size[1]})
             page.goto(address)
             act(page)
             shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
-        browser.close()
     width = sum(shot.width for shot in shots) + GAP
     sheet = Image.new("RGB", (width, max(shot.height for shot in shots)), (128, 128, 128))
     sheet.paste(shots[0], (0, 0))

@@ -1,7 +1,7 @@
 """Draws the steps from a picture to its reading, one row for each sample picture.
 
-python docs/draw_steps.py
-python docs/draw_steps.py samples/7-canvas.png --output steps.png
+python docs/drawing/draw_steps.py
+python docs/drawing/draw_steps.py samples/7-canvas.png --output steps.png
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from inkdigits.results.alphabet import CLASS_NAMES
 from inkdigits.results.drawing import draw_boxes
 from inkdigits.training.model_files.reader_levels import FIRST_CLASS, SCORE
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURES = ("5-photo-in-shadow.jpg", "4-thick-marker.png", "1984-on-ruled-paper.jpg")
 """The sample pictures of the figure in the docs."""
 CELL = (430, 300)
@@ -173,7 +173,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model of a reader")
     parser.add_argument(
-        "--output", type=Path, default=Path(__file__).with_name("images") / "steps.png"
+        "--output", type=Path, default=Path(__file__).parents[1] / "images" / "steps.png"
     )
     options = parser.parse_args()
     save_picture(draw_steps(options.pictures, options.model), options.output)

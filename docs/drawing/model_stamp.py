@@ -34,6 +34,27 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     picture.save(path, optimize=True, pnginfo=stamp)
 
 
+def save_animation(frames: list[Image.Image], durations: list[int], path: Path) -> None:
+    """Writes an animated WebP file with the hashes of the models, repeated without end.
+
+    Args:
+        frames: Frames of the same size, RGB.
+        durations: Milliseconds that each frame is shown.
+        path: The file to write.
+    """
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        quality=80,
+        method=6,
+        minimize_size=True,
+        xmp=f"{KEY}: {json.dumps(hash_models())}".encode(),
+    )
+
+
 def format_stamp() -> str:
     """Returns the hashes of the models as text, for a comment in a page."""
     return f"{KEY}: {json.dumps(hash_models())}"
@@ -45,11 +66,12 @@ def stamp_notebook(notebook: Any) -> None:
 
 
 def read_stamp(path: Path) -> dict[str, str] | None:
-    """Returns the hashes in a PNG file, a notebook or a page; None if it has none."""
+    """Returns the hashes in a PNG or WebP file, a notebook or a page; None if it has none."""
     if path.suffix == ".md":
-        first = path.read_text(encoding="utf-8").partition("\n")[0]
-        found = re.search(KEY + r": (\{.*\})", first)
-        hashes = None if found is None else json.loads(found[1])
+        hashes = _find_stamp(path.read_text(encoding="utf-8").partition("\n")[0])
+    elif path.suffix == ".webp":
+        with Image.open(path) as picture:
+            hashes = _find_stamp(picture.info.get("xmp", b"").decode())
     elif path.suffix == ".ipynb":
         hashes = json.loads(path.read_text(encoding="utf-8"))["metadata"].get(KEY)
     else:
@@ -57,3 +79,8 @@ def read_stamp(path: Path) -> dict[str, str] | None:
             text = getattr(picture, "text", {}).get(KEY)
         hashes = None if text is None else json.loads(text)
     return hashes
+
+
+def _find_stamp(text: str) -> dict[str, str] | None:
+    found = re.search(KEY + r": (\{.*\})", text)
+    return None if found is None else json.loads(found[1])

@@ -1,11 +1,14 @@
-"""Runs the notebook in a new folder, so that its runs are named alike each time, and keeps it.
+"""Runs the notebooks, each in a new folder, so that its runs are named alike each time.
 
-python docs/run_notebook.py
+python docs/drawing/run_notebook.py [NOTEBOOK ...]
+
+Without a name, all notebooks are run. They are kept with their outputs.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,13 +16,19 @@ import nbclient
 import nbformat
 from model_stamp import stamp_notebook
 
-ROOT = Path(__file__).parents[1]
-NOTEBOOK = ROOT / "notebooks" / "mnist_classification.ipynb"
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
 
 
 def main() -> None:
+    """Runs the notebooks that the command line names, or all."""
+    for path in map(Path, sys.argv[1:]) if sys.argv[1:] else sorted(NOTEBOOKS.glob("*.ipynb")):
+        run(path)
+
+
+def run(path: Path) -> None:
     """Runs all cells and writes the notebook with their outputs."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "samples", Path(folder) / "samples")
         resources = {"metadata": {"path": folder}}
@@ -27,8 +36,8 @@ def main() -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times, which differ each time
     stamp_notebook(notebook)
-    nbformat.write(notebook, NOTEBOOK)
-    print(NOTEBOOK)
+    nbformat.write(notebook, path)
+    print(path)
 
 
 if __name__ == "__main__":

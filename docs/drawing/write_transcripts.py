@@ -1,135 +1,86 @@
-"""Writes `first-ten-minutes.md`: what three new users type, and what they see.
+"""Types the commands of the first page and the tutorials, and writes what they print below them.
 
-python docs/write_first_minutes.py
+python docs/drawing/write_transcripts.py
+python docs/drawing/write_transcripts.py docs/tutorials/building.md
+
+A block ```console holds commands after "$ ". The output below each of them is replaced. A block
+```python title="NAME" is the file NAME. A picture below a comment `<!-- from PATH -->` is replaced
+by the file that the commands have written at PATH. Each page has a new folder with the samples.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from model_stamp import format_stamp
+from model_stamp import format_stamp, save_picture
+from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "first-ten-minutes.md"
-MAX_LINES = 30
-_TIMES = re.compile(r"\d+(\.\d+)? (ms|s|min)\b")
-
-TRUNCATE = "head -c 300 photos/7.jpg > photos/broken.jpg"
-"""A command of the second user, who has a file that was not copied to the end."""
-
-
-@dataclass(frozen=True)
-class User:
-    """A user, and what she types.
-
-    Attributes:
-        who: The title of the section.
-        wants: One sentence.
-        steps: Pairs of a sentence and a shell command.
-    """
-
-    who: str
-    wants: str
-    steps: tuple[tuple[str, str], ...]
-
-
-USERS = (
-    User(
-        "A student",
-        "She has heard of MNIST, and wants to train a network and see what it can do.",
-        (
-            ("She mistypes the first command.", "inkdigits trian smoke"),
-            ("Which networks are there?", "inkdigits recipes"),
-            ("The smallest one takes less than a minute.", "inkdigits train smoke --quiet"),
-            ("How good is it?", "inkdigits evaluate runs/smoke"),
-            (
-                "The same again: the report gets another name.",
-                "inkdigits evaluate runs/smoke | tail -1",
-            ),
-            (
-                "A digit of her own.",
-                "inkdigits predict samples/4-thick-marker.png --model runs/smoke",
-            ),
-            (
-                "Could it get better with more epochs?",
-                "inkdigits train --resume runs/smoke --set epochs=4",
-            ),
-        ),
-    ),
-    User(
-        "A programmer who reads photographs",
-        "She has a folder of photographs, and wants numbers in her program.",
-        (
-            (
-                "Her folder; one file was not copied to the end.",
-                "mkdir photos; cp samples/1984-on-ruled-paper.jpg photos/; "
-                "cp samples/5-photo-in-shadow.jpg photos/7.jpg; " + TRUNCATE,
-            ),
-            ("All of it, as a table.", "inkdigits predict photos --csv -"),
-            (
-                "From Python.",
-                'python -c "import inkdigits; '
-                "reading = inkdigits.predict('photos/1984-on-ruled-paper.jpg'); "
-                'print(repr(reading)); print(reading.text, reading.confidence)"',
-            ),
-            (
-                "One digit is expected, but there are four.",
-                'python -c "import inkdigits; '
-                "inkdigits.predict_digit('photos/1984-on-ruled-paper.jpg')\" 2>&1 | tail -1",
-            ),
-            (
-                "Pictures with boxes, the digits, a table and JSON, in one folder.",
-                "inkdigits predict photos --save; find predictions -type f | sort",
-            ),
-        ),
-    ),
-    User(
-        "A researcher who compares models",
-        "She trains the same recipe twice, and wants to know whether a difference means anything.",
-        (
-            ("Two seeds.", "for seed in 0 1; do inkdigits train smoke --seed $seed --quiet; done"),
-            ("Mean and SD over the seeds.", "inkdigits evaluate runs/smoke runs/smoke-2 | tail -3"),
-            ("A misspelt name is noticed first.", "inkdigits compare runs/smok default"),
-            (
-                "Beside the default model, on other people's digits.",
-                "inkdigits compare runs/smoke default --suite digits8x8 --limit 200 "
-                "--output comparison",
-            ),
-            ("What lies in the report.", "ls comparison"),
-        ),
-    ),
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    ROOT / "docs" / "start" / "five-minutes.md",
+    *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
 )
+MAX_LINES = 40
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r'^```python title="([^"\n]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_PICTURE = re.compile(r"^<!-- from (\S+) -->\n!\[.*\]\((\S+)\)$", re.MULTILINE)
+_STAMP = re.compile(r"\A<!-- .* -->\n")
+_TIMES = re.compile(r"\d+(\.\d+)? (ms|s|min)\b")
+_END = "END-OF-COMMAND"
+"""What the shell prints after each command, with its exit status."""
 
 
 def main() -> None:
-    """Types all commands in a new folder for each user, and writes the page."""
-    parts = [
-        f"<!-- {format_stamp()} -->",
-        "# The first ten minutes of three users",
-        "This page is a transcript, written by `docs/write_first_minutes.py`. Times differ between "
-        "machines, so they are left out.",
-    ]
-    for user in USERS:
-        parts += [f"## {user.who}", user.wants]
+    """Writes the pages that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("pages", nargs="*", type=Path, default=PAGES)
+    for page in parser.parse_args().pages:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(ROOT / "samples", Path(folder) / "samples")
-            for sentence, command in user.steps:
-                print(command, flush=True)
-                output = run(command, Path(folder))
-                parts += [sentence, "\n".join(["```", f"$ {command}", *output, "```"])]
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    print(PAGE)
+            write_page(page.resolve(), Path(folder))
+        print(page)
 
 
-def run(command: str, folder: Path) -> list[str]:
-    """Runs a command as a shell does, and returns its output, without paths and times."""
+def write_page(page: Path, folder: Path) -> None:
+    """Types the commands of a page in a folder, and writes their output into the page."""
+    text = page.read_text(encoding="utf-8")
+    for name, content in _FILE.findall(text):
+        (folder / name).write_text(content, encoding="utf-8")
+    blocks = [list_commands(block) for block in _BLOCK.findall(text)]
+    outputs = iter(run([command for block in blocks for command in block], folder))
+    written = iter(
+        "\n".join(line for command in block for line in (f"$ {command}", *next(outputs)))
+        for block in blocks
+    )
+    text = _BLOCK.sub(lambda _: f"```console\n{next(written)}\n```", text)
+    for source, target in _PICTURE.findall(text):
+        place = page.parent / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / source).is_file():
+            raise SystemExit(f"{page}: the commands have not written {source}")
+        with Image.open(folder / source) as picture:
+            save_picture(picture.convert("RGB").quantize(128), place)
+    page.write_text(_STAMP.sub(f"<!-- {format_stamp()} -->\n", text), encoding="utf-8")
+
+
+def list_commands(block: str) -> list[str]:
+    """Returns the commands of a block, without the output below each."""
+    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run(commands: list[str], folder: Path) -> list[list[str]]:
+    """Types commands in one shell.
+
+    Returns:
+        The lines that each of them printed, without times and the path of the folder.
+    """
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -137,20 +88,30 @@ def run(command: str, folder: Path) -> list[str]:
         "NO_COLOR": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+    script = "exec 2>&1; set -m\n" + "\n".join(f"{command}\necho {_END} $?" for command in commands)
     ended = subprocess.run(
-        ["bash", "-c", command],
+        ["bash"],
         cwd=folder,
         env=environment,
+        input=script,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        check=True,
     )
     text = ended.stdout.replace(f"{folder}/", "").replace(str(Path.home()), "~")
-    lines = _TIMES.sub("…", text).rstrip().splitlines()
+    *outputs, _ = re.split(rf"{_END} (\d+)\n", text)
+    return [
+        shorten(_TIMES.sub("…", output), int(status))
+        for output, status in zip(outputs[::2], outputs[1::2], strict=True)
+    ]
+
+
+def shorten(text: str, status: int) -> list[str]:
+    """Returns the lines of an output, and the exit status if it is not 0."""
+    lines = text.rstrip().splitlines()
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 1], f"… {len(lines) - MAX_LINES + 1} more lines"]
-    return [*lines, *([f"[exit status {ended.returncode}]"] if ended.returncode else [])]
+    return [*lines, *([f"[exit status {status}]"] if status else [])]
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@
     inkdigits.predict_digit("seven.png")     # 7
     inkdigits.predict("date.jpg")            # a Reading: digits, other marks, boxes, probabilities
     inkdigits.predict("scans")               # Readings of a folder, a list, or a PDF file
+    inkdigits.batch("scans", "readings")     # a BatchResult: a data set of everything in a folder
     inkdigits.train("quick", epochs=3)       # a Run: a folder with the model, curves and card
     inkdigits.train("reader")                # a Run of the network that reads whole pictures
+    inkdigits.sweep(over=["batch_size=64,128"])  # a Sweep: trials with many values, best first
     inkdigits.evaluate("runs/quick")         # an Evaluation on the 10,000 test images
     inkdigits.report("runs/quick")           # one HTML file: layers, curves, mistakes, a map
     inkdigits.compare("runs/a", "runs/b")    # a Comparison: intervals, McNemar's test, curves
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from inkdigits import synthesis as synthesis
     from inkdigits import training as training
     from inkdigits import web as web
+    from inkdigits.bulk import BatchResult, batch
     from inkdigits.errors import InkdigitsError
     from inkdigits.evaluation import (
         Comparison,
@@ -54,7 +57,9 @@ if TYPE_CHECKING:
         plot_filters,
         report,
     )
-    from inkdigits.training import Run, export, resume, train
+    from inkdigits.sweeps import Sweep, resume_sweep, sweep
+    from inkdigits.training import Run, cross_validate, export, find_learning_rate, resume, train
+    from inkdigits.training.fit.digit_classifier import DigitClassifier
 
 __version__ = "0.1.0"
 
@@ -63,6 +68,8 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
+    "BatchResult": "bulk",
+    "DigitClassifier": "training.fit.digit_classifier",
     "Box": "recognition",
     "Comparison": "evaluation",
     "Digit": "recognition",
@@ -75,9 +82,13 @@ _HOMES = {
     "Recognizer": "recognition",
     "Run": "training",
     "SuiteResult": "evaluation",
+    "Sweep": "sweeps",
+    "batch": "bulk",
     "compare": "evaluation",
+    "cross_validate": "training",
     "evaluate": "evaluation",
     "export": "training",
+    "find_learning_rate": "training",
     "plot_activations": "reporting",
     "plot_batch": "reporting",
     "plot_embedding": "reporting",
@@ -86,6 +97,8 @@ _HOMES = {
     "predict_digit": "recognition",
     "report": "reporting",
     "resume": "training",
+    "resume_sweep": "sweeps",
+    "sweep": "sweeps",
     "train": "training",
 }
 
@@ -94,9 +107,11 @@ _MODULES = frozenset(
 )
 
 __all__ = [
+    "BatchResult",
     "Box",
     "Comparison",
     "Digit",
+    "DigitClassifier",
     "Evaluation",
     "InkdigitsError",
     "Mark",
@@ -106,9 +121,13 @@ __all__ = [
     "Recognizer",
     "Run",
     "SuiteResult",
+    "Sweep",
+    "batch",
     "compare",
+    "cross_validate",
     "evaluate",
     "export",
+    "find_learning_rate",
     "plot_activations",
     "plot_batch",
     "plot_embedding",
@@ -117,6 +136,8 @@ __all__ = [
     "predict_digit",
     "report",
     "resume",
+    "resume_sweep",
+    "sweep",
     "train",
 ]
 

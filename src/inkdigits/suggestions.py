@@ -25,6 +25,10 @@ def find_nearest(name: str, known: Iterable[str]) -> list[str]:
     Args:
         name: The unknown name.
         known: All valid names.
+
+    Examples:
+        >>> find_nearest("trian", ["train", "evaluate"])
+        ['train']
     """
     import difflib  # takes time to load, and only errors need it
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import runpy
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -67,6 +69,19 @@ def test_own_package_counts_where_it_lies() -> None:
     own = sum(f.stat().st_size for f in package.rglob("*") if f.is_file() and f.suffix != ".pyc")
 
     assert own <= measure_distribution(distribution("inkdigits")) < own + 200_000
+
+
+def test_the_published_sizes_add_up() -> None:
+    root = Path(__file__).parents[2]
+    script = runpy.run_path(str(root / "measurements" / "install_size.py"))
+    result = json.loads((root / "results" / "install-size.json").read_text(encoding="utf-8"))
+
+    assert result["limit_mb"] == script["LIMIT_MB"]
+    assert result["total_mb"] <= result["limit_mb"]
+    assert sum(result["distributions_mb"].values()) == pytest.approx(result["total_mb"], abs=0.2)
+    assert not [name for name in result["distributions_mb"] if "opencv" in name]
+    table = script["format_result"](result)
+    assert f"{result['total_mb']:.1f} MB" in table
 
 
 def test_size_against_tensorflow(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from inkdigits import errors
 from inkdigits.cli import exit_status, main
 from inkdigits.cli.exit_status import MEANINGS
 
-DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 
 
 def list_leaves(kind: type[errors.InkdigitsError]) -> list[type[errors.InkdigitsError]]:

@@ -59,7 +59,7 @@ def test_each_command_has_help_with_examples(
         (["help"], "unknown command 'help': did you mean 'inkdigits --help'?"),
         (
             ["--shifts", "a.png"],
-            "option '--shifts' belongs to evaluate, predict: name the command first, as in "
+            "option '--shifts' belongs to evaluate, predict, batch: name the command first, as in "
             "'inkdigits evaluate --shifts ...'",
         ),
         (["--verion"], "unknown option '--verion' for 'inkdigits': did you mean '--version'?"),

@@ -46,7 +46,7 @@ def test_each_run_gets_a_folder_of_its_own(
         (["smoke", "--teacher", "nowhere"], "nowhere"),
         (["smoke", "--data", "nowhere"], "nowhere"),
         (["nowhere.toml"], "nowhere.toml cannot be read (No such file or directory)"),
-        (["reader", "--tensorboard"], "leave callbacks and tensorboard out"),
+        (["reader", "--tensorboard"], "leave callbacks, tensorboard, mlflow and live out"),
         (["smoke", "--set", "optimizer=adm"], "did you mean 'Adam'"),
         (["smoke", "--set", "loss=ctc"], "does not compare the probabilities of 10 classes"),
         (["--resume", "runs/x", "--tensorboard"], "leave the recipe"),

@@ -16,6 +16,7 @@ READING = SHARED | {"pictures", "results", "recognition"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "ray_clusters": {"errors"},
     "percentages": set(),
     "presentation": {"errors", "presentation"},
     "suggestions": set(),
@@ -27,6 +28,8 @@ MAY_IMPORT = {
     "synthesis": READING | {"data", "synthesis"},
     "evaluation": READING | {"data", "synthesis", "evaluation"},
     "training": READING | {"data", "synthesis", "evaluation", "training"},
+    "bulk": READING | {"ray_clusters", "bulk"},
+    "sweeps": READING | {"ray_clusters", "evaluation", "training", "sweeps"},
     "reporting": READING
     | {"model_formats", "__init__", "data", "synthesis", "evaluation", "training", "reporting"},
     "benchmark": READING | {"data", "evaluation", "training", "benchmark"},

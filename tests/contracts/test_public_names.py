@@ -15,15 +15,17 @@ import inkdigits
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("benchmark", "data", "evaluation", "recognition", "training", "web")
+PACKAGES = ("benchmark", "bulk", "data", "evaluation", "recognition", "sweeps", "training", "web")
 
 
 def test_names_are_these() -> None:
     """A name that is added or taken away is a decision, which this list records."""
     assert inkdigits.__all__ == [
+        "BatchResult",
         "Box",
         "Comparison",
         "Digit",
+        "DigitClassifier",
         "Evaluation",
         "InkdigitsError",
         "Mark",
@@ -33,9 +35,13 @@ def test_names_are_these() -> None:
         "Recognizer",
         "Run",
         "SuiteResult",
+        "Sweep",
+        "batch",
         "compare",
+        "cross_validate",
         "evaluate",
         "export",
+        "find_learning_rate",
         "plot_activations",
         "plot_batch",
         "plot_embedding",
@@ -44,6 +50,8 @@ def test_names_are_these() -> None:
         "predict_digit",
         "report",
         "resume",
+        "resume_sweep",
+        "sweep",
         "train",
     ]
 
@@ -84,7 +92,7 @@ def test_a_bare_import_has_the_module(name: str, python: Python) -> None:
 
 def list_mentioned() -> list[str]:
     """Every `inkdigits.something` of README and docs, with its dots; no addresses and files."""
-    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     found = re.findall(r"(?<![\w./-])inkdigits((?:\.[a-zA-Z_]\w*)+)(?![\w/])", text)
     return sorted({f"inkdigits{names}" for names in found} - {"inkdigits.service"})

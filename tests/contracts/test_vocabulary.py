@@ -1,6 +1,6 @@
 """Python, the command line and HTTP have the same options, with the same names and values.
 
-The tables of "One vocabulary" in the README are the third witness: an option that is missing in one
+The tables of docs/reference/vocabulary.md are the third witness: an option that is missing in one
 of the places, or in the table, fails here.
 """
 
@@ -17,23 +17,29 @@ import pytest
 from fastapi import FastAPI
 
 import inkdigits
+from inkdigits.bulk.dataset import FORMATS
 from inkdigits.cli import argument_types
+from inkdigits.cli import batch as batch_command
 from inkdigits.cli.program import build_command_parser
 from inkdigits.recognition import reading_options
+from inkdigits.recognition.devices import DEVICES
 from inkdigits.recognition.reading_options import DIGITS, FORMER_DIGITS
 from inkdigits.training.recipes import ReaderRecipe, Recipe
 from inkdigits.training.recipes.recipe_fields import RecipeFields
 from inkdigits.web.routes import v1_read
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("\n## One vocabulary\n")[2].partition("\n## ")[0]
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "vocabulary.md"
+TABLES = PAGE.read_text(encoding="utf-8")
 
 # The same thing under another name, where each place has a strong habit of its own.
 SYNONYMS = {"overwrite": "force", "progress": "quiet"}
 
-# Options that not every place has; the README says why.
-NOT_OVER_HTTP = {"model", "allow_url"}  # who runs the service chooses the model
+# Options that not every place has; the page says why.
+NOT_OVER_HTTP = {"model", "device", "allow_url"}  # who runs the service chooses these
 ONLY_OVER_HTTP = {"tiles", "heat", "page"}  # parts of the answer, which Python has in a Reading
+
+# Options of `inkdigits train` that are `overrides`, or functions of their own in Python.
+OWN_FUNCTIONS = {"set", "resume", "folds", "find_learning_rate"}
 
 # What does not say how something is read, measured or trained. `report_progress` is a function.
 PRINTING = {"help", "json", "verbose", "report_progress"}
@@ -82,7 +88,7 @@ def list_parameters() -> dict[str, dict[str, Any]]:
 
 def list_rows(title: str) -> list[list[str]]:
     """The rows of the table under a heading; each cell is the names that it shows as code."""
-    table = SECTION.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+    table = TABLES.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     lines = [line for line in table.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -126,6 +132,20 @@ def test_recognizers_have_the_options_of_reading() -> None:
     assert set(list_python(inkdigits.predict)) <= both
 
 
+def test_batches_have_the_options_of_reading() -> None:
+    python = list_python(inkdigits.batch)
+    command_line = list_command_line("batch")
+
+    assert set(python) >= set(list_python(inkdigits.predict))
+    assert {SYNONYMS.get(name, name) for name in python} == set(command_line) - {
+        "quiet",
+        "apply_review",  # a function of its own
+    }
+    for name in set(python) - {"model", "overwrite"}:
+        assert command_line[name] == python[name], name
+    assert batch_command.FORMAT_NAMES == FORMATS
+
+
 def test_reading_has_the_same_defaults_everywhere() -> None:
     python = list_python(inkdigits.predict)
     command_line = list_command_line("predict", without=("output",))
@@ -148,6 +168,12 @@ def test_digits_has_the_same_values_everywhere() -> None:
     assert tuple(list_parameters()["digits"]["enum"]) == DIGITS
     assert list_actions("evaluate")["digits"].choices == action.choices
     assert argument_types.FORMER_DIGITS_NAMES == FORMER_DIGITS
+
+
+def test_devices_have_the_same_names_everywhere() -> None:
+    assert argument_types.DEVICE_NAMES == DEVICES
+    for command in ("predict", "serve"):
+        assert list_actions(command)["device"].default == "cpu"
 
 
 def test_the_threshold_has_the_same_bounds_everywhere() -> None:
@@ -190,15 +216,26 @@ def test_reporting_has_the_same_options_in_python_and_on_the_command_line() -> N
     assert {name: command_line[name] for name in python} == python
 
 
+def test_sweeping_has_the_same_options_in_python_and_on_the_command_line() -> None:
+    names = {"progress": "quiet", "overrides": "set", "early_stopping": "no_early_stopping"}
+    python = set(list_python(inkdigits.sweep))
+    command_line = set(list_command_line("sweep"))
+
+    assert {names.get(name, name) for name in python} == command_line - {"resume"}
+    assert set(list_python(inkdigits.resume_sweep)) <= python  # --resume
+
+
 def test_training_has_the_same_options_in_python_and_on_the_command_line() -> None:
     # The fields are keywords; callbacks are objects, which the command line cannot take.
     python = set(list_python(inkdigits.train)) - {"overrides", "callbacks"}
-    command_line = set(list_command_line("train")) - {"set", "resume", "folds"}
+    command_line = set(list_command_line("train")) - OWN_FUNCTIONS
 
     assert {SYNONYMS.get(name, name) for name in python} == command_line
     assert callable(inkdigits.resume)  # --resume
-    folds = set(list_python(inkdigits.training.cross_validate)) - {"overrides"}  # --folds
+    folds = set(list_python(inkdigits.training.cross_validate)) - {"overrides", "callbacks"}
     assert folds - {"folds"} <= python
+    rates = set(list_python(inkdigits.find_learning_rate)) - {"overrides"}
+    assert rates <= python
 
 
 def test_every_field_of_a_recipe_is_a_keyword_of_train() -> None:
@@ -218,7 +255,7 @@ def test_every_field_of_a_recipe_is_a_keyword_of_train() -> None:
     assert not set(fields) & set(list_python(inkdigits.train))
 
 
-# The README
+# The tables
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 
 from inkdigits.errors import UsageError
 from inkdigits.evaluation import RecipeSummary, summarise_seeds
+from inkdigits.evaluation.seeds import DEFAULT_FIELDS
 from inkdigits.recognition import Card
+from inkdigits.training.recipes import Recipe
 
 
 def make_card(name: str, seed: int, data: str = "mnist", **fields: Any) -> Card:
@@ -51,6 +54,22 @@ def test_unlike_models_stand_alone() -> None:
     assert group(best[0], make_card("small", 0), best[1]) == [(0, 2), (1,)]
     assert group(best[0], make_card("best", 1, epochs=3)) == [(0,), (1,)]
     assert group(best[0], make_card("best", 1, data="own")) == [(0,), (1,)]
+
+
+def test_cards_from_before_a_field_existed_belong_to_those_with_it() -> None:
+    older = make_card("best", 0, batch_size=64)
+    newer = make_card("best", 1, batch_size=64, optimizer="adam", class_weight=None)
+    other = make_card("best", 2, batch_size=64, optimizer="lion")
+
+    assert group(older, other, newer) == [(0, 2), (1,)]
+
+
+def test_the_fields_of_older_cards_have_the_defaults_of_recipes() -> None:
+    defaults = {
+        field.name: field.default for field in fields(Recipe) if field.default is not MISSING
+    }
+
+    assert defaults == DEFAULT_FIELDS
 
 
 def test_same_seed_twice_is_no_second_seed() -> None:

@@ -20,7 +20,7 @@ from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition import Readings, Recognizer, predict
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs" / "what-you-can-bring.md"
+DOCS = ROOT / "docs" / "reference" / "what-you-can-bring.md"
 SAMPLES = (
     "7-canvas.png",
     "3-blackboard.jpg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import tomllib
@@ -54,10 +55,26 @@ def test_two_packages_are_reported_in_one_line(
 
 def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     opencv.load_opencv.cache_clear()
-    monkeypatch.setattr(opencv, "find_opencv", lambda: None)
+    monkeypatch.setitem(sys.modules, "cv2", None)
 
-    with pytest.raises(MissingExtraError, match=r'pip install "inkdigits\[opencv\]"'):
+    with pytest.raises(MissingExtraError, match=r'needs OpenCV .*"inkdigits\[opencv\]"'):
         opencv.load_opencv()
+
+
+def test_reading_does_without_an_opencv_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """opencv-python needs libraries that a server may lack."""
+
+    def fail(name: str) -> None:
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    opencv.find_opencv.cache_clear()
+    try:
+        assert opencv.find_opencv() is None
+    finally:
+        opencv.find_opencv.cache_clear()
 
 
 def test_an_attribute_that_opencv_lacks_is_missing_as_usual() -> None:

@@ -50,7 +50,7 @@ def test_a_cell_shows_all_of_its_mistakes(opened: Page) -> None:
 
 def test_the_map_shows_an_image_for_pointer_and_keys(opened: Page) -> None:
     opened.locator("#map").scroll_into_view_if_needed()
-    label = opened.locator("#map [data-point='3'] text")
+    label = opened.locator("#map text >> nth=3")
     box = label.bounding_box()
     assert box is not None
     opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

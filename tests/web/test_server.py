@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -31,6 +30,8 @@ from schemathesis.specs.openapi.checks import (
 
 from inkdigits.data import LabelledImages
 from inkdigits.recognition import Recognizer
+
+resource = pytest.importorskip("resource", reason="needs what Windows lacks")
 
 if TYPE_CHECKING:
     from tests.web.conftest import Server

@@ -6,7 +6,7 @@ Each benchmark is a function that takes a workplace and returns a result. Compet
 
 from collections.abc import Callable, Mapping
 
-from inkdigits.benchmark.growth import measure_growth
+from inkdigits.benchmark.growth import can_measure_memory, measure_growth
 from inkdigits.benchmark.inference_speed import (
     measure_cold_start,
     measure_latency,
@@ -38,5 +38,6 @@ __all__ = [
     "Sizes",
     "Timing",
     "Workplace",
+    "can_measure_memory",
     "describe_machine",
 ]

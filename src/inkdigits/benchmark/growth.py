@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from inkdigits.benchmark.processes import run_process
 from inkdigits.benchmark.result import Figure, Result, Timing
 from inkdigits.benchmark.workplace import Workplace
-from inkdigits.errors import InkdigitsError
+from inkdigits.errors import InkdigitsError, UsageError
 
 REFERENCE = 10_000
 """Length that the longest stream or folder is compared with, because by then the libraries have
@@ -48,8 +49,22 @@ print(peak if sys.platform == "darwin" else 1024 * peak)
 """
 
 
+def can_measure_memory() -> bool:
+    """Returns whether the system has the module `resource`: all but Windows do."""
+    return importlib.util.find_spec("resource") is not None
+
+
 def measure_growth(place: Workplace) -> Result:
-    """Measures time and peak memory for streams of tiles and for folders of pictures."""
+    """Measures time and peak memory for streams of tiles and for folders of pictures.
+
+    Raises:
+        UsageError: The system is Windows, where Python cannot measure the memory of a process.
+    """
+    if not can_measure_memory():
+        raise UsageError(
+            "'growth' measures memory with the module 'resource', which Windows does not have: "
+            "name the other benchmarks"
+        )
     np.save(place.folder / "tiles.npy", place.test.images)
     timings, figures = [], []
     for kind, lengths in (("tiles", place.sizes.streams), ("pictures", place.sizes.folders)):

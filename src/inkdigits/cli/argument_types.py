@@ -9,6 +9,7 @@ from pathlib import Path
 from inkdigits.cli.messages import print_message
 from inkdigits.suggestions import describe_unknown
 
+DEVICE_NAMES = ("cpu", "auto", "cuda", "coreml", "directml")
 DIGITS_NAMES = ("all", "one")
 FORMER_DIGITS_NAMES = {"any": "all"}
 
@@ -70,6 +71,17 @@ parse_seed = Integer("seed", 0, 2**32 - 1)
 parse_count = Integer("number", 1)
 
 
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Returns seeds such as 0..4 or 0,3,7; raises ArgumentTypeError for any other text."""
+    first, dots, last = text.partition("..")
+    if not dots:
+        return tuple(parse_seed(part.strip()) for part in text.split(","))
+    ends = parse_seed(first), parse_seed(last)
+    if not ends[0] <= ends[1] < ends[0] + 1000:
+        raise ArgumentTypeError(f"invalid seeds {text!r}: expected a range such as 0..4")
+    return tuple(range(ends[0], ends[1] + 1))
+
+
 def parse_seconds(text: str) -> float:
     """Returns a duration in seconds; raises ArgumentTypeError unless it is more than 0."""
     try:
@@ -90,6 +102,17 @@ def parse_share(text: str) -> float:
     if not 0 <= share <= 1:
         raise ArgumentTypeError(f"invalid share {text!r}: expected a number from 0 to 1")
     return share
+
+
+def parse_ray_address(text: str) -> str:
+    """Returns the address of a Ray cluster; raises ArgumentTypeError for any other text."""
+    from inkdigits.errors import UsageError
+    from inkdigits.ray_clusters import check_address
+
+    try:
+        return check_address(text)
+    except UsageError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def parse_digits(text: str) -> str:

@@ -50,7 +50,14 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     import tempfile
 
-    from inkdigits.benchmark import BENCHMARKS, FULL, SLICE, Workplace, describe_machine
+    from inkdigits.benchmark import (
+        BENCHMARKS,
+        FULL,
+        SLICE,
+        Workplace,
+        can_measure_memory,
+        describe_machine,
+    )
     from inkdigits.training import Run
 
     if options.model is not None:
@@ -60,10 +67,11 @@ def run(options: argparse.Namespace) -> int:
         print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
         if options.slice:
             print("--slice: the amounts of data are tiny, ignore the figures", flush=True)
+    possible = [name for name in BENCHMARKS if name != "growth" or can_measure_memory()]
     results = []
     with tempfile.TemporaryDirectory(prefix="inkdigits-benchmark-") as folder:
         place = Workplace(Path(folder), SLICE if options.slice else FULL, options.model)
-        for name in options.names or BENCHMARKS:
+        for name in options.names or possible:
             print_message(f"measuring {name}")
             result = BENCHMARKS[name](place)
             results.append(result.without_targets() if options.slice else result)

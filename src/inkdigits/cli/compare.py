@@ -20,6 +20,7 @@ EXAMPLES = (
     "inkdigits compare runs/quick",
     "inkdigits compare runs/quick runs/small model.h5 --output comparison",
     "inkdigits compare runs/quick runs/quick+runs/quick-2 default --json",
+    "inkdigits compare runs/quick knn svm random-forest",
     "inkdigits compare runs/quick default --suite digits8x8 mnist --limit 500",
     "inkdigits compare runs/reader default --pictures my-pictures",
 )
@@ -34,8 +35,9 @@ def add_options(parser: Parser) -> None:
         nargs="+",
         type=Path,
         metavar="MODEL",
-        help="run folder or model file; 'default' is the model that comes with inkdigits, A+B the "
-        "mean of two models; a single model is compared with the default",
+        help="run folder or model file; 'default' is the model that comes with inkdigits; knn, svm "
+        "and random-forest are baselines of scikit-learn; A+B is the mean of two models; a single "
+        "model is compared with the default",
     )
     add_data(parser.add_argument_group("test images as tiles (MNIST's by default)"))
     pictures = parser.add_argument_group("labelled pictures or suites instead")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inkdigits.cli.parser import Parser
+from inkdigits.cli.shared_options import add_allow_url
 from inkdigits.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,11 +36,7 @@ def add_pictures(parser: Parser) -> _ArgumentGroup:
         metavar="PICTURE",
         help="the same as an option; may be repeated",
     )
-    group.add_argument(
-        "--allow-url",
-        action="store_true",
-        help="fetch pictures that are given as http or https addresses",
-    )
+    add_allow_url(group)
     return group
 
 

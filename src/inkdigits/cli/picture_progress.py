@@ -42,11 +42,11 @@ def follow_readings(readings: Iterable[Reading], n_pictures: int) -> Iterator[Re
             n_pages += (reading.page or 1) > 1
             seconds = time.monotonic() - started
             if bar is None and is_terminal and seconds > DELAY_S and n_read < n_pages:
-                bar = stack.enter_context(_build_bar())
-                bar.add_task("reading", total=n_pages, seconds_each="")
+                bar = stack.enter_context(build_bar())
+                bar.add_task("reading", total=n_pages, rate="")
             if bar is not None:
                 each = f"{seconds / n_read:.2f} s per picture"
-                bar.update(bar.task_ids[0], completed=n_read, total=n_pages, seconds_each=each)
+                bar.update(bar.task_ids[0], completed=n_read, total=n_pages, rate=each)
             yield reading
     seconds = time.monotonic() - started
     summary = f"read {n_read:,} pictures in {seconds:.1f} s, {seconds / max(n_read, 1):.3f} s each"
@@ -56,7 +56,8 @@ def follow_readings(readings: Iterable[Reading], n_pictures: int) -> Iterator[Re
         _logger.debug("%s", summary)
 
 
-def _build_bar() -> Progress:
+def build_bar() -> Progress:
+    """Returns a bar on stderr; its tasks have the field `rate`, a text."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -70,7 +71,7 @@ def _build_bar() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[seconds_each]}"),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True, highlight=False, markup=False, soft_wrap=True),
         transient=True,

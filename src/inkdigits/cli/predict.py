@@ -19,10 +19,12 @@ from inkdigits.cli.parser import Parser
 from inkdigits.cli.picture_arguments import STDIN, add_pictures, list_one, list_pictures
 from inkdigits.cli.picture_progress import follow_readings
 from inkdigits.cli.shared_options import (
+    add_device,
     add_digits,
     add_force,
     add_json,
     add_models,
+    add_separators,
     add_shifts,
     add_threshold,
 )
@@ -64,14 +66,11 @@ def add_options(parser: Parser) -> None:
     """Adds the arguments and options of the command."""
     pictures = add_pictures(parser)
     add_digits(pictures)
-    pictures.add_argument(
-        "--separators",
-        action="store_true",
-        help="read points, commas, dashes, slashes and plus signs too, as in 12-05-2024",
-    )
+    add_separators(pictures)
     model = parser.add_argument_group("model")
     add_models(model)
     add_shifts(model)
+    add_device(model)
     add_threshold(model)
     output = parser.add_argument_group("output")
     add_json(output)
@@ -130,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
     if not pictures:
         raise UsageError("no picture given: name at least one, as in 'inkdigits predict seven.png'")
     _check_outputs(options, pictures)
-    recognizer = load_recognizer(*options.model, shifts=options.shifts)
+    recognizer = load_recognizer(*options.model, shifts=options.shifts, device=options.device)
     listed = iterate_pictures(pictures, recognizer.limits, allow_url=options.allow_url)
     for name, path in (("--annotate", options.annotate), ("--tiles", options.tiles)):
         if path is not None:

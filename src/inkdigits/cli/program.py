@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, str]] = {
     "train": "train a network with a recipe and save it in a run folder",
+    "sweep": "train a recipe with many values of its fields, and find the best",
     "evaluate": "measure models on MNIST's 10,000 test images, or on other pictures",
     "compare": "compare models on the same images: accuracy, size, speed, and where they differ",
     "report": "write an HTML file about a run: layers, curves, mistakes, a map of digits",
     "predict": "read the digits in pictures",
+    "batch": "read everything in a folder, an archive or a bucket into a data set",
     "export": "convert the model of a run to another format",
     "adopt": "wrap a network that was trained elsewhere, and find out its scale",
     "data": "show whether MNIST is complete on this machine, and fetch it",
@@ -98,7 +101,7 @@ def report_error(error: Exception | KeyboardInterrupt, *, with_traceback: bool) 
     Returns:
         The exit status.
     """
-    if isinstance(error, BrokenPipeError):
+    if _is_broken_pipe(error):
         # The program that reads the output has closed it, as `head` does.
         discard_output()
         return exit_status.BROKEN_PIPE
@@ -125,6 +128,14 @@ def report_error(error: Exception | KeyboardInterrupt, *, with_traceback: bool) 
         "lines above and the command"
     )
     return exit_status.FAULT
+
+
+def _is_broken_pipe(error: Exception | KeyboardInterrupt) -> bool:
+    """Whether stdout was closed by its reader, which Windows reports as an invalid argument."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    is_unnamed = isinstance(error, OSError) and error.filename is None
+    return sys.platform == "win32" and is_unnamed and error.errno == errno.EINVAL
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:

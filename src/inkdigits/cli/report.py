@@ -43,9 +43,9 @@ def add_options(parser: Parser) -> None:
     images.add_argument(
         "--map-digits",
         type=int,
-        default=1_000,
+        default=10_000,
         metavar="N",
-        help="images on the map; 0: no map; default: 1000",
+        help="most images on the map; 0: no map; default: 10000",
     )
     output = parser.add_argument_group("output")
     output.add_argument(

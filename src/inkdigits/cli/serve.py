@@ -16,7 +16,7 @@ from inkdigits.cli.argument_types import parse_count, parse_port, parse_seconds
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.models import load_recognizer
 from inkdigits.cli.parser import Parser
-from inkdigits.cli.shared_options import add_models, add_threshold
+from inkdigits.cli.shared_options import add_device, add_models, add_threshold
 from inkdigits.cli.telephone import LOCAL_NAMES, draw_qr_code, find_network_host
 from inkdigits.errors import UsageError
 
@@ -27,6 +27,7 @@ USAGE = "inkdigits serve [options]"
 EXAMPLES = (
     "inkdigits serve",
     "inkdigits serve --model runs/quick --keep-corrections my-corrections",
+    "inkdigits serve --review to-review",
     "inkdigits serve --host 0.0.0.0 --port 80 --no-browser --api-key-file key.txt",
 )
 _LIMITS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
@@ -62,6 +63,7 @@ def add_options(parser: Parser) -> None:
     """Adds the options of the command."""
     model = parser.add_argument_group("model")
     add_models(model)
+    add_device(model)
     add_threshold(model)
     page = parser.add_argument_group("page")
     page.add_argument("--no-browser", action="store_true", help="do not open the page")
@@ -70,6 +72,13 @@ def add_options(parser: Parser) -> None:
         type=Path,
         metavar="DIR",
         help="keep what users correct, in a folder for 'inkdigits evaluate --pictures'",
+    )
+    page.add_argument(
+        "--review",
+        type=Path,
+        metavar="DIR",
+        help="show the pictures of this folder one after the other at /review, to type what they "
+        "show; 'inkdigits batch --review DIR' puts in what it cannot read for certain",
     )
     address = parser.add_argument_group("address")
     address.add_argument(
@@ -124,6 +133,8 @@ def run(options: argparse.Namespace) -> int:
 
     def report_address(address: str) -> None:
         print(f"inkdigits serves {address} and its API at {address}docs; Ctrl-C stops it")
+        if settings.review is not None:
+            print(f"pictures to review: {address}review")
         _print_telephone(options.host, address, names)
         sys.stdout.flush()
         if not is_local and settings.api_key is None:
@@ -132,10 +143,12 @@ def run(options: argparse.Namespace) -> int:
                 "key is set: see --api-key-file"
             )
         if not options.no_browser:
-            _open_browser(address)
+            _open_browser(address if settings.review is None else f"{address}review")
 
     def load() -> Recognizer:
-        return load_recognizer(*options.model).adapt(threshold=options.threshold)
+        return load_recognizer(*options.model, device=options.device).adapt(
+            threshold=options.threshold
+        )
 
     serve(load, settings, host=options.host, port=options.port, report_address=report_address)
     return exit_status.OK

@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inkdigits.cli.argument_types import DIGITS_NAMES, parse_digits, parse_share
+from inkdigits.cli.argument_types import (
+    DEVICE_NAMES,
+    DIGITS_NAMES,
+    Name,
+    parse_digits,
+    parse_ray_address,
+    parse_share,
+)
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer as Options  # a parser, or a group of its options
@@ -83,6 +90,18 @@ def add_shifts(options: Options) -> None:
     )
 
 
+def add_device(options: Options) -> None:
+    """Adds --device."""
+    options.add_argument(
+        "--device",
+        type=Name("device", DEVICE_NAMES),
+        default="cpu",
+        metavar="DEVICE",
+        help=f"where ONNX models run: {', '.join(DEVICE_NAMES)}; auto is the first of the others "
+        "that ONNX Runtime has here; without it, the CPU takes its place; default: cpu",
+    )
+
+
 def add_digits(options: Options) -> None:
     """Adds --digits."""
     options.add_argument(
@@ -94,6 +113,24 @@ def add_digits(options: Options) -> None:
     )
 
 
+def add_separators(options: Options) -> None:
+    """Adds --separators."""
+    options.add_argument(
+        "--separators",
+        action="store_true",
+        help="read points, commas, dashes, slashes and plus signs too, as in 12-05-2024",
+    )
+
+
+def add_allow_url(options: Options) -> None:
+    """Adds --allow-url."""
+    options.add_argument(
+        "--allow-url",
+        action="store_true",
+        help="fetch pictures that are given as http or https addresses",
+    )
+
+
 def add_threshold(options: Options) -> None:
     """Adds --threshold."""
     options.add_argument(
@@ -101,4 +138,22 @@ def add_threshold(options: Options) -> None:
         type=parse_share,
         metavar="P",
         help="lowest probability at which a digit is read, 0 to 1; default: the model's own",
+    )
+
+
+def add_ray(options: Options, *, work: str) -> None:
+    """Adds --ray.
+
+    Args:
+        options: The parser or group.
+        work: What Ray does, such as "train the trials".
+    """
+    options.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        type=parse_ray_address,
+        metavar="ADDRESS",
+        help=f"{work} on Ray: on this machine, or on the cluster at ADDRESS, such as auto or "
+        "HOST:PORT",
     )

@@ -67,7 +67,7 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
     path = None if options.csv == _STDOUT else options.csv
     if path is not None:
         check_file(path, "--csv", force=options.force, inputs=names)
-    recognizer = load_recognizer(*options.model, shifts=options.shifts)
+    recognizer = load_recognizer(*options.model, shifts=options.shifts, device=options.device)
     if options.model and not recognizer.judges_tiles:
         raise UsageError(
             f"{options.model[0]} reads whole pictures, not tiles: leave --model out, or name a "

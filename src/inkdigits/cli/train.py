@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 
 from inkdigits.cli import exit_status
-from inkdigits.cli.argument_types import Integer, parse_seed
+from inkdigits.cli.argument_types import Integer, Name, parse_port, parse_seed
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import add_data, add_force, add_json, add_quiet
 from inkdigits.errors import UsageError
 from inkdigits.percentages import format_share
 
+DATASET_NAMES = ("mnist", "qmnist", "emnist-digits", "fashion-mnist", "kmnist")
 USAGE = "inkdigits train [RECIPE] [options]"
 EXAMPLES = (
     "inkdigits train quick",
@@ -22,6 +23,8 @@ EXAMPLES = (
     "inkdigits train classic --set epochs=3 --set batch_size=64",
     "inkdigits train my.toml",
     "inkdigits train quick --folds 5",
+    "inkdigits train my.toml --find-learning-rate",
+    "inkdigits train quick --live",
     "inkdigits train pictures --pictures my-corrections",
     "inkdigits train small --teacher runs/pictures",
     "inkdigits train --resume runs/classic",
@@ -63,8 +66,21 @@ def add_options(parser: Parser) -> None:
         help="cross-validation: train N networks, each validated on another Nth of the images, and "
         "print mean and SD of their accuracy; repeated with --output, it continues",
     )
+    recipe.add_argument(
+        "--find-learning-rate",
+        action="store_true",
+        help="do not train, but propose a learning rate: train a few steps while it rises, and "
+        "draw the loss",
+    )
     data = parser.add_argument_group("data")
     add_data(data)
+    data.add_argument(
+        "--dataset",
+        type=Name("dataset", DATASET_NAMES),
+        metavar="NAME",
+        help=f"what the images in --data are, for the names of their classes: "
+        f"{', '.join(DATASET_NAMES)}; default: digits",
+    )
     data.add_argument(
         "--pictures",
         type=Path,
@@ -85,6 +101,20 @@ def add_options(parser: Parser) -> None:
         help="write the run for TensorBoard, too: tensorboard --logdir RUN",
     )
     run_folder.add_argument(
+        "--mlflow",
+        action="store_true",
+        help="record the run with MLflow, where MLFLOW_TRACKING_URI says",
+    )
+    run_folder.add_argument(
+        "--live",
+        type=parse_port,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="PORT",
+        help="while training, show the curves at an address of this machine; default: a free port",
+    )
+    run_folder.add_argument(
         "--resume",
         type=Path,
         metavar="RUN",
@@ -101,17 +131,26 @@ def run(options: argparse.Namespace) -> int:
     from inkdigits.training import Run, resume, train
 
     if options.resume is not None:
-        given = (options.recipe, options.seed, options.data, options.pictures, options.output)
-        flags = (options.force, options.teacher, options.tensorboard, options.folds)
+        given = [options.recipe, options.seed, options.data, options.dataset]
+        given += [options.pictures, options.output]
+        flags = [options.force, options.teacher, options.folds, options.find_learning_rate]
+        flags += [options.tensorboard, options.mlflow]
         if any(flags) or any(value is not None for value in given):
             raise UsageError(
                 "--resume continues a run with the settings it was started with: leave the "
-                "recipe, --seed, --data, --pictures, --teacher, --output, --force, --folds and "
-                "--tensorboard out"
+                "recipe, --seed, --data, --dataset, --pictures, --teacher, --output, --force, "
+                "--folds, --find-learning-rate, --tensorboard and --mlflow out"
             )
         if Run.open(options.resume).is_finished and not options.set:
             print_message(f"{options.resume} is finished already: nothing to train")
-        trained = resume(options.resume, overrides=options.set, progress=not options.quiet)
+        trained = resume(
+            options.resume,
+            overrides=options.set,
+            progress=not options.quiet,
+            live=options.live,
+        )
+    elif options.find_learning_rate:
+        return _find_learning_rate(options)
     elif options.folds is not None:
         return _cross_validate(options)
     else:
@@ -122,11 +161,14 @@ def run(options: argparse.Namespace) -> int:
             overrides=options.set,
             seed=options.seed or 0,
             data=options.data,
+            dataset=options.dataset,
             pictures=options.pictures,
             teacher=options.teacher,
             output=options.output,
             overwrite=options.force,
             tensorboard=options.tensorboard,
+            mlflow=options.mlflow,
+            live=options.live,
             progress=not options.quiet,
         )
     figures = json.loads(trained.card.read_bytes())["figures"]
@@ -148,13 +190,49 @@ def run(options: argparse.Namespace) -> int:
     return exit_status.OK
 
 
+def _find_unused(options: argparse.Namespace) -> bool:
+    """Returns whether an option is given that needs one training to a finished run."""
+    given = (options.force, options.teacher, options.pictures, options.tensorboard, options.mlflow)
+    return any(given) or options.live is not False or options.dataset is not None
+
+
+def _find_learning_rate(options: argparse.Namespace) -> int:
+    from inkdigits.training import find_learning_rate
+
+    if _find_unused(options) or options.folds is not None:
+        raise UsageError(
+            "--find-learning-rate trains a few steps only: leave --force, --teacher, --pictures, "
+            "--dataset, --tensorboard, --mlflow, --live and --folds out"
+        )
+    found = find_learning_rate(
+        options.recipe or "quick",
+        overrides=options.set,
+        seed=options.seed or 0,
+        data=options.data,
+        output=options.output,
+        progress=not options.quiet,
+    )
+    if options.json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return exit_status.OK
+    for title, value in (
+        ("learning rate", f"{found.suggestion:g}"),
+        ("steepest", f"{found.steepest:.2g}"),
+        ("lowest loss", f"{found.lowest:.2g}"),
+        ("curve", found.folder / "learning_rate.png"),
+        ("use it", f"--set learning_rate={found.suggestion:g}"),
+    ):
+        print(f"{title:19}  {value}")
+    return exit_status.OK
+
+
 def _cross_validate(options: argparse.Namespace) -> int:
     from inkdigits.training import cross_validate
 
-    if options.force or options.teacher or options.pictures or options.tensorboard:
+    if _find_unused(options):
         raise UsageError(
             "--folds compares networks that learn parts of the training images: leave --force, "
-            "--teacher, --pictures and --tensorboard out"
+            "--teacher, --pictures, --dataset, --tensorboard, --mlflow and --live out"
         )
     result = cross_validate(
         options.recipe or "quick",

@@ -73,6 +73,15 @@ class Photograph:
     licence: str
 
 
+def list_photograph_licences() -> dict[str, str]:
+    """Returns the licence of each photograph by its file name, without reading the files."""
+    return {file: _name_licence(file) for file in _SHA256}
+
+
+def _name_licence(file: str) -> str:
+    return "public domain" if file in _PUBLIC_DOMAIN else "CC0-1.0"
+
+
 def load_photographs(*, directory: Path | str | None = None) -> tuple[Photograph, ...]:
     """Loads all photographs from local files.
 
@@ -92,7 +101,7 @@ def load_photographs(*, directory: Path | str | None = None) -> tuple[Photograph
         Photograph(
             Path(file).stem,
             folder / file,
-            "public domain" if file in _PUBLIC_DOMAIN else "CC0-1.0",
+            _name_licence(file),
         )
         for file in _SHA256
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from inkdigits.errors import DataUnavailableError, ModelError, UsageError
+from inkdigits.evaluation.baselines import BASELINES, fit_baseline
 from inkdigits.recognition import DEFAULT_MODEL, DEFAULT_TILE_MODEL, Recognizer
 from inkdigits.recognition.card import Card, ReaderCard, is_reader_card, locate_card
 from inkdigits.recognition.model_sources import ModelSource
@@ -102,8 +103,9 @@ def find_models(sources: Sequence[ModelSource]) -> dict[str, tuple[Path | Recogn
 
     Args:
         sources: At least one model, as in `Recognizer.load`. In a name, "default" is the model
-            that comes with inkdigits, and "+" joins the members of an ensemble, unless a file or
-            folder has this name. A single model is compared with the model that comes with
+            that comes with inkdigits, "knn", "svm" and "random-forest" are baselines of
+            scikit-learn, and "+" joins the members of an ensemble, unless a file or folder has this
+            name. A single model is compared with the model that comes with
             inkdigits.
 
     Returns:
@@ -122,14 +124,21 @@ def find_models(sources: Sequence[ModelSource]) -> dict[str, tuple[Path | Recogn
             raise UsageError(f"the model {name} is given twice: expected different models")
         found[name] = _find_members(source)
         for member in found[name]:
-            if isinstance(member, Path):
+            if isinstance(member, Path) and not _is_baseline(member):
                 check_exists(member, "model", _EXPECTED_MODEL)
     return found
 
 
 def load_model(name: str, members: Sequence[Path | Recognizer]) -> ComparedModel:
-    """Loads a model that `find_models` has found; errors as in `Recognizer.load`."""
-    return ComparedModel(name, Recognizer.load(list(members)), tuple(members))
+    """Loads a model that `find_models` has found; errors as in `Recognizer.load`.
+
+    A baseline is fitted; errors as in `fit_baseline`.
+    """
+    found = tuple(
+        fit_baseline(str(member)) if isinstance(member, Path) and _is_baseline(member) else member
+        for member in members
+    )
+    return ComparedModel(name, Recognizer.load(list(found)), found)
 
 
 def check_exists(path: Path, kind: str, expected: str) -> None:
@@ -148,10 +157,14 @@ def check_exists(path: Path, kind: str, expected: str) -> None:
         return
     neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     if kind == "model" and path.parent == Path():
-        neighbours.append(DEFAULT_NAME)
+        neighbours += [DEFAULT_NAME, *BASELINES]
     nearest = [str(path.parent / name) for name in find_nearest(path.name, neighbours)]
     message = f"no {kind} at {path}: {ask_for(nearest) if nearest else f'expected {expected}'}"
     raise ModelError(message) if kind == "model" else DataUnavailableError(message)
+
+
+def _is_baseline(path: Path) -> bool:
+    return str(path) in BASELINES and not path.exists()
 
 
 def _name_model(source: ModelSource) -> str:

@@ -323,7 +323,9 @@ def compare(
 
     Args:
         models: Models as in `Recognizer.load`; "default" is the model that comes with inkdigits,
-            and "a+b" or a list is an ensemble. A single model is compared with the default.
+            "knn", "svm" and "random-forest" are classifiers of scikit-learn, fitted on MNIST's
+            training images, and "a+b" or a list is an ensemble. A single model is compared with
+            the default.
         suite: Names of suites, as in `inkdigits evaluate --suite`.
         pictures: Folders of labelled pictures; see `inkdigits.data.load_labelled_pictures`.
         data: Test images to classify as tiles, as in `evaluate`. With neither suites nor pictures

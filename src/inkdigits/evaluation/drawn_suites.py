@@ -22,6 +22,7 @@ from inkdigits.evaluation.suite_result import (
     read_row,
 )
 from inkdigits.recognition import Recognizer
+from inkdigits.recognition.opencv import load_opencv
 from inkdigits.synthesis import suite_marks, suite_pages
 from inkdigits.synthesis.suite_marks import MarkPicture, gather_scribes
 from inkdigits.synthesis.suite_pages import Page, draw_page
@@ -74,6 +75,7 @@ def draw_pages(
 ) -> tuple[PictureRow, ...]:
     """Returns the pages of `evaluate_pages`, with the same arguments and errors."""
     check_limit(limit)
+    load_opencv()
     n = _PAGES_PER_KIND if limit is None else limit
     digits = _take_digits(data)
     return tuple(
@@ -133,6 +135,7 @@ def draw_marks(
 ) -> tuple[PictureRow, ...]:
     """Returns the pictures of `evaluate_marks`, with the same arguments and errors."""
     check_limit(limit)
+    load_opencv()
     scribes = gather_scribes(
         _take_digits(data), fetch_fonts("held-out"), np.random.default_rng(_SEED)
     )

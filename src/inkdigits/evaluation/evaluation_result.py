@@ -99,6 +99,7 @@ class Evaluation:
             (`inkdigits.evaluation.reviewed`); None for images other than MNIST's test images.
         measured_on: What the tiles are, such as "MNIST's test images", for messages.
         misread: The tiles that were misread, in their order.
+        class_names: Names of the ten classes; empty for digits.
     """
 
     n: int
@@ -112,6 +113,11 @@ class Evaluation:
     reviewed_accuracy: float | None = None
     measured_on: str = "tiles"
     misread: tuple[TileResult, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def name_label(self, label: int) -> str:
+        """Returns the name of a label, which is the digit without names."""
+        return self.class_names[label] if self.class_names else str(label)
 
     def __repr__(self) -> str:
         return (
@@ -176,7 +182,7 @@ class Evaluation:
             figures.insert(1, ["on reviewed labels", f"{100 * self.reviewed_accuracy:.2f} %"])
         digits = [
             [
-                str(row.digit),
+                self.name_label(row.digit),
                 *map(_format_share, (row.precision, row.recall, row.f1)),
                 f"{row.support:,}",
             ]
@@ -185,7 +191,10 @@ class Evaluation:
         worst = sorted(self.misread, key=lambda misread: -misread.confidence)[:_MAX_MISREAD]
         parts = [
             render_table(["", ""], figures),
-            render_table(["digit", "precision", "recall", "F1", "tiles"], digits),
+            render_table(
+                ["class" if self.class_names else "digit", "precision", "recall", "F1", "tiles"],
+                digits,
+            ),
         ]
         if worst:
             which = "" if len(worst) == len(self.misread) else f", the {len(worst)} most confident"
@@ -196,8 +205,8 @@ class Evaluation:
                     [
                         [
                             f"{row.index:,}",
-                            str(row.label),
-                            str(row.predicted),
+                            self.name_label(row.label),
+                            self.name_label(row.predicted),
                             render_bar(
                                 row.confidence, format_confidence(row.confidence), colour=REJECTED
                             ),
@@ -228,11 +237,11 @@ class Evaluation:
             "",
         ]
         rows: list[list[str] | None] = [
-            ["Digit", "Precision", "Recall", "F1", "Tiles"],
+            ["Class" if self.class_names else "Digit", "Precision", "Recall", "F1", "Tiles"],
             None,
             *(
                 [
-                    str(row.digit),
+                    self.name_label(row.digit),
                     *(f"{100 * share:.2f} %" for share in (row.precision, row.recall, row.f1)),
                     f"{row.support:,}",
                 ]

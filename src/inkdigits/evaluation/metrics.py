@@ -250,6 +250,10 @@ def summarise(values: Sequence[float]) -> Summary:
 
     Raises:
         UsageError: There are no values, or a value is not finite.
+
+    Examples:
+        >>> print(summarise([0.9912, 0.9908, 0.9917]))
+        99.12 % ± 0.05 (n = 3)
     """
     if not values:
         raise UsageError("no values to summarise: expected at least one")

@@ -93,7 +93,9 @@ def plot_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int | Non
     return figure
 
 
-def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
+def plot_confusion_matrix(
+    confusion_matrix: NDArray[np.integer[Any]], *, names: Sequence[str] = ()
+) -> Figure:
     """Draws a confusion matrix. More frequent errors are darker.
 
     The colour of an error shows its share of the tiles of the true digit. The diagonal has its own
@@ -101,6 +103,7 @@ def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
 
     Args:
         confusion_matrix: Shape (10, 10), counts by true digit (row) and predicted digit (column).
+        names: Names of the ten classes; empty for digits.
 
     Returns:
         A figure with one panel.
@@ -146,11 +149,13 @@ def plot_confusion_matrix(confusion_matrix: NDArray[np.integer[Any]]) -> Figure:
                 color="white" if dark else "black" if count else GREY,
                 fontweight="bold" if truth == predicted else "normal",
             )
-    axes.set_xticks(range(10))
-    axes.set_yticks(range(10))
-    axes.tick_params(labelsize=13, length=0)
-    axes.set_xlabel("Predicted digit", fontsize=14)
-    axes.set_ylabel("True digit", fontsize=14)
+    kind = "class" if names else "digit"
+    axes.set_xticks(range(10), names or None)
+    axes.tick_params(axis="x", labelrotation=40 if names else 0)
+    axes.set_yticks(range(10), names or None)
+    axes.tick_params(labelsize=11 if names else 13, length=0)
+    axes.set_xlabel(f"Predicted {kind}", fontsize=14)
+    axes.set_ylabel(f"True {kind}", fontsize=14)
     set_title(
         axes, f"Accuracy {100 * (n - mistakes) / n:.2f} %: {_count_mistakes(mistakes)} in {n:,}"
     )
@@ -166,6 +171,7 @@ def plot_sample_predictions(
     *,
     n: int = 25,
     seed: int = 0,
+    names: Sequence[str] = (),
 ) -> Figure:
     """Draws random tiles, each with the predicted and the true digit.
 
@@ -175,6 +181,7 @@ def plot_sample_predictions(
         probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
         n: Maximum number of tiles to draw.
         seed: Seed for choosing the tiles; the same seed chooses the same tiles.
+        names: As in `plot_confusion_matrix`.
 
     Returns:
         A figure with a grid of tiles. Misread tiles have a red frame and a cross.
@@ -193,6 +200,7 @@ def plot_sample_predictions(
         labels[chosen],
         probabilities[chosen],
         f"{len(chosen):,} of {len(labels):,} tiles at random: {right:,} read correctly",
+        names,
     )
 
 
@@ -202,6 +210,7 @@ def plot_mistakes(
     probabilities: NDArray[np.floating[Any]],
     *,
     n: int = 25,
+    names: Sequence[str] = (),
 ) -> Figure:
     """Draws the misread tiles with the highest confidence, highest first.
 
@@ -210,6 +219,7 @@ def plot_mistakes(
         labels: Shape (m,), 0 to 9.
         probabilities: Shape (m, 10), 0 to 1; each row sums to 1.
         n: Maximum number of tiles to draw.
+        names: As in `plot_confusion_matrix`.
 
     Returns:
         A figure with a grid of tiles. If there are no mistakes, the figure says so.
@@ -242,6 +252,7 @@ def plot_mistakes(
         labels[chosen],
         probabilities[chosen],
         f"{_count_mistakes(len(wrong))} in {len(labels):,} tiles{which}",
+        names,
     )
 
 
@@ -410,6 +421,7 @@ def _draw_tiles(
     labels: NDArray[np.integer[Any]],
     probabilities: NDArray[np.floating[Any]],
     title: str,
+    names: Sequence[str],
 ) -> Figure:
     column_count = min(len(images), max(5, math.ceil(math.sqrt(len(images)))))
     row_count = math.ceil(len(images) / column_count)
@@ -428,9 +440,9 @@ def _draw_tiles(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(
-            f"{'' if right else '✗ '}Pred: {prediction} "
+            f"{'' if right else '✗ '}Pred: {names[prediction] if names else prediction} "
             f"({format_confidence(float(confidence), unit=' %')})\n"
-            f"True: {label}",
+            f"True: {names[label] if names else label}",
             fontsize=12,
             color="black" if right else RED,
             fontweight="normal" if right else "bold",

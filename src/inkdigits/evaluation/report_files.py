@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, fetch_mnist, load_mnist
+from inkdigits.errors import UsageError
 from inkdigits.evaluation.evaluation_result import Evaluation
+from inkdigits.evaluation.foreign_images import warn_of_foreign_images
 from inkdigits.evaluation.labelled_pictures import PictureEvaluation
 from inkdigits.evaluation.metrics import score
 from inkdigits.evaluation.mistakes import MISTAKE_KINDS
@@ -51,16 +53,27 @@ def evaluate_tiles(
 
     Raises:
         ModelError: The model cannot be loaded.
+        UsageError: The model has other classes than digits, and `data` is None.
         DataFormatError, DataUnavailableError: The test images are missing or damaged.
         OutputError: The report cannot be written.
         MissingExtraError: `output` is given and matplotlib is not installed, or pyarrow is not
             installed and `data` is a Parquet file.
     """
     recognizer = Recognizer.load(model)
+    names = recognizer.card.class_names
+    if names and data is None:
+        raise UsageError(
+            f"the model tells {', '.join(names[:3])}, … apart, not digits: name its test images "
+            "with data (--data)"
+        )
     mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
+    if not (mnist.has_mnist_test or names):
+        warn_of_foreign_images(mnist.test, mnist.source)
     test = mnist.test
     probabilities = recognizer.classify(test.images)
-    evaluation = replace(score(probabilities, test.labels), measured_on=mnist.describe_test())
+    evaluation = replace(
+        score(probabilities, test.labels), measured_on=mnist.describe_test(), class_names=names
+    )
     if mnist.has_mnist_test:
         reviewed = score_reviewed(probabilities, test.labels)
         evaluation = replace(evaluation, reviewed_accuracy=reviewed)
@@ -103,10 +116,11 @@ def _write_report(
     probabilities: NDArray[np.float32],
 ) -> None:
     shown = test.images, test.labels, probabilities
+    names = evaluation.class_names
     figures = {
-        "confusion_matrix": plot_confusion_matrix(evaluation.confusion_matrix),
-        "sample_predictions": plot_sample_predictions(*shown),
-        "mistakes": plot_mistakes(*shown),
+        "confusion_matrix": plot_confusion_matrix(evaluation.confusion_matrix, names=names),
+        "sample_predictions": plot_sample_predictions(*shown, names=names),
+        "mistakes": plot_mistakes(*shown, names=names),
         "reliability": plot_reliability(probabilities, test.labels),
     }
     for name, figure in figures.items():

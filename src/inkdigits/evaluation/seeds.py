@@ -10,11 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from inkdigits.errors import UsageError
 from inkdigits.evaluation.metrics import Summary, summarise
 from inkdigits.recognition.card import Card
+
+DEFAULT_FIELDS: Final[dict[str, Any]] = {
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "validation_images": 5_000,
+    "training_images": None,
+    "patience": None,
+    "augmentation": "none",
+    "outliers": 0.0,
+    "precision": "float32",
+    "optimizer": "adam",
+    "loss": "sparse_categorical_crossentropy",
+    "class_weight": None,
+}
+"""Fields of a recipe that the cards of earlier versions lack, with what these versions did."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +72,8 @@ def summarise_seeds(cards: Sequence[Card], accuracies: Sequence[float]) -> list[
     """Returns the mean and spread of accuracies over the seeds of each recipe.
 
     Models belong together if their cards have the same recipe, with all its fields, and the same
-    data, teachers included. If two of them have the same seed too, such as a network and its
-    export, each of them stands alone.
+    data, teachers included. A field that an older card lacks has its default. If two of them have
+    the same seed too, such as a network and its export, each of them stands alone.
 
     Args:
         cards: Card of each model.
@@ -75,7 +92,8 @@ def summarise_seeds(cards: Sequence[Card], accuracies: Sequence[float]) -> list[
         )
     groups: dict[str, list[int]] = {}
     for position, card in enumerate(cards):
-        key = json.dumps([card.recipe, card.data_sha256], sort_keys=True)
+        recipe = {**DEFAULT_FIELDS, **card.recipe}
+        key = json.dumps([recipe, card.data_sha256], sort_keys=True)
         groups.setdefault(key, []).append(position)
     parts: list[list[int]] = []
     for positions in groups.values():

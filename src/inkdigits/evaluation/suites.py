@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from inkdigits.evaluation.suite_result import (
     read_row,
 )
 from inkdigits.recognition import Recognizer
+from inkdigits.recognition.opencv import cv2, load_opencv
 from inkdigits.synthesis.corruptions import CORRUPTIONS
 
 _SEED: Final = 0
@@ -105,7 +105,9 @@ def evaluate_corruptions(
     Raises:
         UsageError: The limit is less than 1.
         DataFormatError, DataUnavailableError: MNIST is missing or damaged.
+        MissingExtraError: OpenCV is not installed.
     """
+    load_opencv()
     digits = _take_digits(data, limit)
     clean = _measure(recognizer, "clean", digits.images, digits.labels, report_progress)
     rows = tuple(
@@ -122,6 +124,7 @@ def draw_corruptions(
 
     The images without corruption, which do not count in the mean, are left out.
     """
+    load_opencv()
     digits = _take_digits(data, limit)
 
     def draw(name: str) -> Iterator[tuple[NDArray[np.uint8], str]]:
@@ -152,7 +155,7 @@ def evaluate_digits8x8(
 
     Raises:
         UsageError: The limit is less than 1.
-        MissingExtraError: scikit-learn is not installed.
+        MissingExtraError: scikit-learn or OpenCV is not installed.
     """
     (row,) = draw_digits8x8(limit=limit)
     right = sum(
@@ -164,6 +167,7 @@ def evaluate_digits8x8(
 def draw_digits8x8(*, limit: int | None = None) -> tuple[PictureRow, ...]:
     """Returns the pictures of `evaluate_digits8x8`, with the same arguments and errors."""
     check_limit(limit)
+    load_opencv()
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Card:
         refusal_threshold: Minimum calibrated probability of a digit, 0 to 1; less probable digits
             are rejected. Chosen on validation data.
         format: Format of this card.
+        class_names: Name of each label, of networks for other pictures than digits, such as
+            Fashion-MNIST's; empty for digits.
     """
 
     recipe: dict[str, Any]
@@ -62,10 +64,20 @@ class Card:
     labels: tuple[int, ...] = LABELS
     refusal_threshold: float = 0.0
     format: str = CARD_FORMAT
+    class_names: tuple[str, ...] = ()
+
+    def name_label(self, label: int) -> str:
+        """Returns the name of a label: its class, the digit, or "none" for "not a digit"."""
+        if label not in LABELS:
+            return "none"
+        return self.class_names[label] if self.class_names else str(label)
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes the card as JSON; errors as in `inkdigits.files.write_whole`."""
-        write_text_whole(path, json.dumps(asdict(self), indent=2) + "\n", overwrite=overwrite)
+        values = asdict(self)
+        if not self.class_names:  # earlier versions read the cards of digits
+            del values["class_names"]
+        write_text_whole(path, json.dumps(values, indent=2) + "\n", overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path) -> Card:
@@ -75,7 +87,9 @@ class Card:
             ModelError: The card is missing, not valid JSON, has a missing, unknown or invalid
                 field, or needs another framing, input or labels than this version has.
         """
-        values = _load_values(path, CARD_FORMAT, {f.name for f in fields(cls)})
+        values = _load_values(
+            path, CARD_FORMAT, {f.name for f in fields(cls)}, optional={"class_names"}
+        )
         for name, known_values in (
             ("framing_version", (FRAMING_VERSION,)),
             ("input_shape", (list(TILE_SHAPE),)),
@@ -84,7 +98,12 @@ class Card:
             _check_known(path, name, values[name], known_values)
         _check_number(path, "temperature", values["temperature"], MIN_TEMPERATURE, MAX_TEMPERATURE)
         _check_number(path, "refusal_threshold", values["refusal_threshold"], 0, 1)
-        return cls(**{**values, "input_shape": TILE_SHAPE, "labels": tuple(values["labels"])})
+        names = values.get("class_names", [])
+        is_named = isinstance(names, list) and len(names) in (0, len(LABELS))
+        if not (is_named and all(isinstance(name, str) for name in names) and _is_plain(names)):
+            raise ModelError(f"{path} has invalid class_names: expected ten texts")
+        texts = {"labels": tuple(values["labels"]), "class_names": tuple(names)}
+        return cls(**{**values, "input_shape": TILE_SHAPE, **texts})
 
 
 @dataclass(frozen=True)
@@ -144,7 +163,9 @@ def locate_card(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
-def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
+def _load_values(
+    path: Path, expected: str, known: set[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
     """Loads the fields of a card; checks their names, and the values that both cards have."""
     try:
         values = json.loads(read_limited(path, MAX_CARD_BYTES))
@@ -160,9 +181,9 @@ def _load_values(path: Path, expected: str, known: set[str]) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format") != expected:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise ModelError(f"{path} is a card of format {_shorten(found)}: expected {expected!r}")
-    if set(values) != known:
-        differing = ", ".join(sorted(set(values) ^ known))[:200]
-        raise ModelError(f"{path} has missing or unknown fields: {differing!r}")
+    if differing := set(values) ^ known ^ (known - set(values)).intersection(optional):
+        names = ", ".join(sorted(differing))[:200]
+        raise ModelError(f"{path} has missing or unknown fields: {names!r}")
     _check_common_fields(path, values)
     return values
 

@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import frame
+from inkdigits.recognition.resizing import enlarge, shrink
+from inkdigits.recognition.shapes import (
+    dilate,
+    find_components,
+    find_extent,
+    find_threshold,
+)
 
 Grey = NDArray[np.uint8]
 
@@ -53,6 +59,10 @@ _SOLID: Final = 127
 _SPECK: Final = 0.1
 """Components smaller than this fraction of the mark, in both directions, are specks. The bar of a
 broken 5 is longer, and so is the dot of a pen as thick as a tenth of its digit."""
+
+_ONE_AROUND: Final = np.ones((3, 3), np.bool_)
+_TWO_AROUND: Final = np.ones((5, 5), np.bool_)
+"""Neighbourhoods: all pixels up to one and two pixels away."""
 
 
 def cut_tile(pixels: Grey, box: Sequence[float] | NDArray[np.floating]) -> Grey:
@@ -96,8 +106,7 @@ def extract_mark(pixels: Grey) -> Grey:
     ink = _extract_ink(small, np.array([0.0, 0.0, small.shape[1], small.shape[0]]))
     if small.shape == pixels.shape:
         return ink
-    size = (pixels.shape[1], pixels.shape[0])
-    return _as_bytes(cv2.resize(ink, size, interpolation=cv2.INTER_LINEAR))
+    return enlarge(ink, pixels.shape[1], pixels.shape[0])
 
 
 def cut_only_mark(pixels: Grey) -> Grey:
@@ -111,7 +120,7 @@ def cut_only_mark(pixels: Grey) -> Grey:
     """
     # The crop around the mark has a higher resolution than the whole picture, which is shrunk.
     ink = extract_mark(pixels)
-    return cut_tile(pixels, cv2.boundingRect(np.where(ink > _SOLID, ink, 0).astype(np.uint8)))
+    return cut_tile(pixels, find_extent((ink > _SOLID).view(np.uint8)))
 
 
 def _shrink(crop: Grey) -> Grey:
@@ -119,8 +128,7 @@ def _shrink(crop: Grey) -> Grey:
     scale = _MAX_SIDE / max(height, width)
     if scale >= 1:
         return crop
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return _as_bytes(cv2.resize(crop, size, interpolation=cv2.INTER_AREA))
+    return shrink(crop, max(round(width * scale), 1), max(round(height * scale), 1))
 
 
 def _extract_ink(crop: Grey, box: NDArray[np.floating]) -> Grey:
@@ -143,7 +151,7 @@ def _extract_ink(crop: Grey, box: NDArray[np.floating]) -> Grey:
 
 def _has_dark_ink(crop: Grey) -> bool:
     """Whether the border of a crop, which is mostly paper, is lighter than the other pixels."""
-    threshold = cv2.threshold(crop, 0, 255, cv2.THRESH_OTSU)[0]
+    threshold = find_threshold(crop)
     border = np.concatenate([crop[0], crop[-1], crop[:, 0], crop[:, -1]])
     n_light = int(np.count_nonzero(border > threshold))
     if 2 * n_light == border.size:  # undecided: ink covers less of the crop than paper
@@ -163,10 +171,11 @@ def _subtract_background(values: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         float32, same shape: how much darker each pixel is than the paper, in grey levels.
     """
-    rows, columns = np.indices(values.shape, np.float32)
     every = (slice(None, None, max(max(values.shape) // _PLANE_SIDE, 1)),) * 2
-    grid = np.stack([np.ones(values.shape, np.float32), rows, columns], axis=-1)
-    few = grid[every]
+    rows, columns = (np.arange(side, dtype=np.float32) for side in values.shape)
+    few = np.ones((*values[every].shape, 3), np.float32)
+    few[..., 1] = rows[every[0], np.newaxis]
+    few[..., 2] = columns[every[1]]
     contrast = 255 - values
     for _ in range(2):
         _, foreground = _binarise(contrast)
@@ -175,7 +184,7 @@ def _subtract_background(values: NDArray[np.float32]) -> NDArray[np.float32]:
             break
         fitted = np.linalg.lstsq(few[paper], values[every][paper], rcond=None)[0]
         light, down, across = (float(number) for number in fitted)
-        contrast = light + down * rows + across * columns - values
+        contrast = (light + down * rows)[:, np.newaxis] + across * columns - values
     return contrast
 
 
@@ -190,7 +199,7 @@ def _binarise(contrast: NDArray[np.float32]) -> tuple[float, NDArray[np.bool_]]:
         return highest, np.zeros(contrast.shape, np.bool_)
     step = (highest - lowest) / 255
     levels = np.rint((contrast - lowest) / step).astype(np.uint8)
-    threshold = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)[0]
+    threshold = find_threshold(levels)
     return lowest + threshold * step, levels > threshold
 
 
@@ -209,20 +218,18 @@ def _find_mark(foreground: NDArray[np.bool_], box: NDArray[np.floating]) -> NDAr
     unless they are specks, or touch the edge of the crop and lie mostly outside the box.
     """
     height, width = foreground.shape
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(
-        foreground.astype(np.uint8), connectivity=8
-    )
+    components = find_components(foreground)
+    labels, n = components.labels, 1 + len(components.areas)
     left, top = np.floor(box[:2]).astype(int)
     right, bottom = np.ceil(box[:2] + box[2:]).astype(int)
     within = labels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     inside = np.bincount(within.ravel(), minlength=n)[1:]
-    stats = stats[1:]
-    main = int(inside.argmax()) if inside.any() else int(stats[:, cv2.CC_STAT_AREA].argmax())
-    starts, sizes = stats[:, :2], stats[:, 2:4]
+    main = int(inside.argmax()) if inside.any() else int(components.areas.argmax())
+    starts, sizes = components.boxes[:, :2], components.boxes[:, 2:]
     ends = starts + sizes
     touches = (starts <= 0).any(axis=1) | (ends >= [width, height]).any(axis=1)
     fills_crop = right - left >= width and bottom - top >= height
-    is_outside = 2 * inside < stats[:, cv2.CC_STAT_AREA]
+    is_outside = 2 * inside < components.areas
     is_neighbour = touches & (is_outside | fills_crop)
     is_speck = sizes.max(axis=1) < _SPECK * sizes[main].max()
     kept = np.concatenate([[False], ~(is_neighbour | is_speck)])
@@ -231,11 +238,7 @@ def _find_mark(foreground: NDArray[np.bool_], box: NDArray[np.floating]) -> NDAr
     mark = foreground & kept[labels]
     # The fringe around a stroke is paler than the threshold. That of a dropped component is
     # dropped.
-    around = cv2.dilate(mark.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2)
-    beside = cv2.dilate(dropped.astype(np.uint8), np.ones((3, 3), np.uint8))
-    fringed: NDArray[np.bool_] = mark | (around.astype(np.bool_) & ~beside.astype(np.bool_))
+    around = dilate(mark.view(np.uint8), _TWO_AROUND).view(np.bool_)
+    beside = dilate(dropped.view(np.uint8), _ONE_AROUND).view(np.bool_)
+    fringed: NDArray[np.bool_] = mark | (around & ~beside)
     return fringed
-
-
-def _as_bytes(values: NDArray[np.generic] | cv2.typing.MatLike) -> Grey:
-    return np.asarray(values, np.uint8)

@@ -77,24 +77,26 @@ class Detections:
 
 
 class Detector:
-    """Runs a reader in an ONNX file with ONNX Runtime on the CPU.
+    """Runs a reader in an ONNX file with ONNX Runtime.
 
-    All cores share the work within each layer, because a picture cannot be split. Thread-safe.
+    On the CPU, all cores share the work within each layer, because a picture cannot be split.
+    Thread-safe.
     """
 
-    def __init__(self, path: Path, *, n_threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, n_threads: int | None = None, device: str = "cpu") -> None:
         """Loads the file.
 
         Args:
             path: The `.onnx` file.
             n_threads: Number of cores for one call; None: all cores.
+            device: Where it runs, as in `Session`.
 
         Raises:
             ModelError: The file is missing, not ONNX, has other inputs and outputs than a reader,
                 or its outputs for a blank picture are not detections.
         """
         n_threads = n_threads or os.cpu_count() or 1
-        self._session = Session(path, n_threads=n_threads, frees_memory=True)
+        self._session = Session(path, n_threads=n_threads, frees_memory=True, device=device)
         inputs, outputs = self._session.inputs, self._session.outputs
         found = {o.name: (o.type, len(o.shape), o.shape[-1] if o.shape else None) for o in outputs}
         is_reader = [(i.name, i.type, len(i.shape)) for i in inputs] == [_INPUT] and all(

@@ -76,16 +76,19 @@ def combine(members: Sequence[Recognizer]) -> Recognizer:
         A recognizer whose card lists the members and has no figures.
 
     Raises:
-        UsageError: `members` is empty.
+        UsageError: `members` is empty, or has members with different names of classes.
     """
     if not members:
         raise UsageError("an ensemble needs at least one model, got none")
+    if len({member.card.class_names for member in members}) > 1:
+        raise UsageError("the models of an ensemble have different classes: expected the same")
     if len({member.card.labels for member in members}) > 1:
         members = [
             Recognizer(
                 DigitNetwork(member),
                 replace(member.card, labels=LABELS, refusal_threshold=0.0),
                 limits=member.limits,
+                device=member.device,
             )
             for member in members
         ]
@@ -98,7 +101,8 @@ def combine(members: Sequence[Recognizer]) -> Recognizer:
         temperature=1.0,
         refusal_threshold=float(np.mean([card.refusal_threshold for card in cards])),
     )
-    return Recognizer(MeanNetwork(members), card, limits=members[0].limits)
+    first = members[0]
+    return Recognizer(MeanNetwork(members), card, limits=first.limits, device=first.device)
 
 
 def add_shifts(member: Recognizer) -> Recognizer:

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from inkdigits.recognition.resizing import enlarge, shrink
+from inkdigits.recognition.shapes import (
+    build_ellipse,
+    dilate,
+    erode,
+    find_centre,
+    find_extent,
+    measure_distances,
+    pad,
+)
 
 FRAMING_VERSION: Final = 1
 """Changes whenever `frame` returns other tiles. A model's card has the version it was trained
@@ -45,10 +55,10 @@ def is_framed(tile: NDArray[np.uint8]) -> bool:
     """
     if tile.shape != (TILE_SIDE, TILE_SIDE):
         return False
-    _, _, width, height = cv2.boundingRect(tile)
+    _, _, width, height = find_extent(tile)
     if max(width, height) not in (INK_SIDE - 1, INK_SIDE):
         return False
-    column, row = _centre_of_mass(tile)
+    column, row = find_centre(tile)
     return max(abs(column - _CENTRE), abs(row - _CENTRE)) <= 0.53
 
 
@@ -69,14 +79,14 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     peak = int(ink.max())
     if peak == 0:
         return tile
-    solid = cv2.threshold(ink, min(_FRINGE_THRESHOLD, peak - 1), 255, cv2.THRESH_TOZERO)[1]
-    column, row, width, height = cv2.boundingRect(solid)
+    solid = ink > min(_FRINGE_THRESHOLD, peak - 1)
+    column, row, width, height = find_extent(solid.view(np.uint8))
     cropped = ink[row : row + height, column : column + width]
 
     canvas = _stretch_contrast(_resize(cropped, _SUPERSAMPLING * INK_SIDE))
     small = _stretch_contrast(_resize(_normalise_strokes(canvas), INK_SIDE))
 
-    column_mass, row_mass = _centre_of_mass(small)
+    column_mass, row_mass = find_centre(small)
     left, top = round(_CENTRE - column_mass), round(_CENTRE - row_mass)
     height, width = small.shape
     rows = slice(max(top, 0), min(top + height, TILE_SIDE))
@@ -95,13 +105,12 @@ def measure_stroke(ink: NDArray[np.uint8]) -> float:
     Args:
         ink: uint8, shape (height, width), 0 background, 255 full ink.
     """
-    padded = cv2.copyMakeBorder(ink, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    mask = cv2.threshold(padded, 127, 255, cv2.THRESH_BINARY)[1]
+    mask = pad(ink, 1) > 127
     if not mask.any():
         return 0.0
-    distances = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    distances = measure_distances(mask)
     # Distances go to the centre of the nearest background pixel, half a pixel beyond the edge.
-    return 4 * cv2.mean(distances, mask)[0] - 2
+    return 4 * float(distances[mask].mean(dtype=np.float64)) - 2
 
 
 def _normalise_strokes(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -114,20 +123,20 @@ def _normalise_strokes(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
     change = round(abs(min(max(width, thinnest), thickest) - width))
     if change == 0:
         return canvas
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
-    padded = cv2.copyMakeBorder(
-        canvas, change, change, change, change, cv2.BORDER_CONSTANT, value=0
-    )
-    changed = cv2.dilate(padded, kernel) if width < thinnest else cv2.erode(padded, kernel)
+    kernel = build_ellipse(change + 1)
+    padded = pad(canvas, change)
+    changed = dilate(padded, kernel) if width < thinnest else erode(padded, kernel)
     if not changed.any():
         return canvas
-    column, row, columns, rows = cv2.boundingRect(changed)
-    return changed[row : row + rows, column : column + columns].astype(np.uint8, copy=False)
+    column, row, columns, rows = find_extent(changed)
+    return changed[row : row + rows, column : column + columns]
 
 
 def _stretch_contrast(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Scales the values so that the maximum is 255: averaging makes thin strokes pale."""
-    return cv2.convertScaleAbs(ink, alpha=255 / max(int(ink.max()), 1)).astype(np.uint8, copy=False)
+    factor = np.float32(255 / max(int(ink.max()), 1))
+    stretched: NDArray[np.uint8] = np.rint(ink * factor).astype(np.uint8)
+    return stretched
 
 
 def _resize(ink: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
@@ -137,16 +146,4 @@ def _resize(ink: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
     if scale == 1:
         return ink
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(
-        ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    ).astype(np.uint8, copy=False)
-
-
-def _centre_of_mass(ink: NDArray[np.uint8]) -> tuple[float, float]:
-    """Returns column and row of the centre of mass, measured from the centre of the first pixel."""
-    moments = cv2.moments(ink)
-    mass = moments["m00"]
-    if mass == 0:
-        height, width = ink.shape
-        return (width - 1) / 2, (height - 1) / 2
-    return moments["m10"] / mass, moments["m01"] / mass
+    return shrink(ink, *size) if scale < 1 else enlarge(ink, *size)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inkdigits.errors import ModelError, UsageError
 from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
 from inkdigits.recognition.network import Network
-from inkdigits.recognition.network_layers import Layer, find_layers
+from inkdigits.recognition.network_layers import Layer, find_constants, find_layers
 from inkdigits.recognition.onnx_graph import read_graph
 from inkdigits.recognition.session import Session, check_probabilities
 
@@ -76,7 +76,8 @@ class Inside:
                 "or dense layers; networks that run tile by tile hide theirs"
             )
         weights = {name for layer in layers for name in (layer.weights, *(layer.scale or ()))}
-        names = [name for name in weights if name in graph.weights]
+        constants = find_constants(graph)
+        names = [name for name in weights if name in constants]
         declared = [*dict.fromkeys(layer.value for layer in layers), *names]
         added = [name for name in declared if name not in graph.outputs]
         self._session = Session(path, n_threads=1, added_outputs=added)

@@ -36,24 +36,28 @@ class Network(Protocol):
 
 
 class OnnxNetwork:
-    """Runs a network in an ONNX file with ONNX Runtime on the CPU.
+    """Runs a network in an ONNX file with ONNX Runtime.
 
-    The tiles, not the work within each layer, are distributed over the cores. So the cores never
-    wait for each other, and a single tile uses only one of them. Thread-safe.
+    On the CPU, the tiles, not the work within each layer, are distributed over the cores. So the
+    cores never wait for each other, and a single tile uses only one of them. Thread-safe.
 
     Attributes:
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, device: str = "cpu") -> None:
         """Loads the file.
+
+        Args:
+            path: The `.onnx` file.
+            device: Where it runs, as in `Session`.
 
         Raises:
             ModelError: The file is missing, not ONNX, has other inputs and outputs than tiles and
                 their probabilities, or its outputs for a blank tile are not probabilities.
         """
         self.path = path
-        self._session = Session(path, n_threads=1)
+        self._session = Session(path, n_threads=1, device=device)
         inputs, outputs = self._session.inputs, self._session.outputs
         signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]
         expected = [[("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", n)] for n in N_OUTPUTS]
@@ -67,7 +71,7 @@ class OnnxNetwork:
             )
         self._input = inputs[0].name
         self._n_outputs = int(outputs[0].shape[1])
-        self._n_cores = os.cpu_count() or 1
+        self._n_cores = (os.cpu_count() or 1) if device == "cpu" else 1
         self._cores = ThreadPoolExecutor(self._n_cores, "inkdigits-network")
         self._session.check_first_run(self._classify_blank)
 

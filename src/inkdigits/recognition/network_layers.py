@@ -36,6 +36,8 @@ _KEEPS_FIELD: Final = (
     *("Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
     *("QuantizeLinear", "DequantizeLinear"),
 )
+_BIASES: Final = {"QLinearConv": 8, "QGemm": 6}
+"""Quantised operation to the place of its bias, which not every file has."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Layer:
         takes_tile: Whether no other layer comes before it.
         window: Height and width of a convolution or pooling; None for other kinds.
         strides: Steps of a convolution or pooling; None for other kinds.
+        groups: Number of groups of a convolution; its maps see those of one group.
+        constants: Names of all its weights in the graph: biases and normalisation included.
         pooled: What a pooling keeps, "largest" or "mean"; None for other kinds.
         before: Index of the layer that it takes its values from; None for the tile.
         field: What each value depends on; None for the whole tile, or if that is unknown.
@@ -89,6 +93,8 @@ class Layer:
     takes_tile: bool = False
     window: tuple[int, int] | None = None
     strides: tuple[int, int] | None = None
+    groups: int = 1
+    constants: tuple[str, ...] = ()
     pooled: str | None = None
     before: int | None = None
     field: Field | None = None
@@ -130,12 +136,24 @@ def find_layers(graph: Graph) -> list[Layer]:
     return finder.layers
 
 
+def find_constants(graph: Graph) -> frozenset[str]:
+    """Returns the names of the values that are the same for each tile: weights and what they make.
+
+    Weights in 8 bits, for example, are scaled by operations without other inputs.
+    """
+    constants = set(graph.weights)
+    for node in graph.nodes:
+        if node.outputs and all(name in constants for name in node.inputs if name):
+            constants.update(node.outputs)
+    return frozenset(constants)
+
+
 class _Finder:
     """Collects the layers, while it follows the graph from the tile on."""
 
     def __init__(self, graph: Graph) -> None:
         self.layers: list[Layer] = []
-        self._weights = graph.weights
+        self._weights = find_constants(graph)
         self._values = {name: _Value(Field()) for name in graph.inputs if name not in graph.weights}
         self._counts: Counter[str] = Counter()
 
@@ -173,7 +191,8 @@ class _Finder:
             is_continued = current and current.kind == "normalisation"
             if current and (is_bias or is_continued) and not current.activation:
                 return self._extend(node, given)
-            return self._add(node, given, given.field, Layer("", "normalisation", ""))
+            layer = Layer("", "normalisation", "", constants=self._list_constants(node))
+            return self._add(node, given, given.field, layer)
         elif is_scaling and len(inputs) == 1:  # the scale of the pixels
             return given
         if operation not in _KEEPS_FIELD:
@@ -190,11 +209,24 @@ class _Finder:
             return _Value(before=given.before)
         if node.operation in _DENSE:
             layer = Layer(
-                "", "dense", "", weights=weights, is_transposed=bool(_get_integer(node, "transB"))
+                "",
+                "dense",
+                "",
+                weights=weights,
+                is_transposed=bool(_get_integer(node, "transB")),
+                constants=self._list_constants(node, place),
             )
             return self._add(node, given, None, layer, tile_field=given.field)
         window = _find_pair(node, "kernel_shape")
-        layer = Layer("", "convolution", "", weights=weights, window=window)
+        layer = Layer(
+            "",
+            "convolution",
+            "",
+            weights=weights,
+            window=window,
+            groups=max(1, _get_integer(node, "group")),
+            constants=self._list_constants(node, place),
+        )
         return self._add(node, given, _widen(given.field, node, window), layer)
 
     def _add(
@@ -232,10 +264,24 @@ class _Finder:
         """Makes an operation the end of the layer before it."""
         number = given.layer
         if number is not None:
+            layer = self.layers[number]
+            more = () if node.operation == "Clip" else self._list_constants(node)  # its limits
             self.layers[number] = replace(
-                self.layers[number], value=node.outputs[0], activation=activation
+                layer,
+                value=node.outputs[0],
+                activation=activation,
+                constants=(*layer.constants, *more),
             )
         return given
+
+    def _list_constants(self, node: Node, place: int | None = None) -> tuple[str, ...]:
+        """Returns the names of an operation's weights; those of a quantised one by their places."""
+        if place is not None and node.operation in _OUTPUT_SCALES:
+            places = [place, *filter(None, [_BIASES.get(node.operation)])]
+            names = [node.inputs[number] for number in places if number < len(node.inputs)]
+        else:
+            names = list(node.inputs)
+        return tuple(name for name in names if name in self._weights)
 
 
 def _widen(field: Field | None, node: Node, window: tuple[int, int] | None) -> Field | None:

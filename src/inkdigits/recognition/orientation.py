@@ -37,13 +37,17 @@ MAX_TRIAL_MARKS: Final = 30
 """Rotations are tried on the region around this many marks. They are enough to decide, and a page
 full of marks would take four times as long."""
 
-TRIAL_MARK_PX: Final = 24
-"""Rotations are tried on pictures shrunk until the marks have this size, by the median of their
-longer sides. The detector enlarges small pictures to twice their size, and finds digits from 12
-pixels."""
+TRIAL_MARK_PX: Final = (12, 24)
+"""Rotations are tried on pictures shrunk until the marks have the second size, by the median of
+their longer sides, or the first where the picture is still larger than `TRIAL_SIDE`. The detector
+enlarges small pictures to twice their size, and finds digits from 12 pixels."""
 
-TRIAL_SIDE: Final = 1024
-"""Rotations are tried on pictures shrunk to this, in pixels of the longer side."""
+TRIAL_SIDE: Final = 250
+"""Square root of the pixels of such a picture. The levels that the detector sees of it have a
+quarter of the pixels of those of a larger one."""
+
+MAX_TRIAL_SIDE: Final = 1024
+"""Longer side of such a picture in pixels, however small the marks are."""
 
 
 def find_rotation(pixels: Grey, detections: Detections, detect: Detect) -> int:
@@ -113,7 +117,9 @@ def _cut_sample(pixels: Grey, detections: Detections) -> Grey:
     left, top = np.maximum(middle - reach, 0).astype(int)
     right, bottom = np.ceil(middle + reach).astype(int)
     sample = pixels[top:bottom, left:right]
-    scale = min(TRIAL_MARK_PX / size, TRIAL_SIDE / max(sample.shape))
+    least, enough = (side / size for side in TRIAL_MARK_PX)
+    scale = max(least, min(enough, TRIAL_SIDE / float(np.sqrt(sample.size))))
+    scale = min(scale, MAX_TRIAL_SIDE / max(sample.shape))
     if scale >= 1:
         return sample
     height, width = (max(round(side * scale), 1) for side in sample.shape)

@@ -12,6 +12,7 @@ from PIL import Image
 from inkdigits.errors import PictureError
 from inkdigits.pictures.decoding import PictureSource
 from inkdigits.pictures.picture_sources import is_address
+from inkdigits.recognition.devices import Device
 from inkdigits.recognition.model_sources import ModelSource, load_model_once
 from inkdigits.recognition.picture_lists import (
     PictureList,
@@ -34,6 +35,7 @@ def predict(
     separators: bool = ...,
     shifts: bool = ...,
     threshold: float | None = ...,
+    device: Device = ...,
     allow_url: bool = ...,
     one_digit: bool | None = ...,
 ) -> Reading: ...
@@ -50,6 +52,7 @@ def predict(
     separators: bool = ...,
     shifts: bool = ...,
     threshold: float | None = ...,
+    device: Device = ...,
     allow_url: bool = ...,
     one_digit: bool | None = ...,
 ) -> Any: ...
@@ -63,6 +66,7 @@ def predict(
     separators: bool = False,
     shifts: bool = False,
     threshold: float | None = None,
+    device: Device = "cpu",
     allow_url: bool = False,
     one_digit: bool | None = None,
 ) -> Reading | Readings:
@@ -77,6 +81,7 @@ def predict(
         separators: As in `Recognizer.read`.
         shifts: As in `Recognizer.load`.
         threshold: As in `Recognizer.read`.
+        device: As in `Recognizer.load`.
         allow_url: Whether text such as https://example.org/seven.png is fetched.
         one_digit: Deprecated: use `digits="one"`.
 
@@ -90,9 +95,16 @@ def predict(
         ModelError, MissingExtraError: As in `Recognizer.load`.
         PictureError, UsageError: As in `Recognizer.read`. Among several pictures, one that cannot
             be read does not raise its error, but has it as `Reading.error`.
+
+    Examples:
+        >>> import inkdigits
+        >>> inkdigits.predict("samples/1984-on-ruled-paper.jpg").text
+        '1984'
+        >>> inkdigits.predict(["samples/7-canvas.png", "samples/missing.png"]).texts
+        ('7', '')
     """
     digits = "one" if expects_one_digit(digits, one_digit) else "all"
-    recognizer = load_model_once(model, shifts=shifts)
+    recognizer = load_model_once(model, shifts=shifts, device=device)
     pages = iterate_pictures(picture, recognizer.limits, allow_url=allow_url)
     if not is_list(picture) and not is_folder(picture):
         first = next(pages)
@@ -121,6 +133,7 @@ def predict_digit(
     model: ModelSource = DEFAULT_MODEL,
     shifts: bool = False,
     threshold: float | None = None,
+    device: Device = "cpu",
     allow_url: bool = False,
 ) -> int:
     """Reads a picture of exactly one digit and returns it, 0 to 9.
@@ -132,6 +145,7 @@ def predict_digit(
         model: As in `predict`.
         shifts: As in `predict`.
         threshold: As in `predict`.
+        device: As in `predict`.
         allow_url: As in `predict`.
 
     Raises:
@@ -139,8 +153,13 @@ def predict_digit(
         DigitCountError: The picture does not contain exactly one digit. Digits that the edge of the
             picture cuts are not counted.
         PictureFormatError, PictureTooLargeError, ModelError, UsageError: As in `predict`.
+
+    Examples:
+        >>> import inkdigits
+        >>> inkdigits.predict_digit("samples/7-canvas.png")
+        7
     """
-    recognizer = load_model_once(model, shifts=shifts)
+    recognizer = load_model_once(model, shifts=shifts, device=device)
     if allow_url and is_address(picture):
         fetched = next(iterate_pictures(picture, recognizer.limits, allow_url=True)).picture
         if isinstance(fetched, PictureError):

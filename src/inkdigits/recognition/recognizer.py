@@ -22,6 +22,7 @@ from inkdigits.pictures.kept_pictures import hold_file, keep_picture
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import LABELS, Card, ReaderCard, locate_card
 from inkdigits.recognition.detection import Detections, Detector
+from inkdigits.recognition.devices import Device, check_device
 from inkdigits.recognition.interpretation import (
     build_reading,
     describe_others,
@@ -70,13 +71,17 @@ class Reader:
     card: ReaderCard
 
     @classmethod
-    def load(cls, path: Path) -> Reader:
+    def load(cls, path: Path, *, device: str = "cpu") -> Reader:
         """Loads an ONNX file and the card beside it.
+
+        Args:
+            path: The `.onnx` file.
+            device: Where it runs, as in `Recognizer.load`.
 
         Raises:
             ModelError: One of them is missing, damaged or does not belong to a reader.
         """
-        return cls(Detector(path), ReaderCard.load(locate_card(path)))
+        return cls(Detector(path, device=device), ReaderCard.load(locate_card(path)))
 
 
 class Recognizer:
@@ -87,6 +92,7 @@ class Recognizer:
         card: Card of the network.
         limits: Maximum size of pictures.
         judges_tiles: Whether the network, instead of the reader, classifies the detected digits.
+        device: Where the reader that comes with inkdigits runs.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Recognizer:
         judges_tiles: bool = True,
         threshold: float | None = None,
         limits: DecodingLimits = DEFAULT_LIMITS,
+        device: str = "cpu",
     ) -> None:
         """Creates a recognizer from a network and its card. Use `load` to load it from a file.
 
@@ -110,6 +117,7 @@ class Recognizer:
                 digits.
             threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
             limits: Maximum size of pictures.
+            device: Where the reader that comes with inkdigits runs, as in `load`.
 
         Raises:
             UsageError: The threshold is not a number from 0 to 1.
@@ -120,6 +128,7 @@ class Recognizer:
         self.judges_tiles = judges_tiles
         self._reader = reader
         self._threshold = check_threshold(threshold)
+        self.device = check_device(device)
 
     @classmethod
     def load(
@@ -129,6 +138,7 @@ class Recognizer:
         shifts: bool = False,
         threshold: float | None = None,
         limits: DecodingLimits | None = None,
+        device: Device = "cpu",
     ) -> Recognizer:
         """Loads a model and the card beside it.
 
@@ -143,23 +153,28 @@ class Recognizer:
                 mean; see `add_shifts`.
             threshold: Minimum probability of a digit, 0 to 1. None: the threshold of the card.
             limits: Maximum size of pictures. None: `DEFAULT_LIMITS`.
+            device: Where ONNX models run: "cpu"; "cuda" (NVIDIA), "coreml" (macOS) or "directml"
+                (Windows), which need an ONNX Runtime with it; or "auto", the first of these that
+                is available. If it cannot be used, the CPU takes its place, which one line of the
+                log says. A recognizer stays where it is.
 
         Raises:
             ModelError: The model or its card is missing, damaged or unsupported, or the run is not
                 finished.
             MissingExtraError: The framework that the model needs is not installed.
-            UsageError: The threshold is not a number from 0 to 1; or the model has another type, is
-                an empty list, or a list with a reader.
+            UsageError: The threshold is not a number from 0 to 1; the device is unknown; or the
+                model has another type, is an empty list, or a list with a reader.
         """
         from inkdigits.recognition.model_sources import load_model  # which imports this module
 
-        return load_model(model, shifts=shifts, threshold=threshold, limits=limits)
+        return load_model(model, shifts=shifts, threshold=threshold, limits=limits, device=device)
 
     def adapt(
         self,
         *,
         network: Network | None = None,
         card: Card | None = None,
+        reader: Reader | None = None,
         judges_tiles: bool | None = None,
         threshold: float | None = None,
         limits: DecodingLimits | None = None,
@@ -168,10 +183,11 @@ class Recognizer:
         return Recognizer(
             network or self.network,
             card or self.card,
-            reader=self._reader,
+            reader=reader or self._reader,
             judges_tiles=self.judges_tiles if judges_tiles is None else judges_tiles,
             threshold=self._threshold if threshold is None else threshold,
             limits=limits or self.limits,
+            device=self.device,
         )
 
     @property
@@ -181,7 +197,7 @@ class Recognizer:
         Raises:
             ModelError: The reader that comes with inkdigits cannot be loaded.
         """
-        return self._reader or _load_default_reader()
+        return self._reader or _load_default_reader(self.device)
 
     @property
     def has_default_reader(self) -> bool:
@@ -421,6 +437,11 @@ class Recognizer:
         self, picture: PictureSource, threshold: float | None, *, one_digit: bool
     ) -> tuple[tuple[DigitOrMark, ...], tuple[str, ...], tuple[int, ...]]:
         """Returns the digits and marks of a picture, notes on it, and its height and width."""
+        if self.card.class_names:
+            raise ModelError(
+                f"the model tells {', '.join(self.card.class_names[:3])}, … apart: it classifies "
+                "tiles and reads no digits in pictures"
+            )
         decoded = decode_picture(picture, self.limits)
         pixels, notes = decoded.pixels, decoded.notes
         threshold = self.threshold if threshold is None else threshold
@@ -454,5 +475,5 @@ class Recognizer:
 
 
 @cache
-def _load_default_reader() -> Reader:
-    return Reader.load(DEFAULT_MODEL)
+def _load_default_reader(device: str) -> Reader:
+    return Reader.load(DEFAULT_MODEL, device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError
+from inkdigits.recognition.devices import open_session
 from inkdigits.recognition.onnx_graph import declare_outputs
 
 MAX_MODEL_BYTES: Final = 2**30
@@ -33,7 +35,7 @@ Returned = TypeVar("Returned")
 
 
 class Session:
-    """An ONNX model that runs on the CPU. Thread-safe.
+    """An ONNX model that runs on the CPU or another device. Thread-safe.
 
     A model is a program: a model with a `Loop` may never end. So loading, the first run and each
     later run have a timeout, unless the model comes with inkdigits.
@@ -46,6 +48,7 @@ class Session:
         n_threads: int,
         frees_memory: bool = False,
         added_outputs: Sequence[str] = (),
+        device: str = "cpu",
     ) -> None:
         """Loads the file.
 
@@ -56,6 +59,8 @@ class Session:
                 varies. After a picture of 12 megapixels and 60 smaller ones, a process with the
                 reader holds 159 MB instead of 321 MB, and takes as long.
             added_outputs: Names of values within the graph that become outputs, after its own.
+            device: Where the model runs, a name in `inkdigits.recognition.devices.DEVICES`. If it
+                cannot be used, the CPU takes its place, which one line of the log says.
 
         Raises:
             ModelError: The file is missing, not ONNX, larger than `MAX_MODEL_BYTES`, or loading
@@ -72,7 +77,12 @@ class Session:
         self._frees_memory = frees_memory
         self._is_built_in = path.parent == Path(__file__).parent
         self._session: Any = self._run_with_timeout(
-            lambda: _load(path, n_threads, added_outputs), "load"
+            lambda: _load(path, n_threads, added_outputs, device), "load"
+        )
+        # DirectML does not take two runs of a session at the same time.
+        runs_alone = "DmlExecutionProvider" in self._session.get_providers()
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if runs_alone else nullcontext()
         )
 
     @property
@@ -121,10 +131,11 @@ class Session:
         if self._frees_memory:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            if self._is_built_in:
-                outputs = self._session.run(names, feeds, options)
-            else:
-                outputs = _watchdog.run(self._session, names, feeds, options)
+            with self._turn:
+                if self._is_built_in:
+                    outputs = self._session.run(names, feeds, options)
+                else:
+                    outputs = _watchdog.run(self._session, names, feeds, options)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise ModelError(f"{self.path} cannot be run: {_shorten(error)}") from error
         return outputs
@@ -252,7 +263,7 @@ def check_probabilities(
     return probabilities
 
 
-def _load(path: Path, n_threads: int, added_outputs: Sequence[str]) -> Any:
+def _load(path: Path, n_threads: int, added_outputs: Sequence[str], device: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -264,7 +275,7 @@ def _load(path: Path, n_threads: int, added_outputs: Sequence[str]) -> Any:
         model: str | bytes = str(path)
         if added_outputs:
             model = declare_outputs(path.read_bytes(), added_outputs)
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return open_session(model, options, device)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ModelError(f"{path} is not a readable ONNX model: {_shorten(error)}") from error
 

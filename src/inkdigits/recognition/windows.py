@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.results.alphabet import COMMA, DASH, N_CLASSES, PLUS, POINT, SLASH
 
 WINDOW_SIDE: Final = 48

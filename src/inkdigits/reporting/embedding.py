@@ -2,7 +2,8 @@
 
 The outputs of the last hidden layer are reduced to 30 dimensions by principal component analysis,
 and then to two by t-SNE (van der Maaten and Hinton, 2008). Distances between far groups, and the
-sizes of groups, mean little.
+sizes of groups, mean little. The time of t-SNE grows faster than the number of points: of many
+points, it places some, and each of the others lies between its nearest neighbours among these.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ MIN_POINTS: Final = 10
 _DIMENSIONS: Final = 30
 _PERPLEXITY: Final = 30.0
 _STEPS: Final = 600
+FITTED: Final = 2_000
+"""Points that t-SNE places itself."""
+_NEIGHBOURS: Final = 3
+_CHUNK: Final = 1_000
+"""Points whose distances to all fitted ones are in memory at once."""
 
 
 def embed_points(features: NDArray[np.floating[Any]], seed: int = 0) -> NDArray[np.float32]:
@@ -26,7 +32,7 @@ def embed_points(features: NDArray[np.floating[Any]], seed: int = 0) -> NDArray[
 
     Args:
         features: Shape (n, m).
-        seed: Seed of t-SNE.
+        seed: Seed of t-SNE, and of the choice of points that it places.
 
     Returns:
         float32, shape (n, 2), 0 to 1 in both directions.
@@ -46,10 +52,12 @@ def embed_points(features: NDArray[np.floating[Any]], seed: int = 0) -> NDArray[
             'pip install "inkdigits[report]"'
         ) from error
     reduced = reduce_dimensions(features, _DIMENSIONS)
-    perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(reduced))[:FITTED])
+    fitted = reduced[chosen]
+    perplexity = min(_PERPLEXITY, (len(fitted) - 1) / 3)
     # The first two components as the start keep the arrangement of the groups (Kobak and Berens,
     # 2019); scikit-learn scales them in this way, too.
-    start = reduce_dimensions(features, 2)
+    start = reduce_dimensions(fitted, 2)
     start = start / max(float(np.std(start[:, 0])), 1e-12) * 1e-4
     tsne = TSNE(
         perplexity=perplexity, init=start.astype(np.float32), max_iter=_STEPS, random_state=seed
@@ -57,9 +65,40 @@ def embed_points(features: NDArray[np.floating[Any]], seed: int = 0) -> NDArray[
     # The threads of OpenMP wait for each other at every step, which takes minutes beside another
     # program that uses all cores.
     with threadpool_limits(1):
-        found = tsne.fit_transform(reduced)
+        anchors = tsne.fit_transform(fitted)
+    found = np.empty((len(reduced), 2), np.float32)
+    found[chosen] = anchors
+    others = np.setdiff1d(np.arange(len(reduced)), chosen)
+    found[others] = place_between(reduced[others], fitted, anchors)
     low, high = found.min(axis=0), found.max(axis=0)
     return np.asarray((found - low) / np.maximum(high - low, 1e-12), np.float32)
+
+
+def place_between(
+    points: NDArray[np.float32], fitted: NDArray[np.float32], anchors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Places points at the mean of their nearest neighbours, weighted by 1 / distance².
+
+    Args:
+        points: Shape (n, k).
+        fitted: Points that have a place, shape (m, k).
+        anchors: Their places, shape (m, 2).
+
+    Returns:
+        float32, shape (n, 2).
+    """
+    found = np.empty((len(points), 2), np.float32)
+    norms = (fitted**2).sum(axis=1)
+    n_near = min(_NEIGHBOURS, len(fitted))
+    for start in range(0, len(points), _CHUNK):
+        part = points[start : start + _CHUNK]
+        squares = (part**2).sum(axis=1, keepdims=True) + norms - 2 * part @ fitted.T
+        nearest = np.argpartition(squares, n_near - 1, axis=1)[:, :n_near]
+        # The same point twice has a distance of 0, up to rounding.
+        weights = 1 / np.maximum(np.take_along_axis(squares, nearest, axis=1), 1e-6)
+        weights /= weights.sum(axis=1, keepdims=True)
+        found[start : start + _CHUNK] = (weights[..., np.newaxis] * anchors[nearest]).sum(axis=1)
+    return found
 
 
 def reduce_dimensions(features: NDArray[np.floating[Any]], n: int) -> NDArray[np.float32]:

@@ -1,53 +1,38 @@
 """The inside of a network for tiles: its layers, weights and intermediate results.
 
 The layers are found in the ONNX file, so what is shown is what reads, whichever framework the
-network was trained with. Bias, activation and normalisation count to the layer that they follow.
+network was trained with. A bias and an activation count to the layer that they follow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.errors import MissingExtraError, ModelError, UsageError
+from inkdigits.errors import ModelError, UsageError
 from inkdigits.recognition.card import TILE_SHAPE, is_reader_card, locate_card
 from inkdigits.recognition.network import BATCH
+from inkdigits.recognition.network_layers import Layer, find_constants, find_layers
+from inkdigits.recognition.onnx_graph import read_graph
 from inkdigits.recognition.recognizer import DEFAULT_MODEL, DEFAULT_TILE_MODEL
 from inkdigits.recognition.session import Session
 
-if TYPE_CHECKING:
-    import onnx
-
-_POOLS: Final = {
-    "MaxPool": "max pooling",
-    "AveragePool": "average pooling",
-    "GlobalMaxPool": "global max pooling",
-    "GlobalAveragePool": "global average pooling",
-    "ReduceMean": "average",
-    "ReduceMax": "maximum",
-}
+_POOLINGS: Final = {"largest": "max", "mean": "average"}
 _ACTIVATIONS: Final = {
     "Relu": "ReLU",
     "LeakyRelu": "leaky ReLU",
     "PRelu": "PReLU",
-    "Elu": "ELU",
-    "Selu": "SELU",
-    "Gelu": "GELU",
-    "Sigmoid": "sigmoid",
     "HardSigmoid": "hard sigmoid",
-    "Tanh": "tanh",
-    "Softplus": "softplus",
-    "Softmax": "softmax",
-    "Clip": "clip",
+    "HardSwish": "hard swish",
+    **{name: name.upper() for name in ("Elu", "Selu", "Celu", "Gelu")},
 }
-_JOINS: Final = {"Add": "sum", "Mul": "product", "Concat": "concatenation"}
-_SHAPING: Final = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Cast"}
+"""Names of ONNX to those in the report; the others are written in small letters."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ class InnerLayer:
     """A layer of a network for tiles.
 
     Attributes:
-        kind: What it computes, such as "convolution", "max pooling", "dense" or "flatten".
+        kind: What it computes, such as "convolution", "max pooling" or "dense".
         detail: Size of its kernel, such as "3 × 3"; "" if it has none.
         activation: The activation after it, such as "ReLU"; "" if there is none.
         shape: Shape of its output for one tile: (height, width, channels), or (n,).
@@ -73,11 +58,6 @@ class InnerLayer:
     output: str = ""
 
     @property
-    def is_weighted(self) -> bool:
-        """Whether it is a convolution or a dense layer."""
-        return self.kind in ("convolution", "depthwise convolution", "dense")
-
-    @property
     def has_maps(self) -> bool:
         """Whether its output is a stack of feature maps."""
         return len(self.shape) == 3
@@ -92,37 +72,6 @@ class InnerLayer:
         return " × ".join(f"{side:,}" for side in self.shape)
 
 
-@dataclass
-class _Trace:
-    """The layers of a graph that have been found so far.
-
-    Attributes:
-        values: The constant arrays by name.
-        layers: The layers.
-        sources: Name of each value that depends on the input, to whether it follows a layer.
-        kernels: Weights of each weighted layer, by the position of the layer.
-    """
-
-    values: dict[str, NDArray[Any]]
-    layers: list[InnerLayer] = field(default_factory=list)
-    sources: dict[str, bool] = field(default_factory=dict)
-    kernels: dict[int, NDArray[Any]] = field(default_factory=dict)
-
-    def add(self, layer: InnerLayer, kernel: NDArray[Any] | None = None) -> None:
-        """Appends a layer, and keeps its weights."""
-        if kernel is not None:
-            self.kernels[len(self.layers)] = kernel
-        self.layers.append(layer)
-
-    def extend_last(self, output: str, *, activation: str = "", parameters: int = 0) -> None:
-        """Counts a node to the last layer."""
-        last = self.layers[-1]
-        names = ", ".join(filter(None, [last.activation, activation]))
-        self.layers[-1] = replace(
-            last, activation=names, parameters=last.parameters + parameters, output=output
-        )
-
-
 class InnerNetwork:
     """A network for tiles whose layers can be looked at.
 
@@ -134,22 +83,28 @@ class InnerNetwork:
         """Loads an ONNX file.
 
         Raises:
-            MissingExtraError: `onnx` is not installed.
             ModelError: The file is missing, damaged, or not a network for tiles.
         """
-        model = _load_graph(path)
-        trace = _trace(model)
-        self._input = model.graph.input[0].name
-        own = {value.name for value in model.graph.output}
-        between = dict.fromkeys(layer.output for layer in trace.layers)
-        added = [name for name in between if name not in own]
+        graph = read_graph(path)
+        self._found = find_layers(graph)
+        if not self._found:
+            raise ModelError(f"{path} has no layers: expected a network for tiles")
+        constants = find_constants(graph)
+        names = [name for layer in self._found for name in layer.constants if name in constants]
+        names = list(dict.fromkeys(names))
+        declared = [*dict.fromkeys(layer.value for layer in self._found), *names]
+        added = [name for name in declared if name not in graph.outputs]
         self._session = Session(path, n_threads=2, added_outputs=added)
-        self.layers: tuple[InnerLayer, ...] = tuple(trace.layers)
-        self._kernels = trace.kernels
-        blank = self.run(np.zeros((1, *TILE_SHAPE), np.uint8), range(len(self.layers)))
+        self._input = self._session.inputs[0].name
+        self._output = graph.outputs[0]
+        blank = {self._input: np.zeros((1, *TILE_SHAPE), np.uint8)}
+        weights = self._session.run(blank, names) if names else []
+        self._weights: dict[str, NDArray[Any]] = dict(zip(names, weights, strict=True))
+        ends_in_softmax = any(node.operation == "Softmax" for node in graph.nodes)
+        outputs = self._session.run(blank, [layer.value for layer in self._found])
         self.layers = tuple(
-            _complete(layer, blank[number], trace.kernels.get(number))
-            for number, layer in enumerate(self.layers)
+            self._describe(layer, output, ends_in_softmax and layer is self._found[-1])
+            for layer, output in zip(self._found, outputs, strict=True)
         )
 
     @property
@@ -165,8 +120,8 @@ class InnerNetwork:
     @property
     def last_hidden(self) -> int | None:
         """Index of the layer that the last layer with weights takes; None: it takes the pixels."""
-        weighted = [number for number, layer in enumerate(self.layers) if layer.is_weighted]
-        return weighted[-1] - 1 if weighted and weighted[-1] > 0 else None
+        weighted = [layer for layer in self._found if layer.weights is not None]
+        return weighted[-1].before if weighted else None
 
     def run(
         self, tiles: NDArray[np.uint8], numbers: Sequence[int] | range
@@ -184,16 +139,23 @@ class InnerNetwork:
         Raises:
             ModelError: The network fails.
         """
-        names = [self.layers[number].output for number in numbers]
-        found: dict[int, list[NDArray[np.float32]]] = {number: [] for number in numbers}
-        for start in range(0, len(tiles), BATCH):
-            part = tiles[start : start + BATCH]
-            outputs = self._session.run({self._input: part}, names)
-            for number, output in zip(numbers, outputs, strict=True):
-                values = np.asarray(output, np.float32).reshape(len(part), *output.shape[1:])
-                # ONNX has the channels before height and width.
-                found[number].append(values.transpose(0, 2, 3, 1) if values.ndim == 4 else values)
-        return {number: np.concatenate(parts) for number, parts in found.items()}
+        outputs = self._run_batches(tiles, [self.layers[number].output for number in numbers])
+        found = {}
+        for number, values in zip(numbers, outputs, strict=True):
+            # ONNX has the channels before height and width.
+            found[number] = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+        return found
+
+    def classify(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Returns the outputs of the network, float32, shape (n, 10) or (n, 11).
+
+        Args:
+            tiles: As in `run`.
+
+        Raises:
+            ModelError: The network fails.
+        """
+        return self._run_batches(tiles, [self._output])[0]
 
     def embed(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns what the last hidden layer makes of tiles; pixels if there is no such layer.
@@ -218,20 +180,68 @@ class InnerNetwork:
         Raises:
             ModelError: The first layer has no weights for pixels.
         """
-        for number, layer in enumerate(self.layers):
-            if not layer.is_weighted:
-                continue
-            kernel = np.asarray(self._kernels[number], np.float32)
-            if kernel.ndim == 4:
-                # Over the channels of the input: one, for tiles.
-                return np.asarray(kernel.mean(axis=1), np.float32)
-            if kernel.shape[0] == math.prod(TILE_SHAPE):
-                return np.asarray(kernel.T.reshape(-1, *TILE_SHAPE), np.float32)
-            break
+        first = next((layer for layer in self._found if layer.weights in self._weights), None)
+        if first is not None and first.weights is not None:
+            kernel = np.asarray(self._weights[first.weights], np.float32)
+            rows = kernel if first.is_transposed else kernel.T
+            filters = None
+            if kernel.ndim == 4:  # over the channels of the input: one, for tiles
+                filters = kernel.mean(axis=1)
+            elif rows.shape[-1] == math.prod(TILE_SHAPE):
+                filters = rows.reshape(-1, *TILE_SHAPE)
+            if filters is not None:
+                turned = first.field is not None and first.field.is_transposed
+                return np.asarray(filters.transpose(0, 2, 1) if turned else filters, np.float32)
         raise ModelError(
             f"the first layer of {self._session.path} has no weights for pixels: expected a "
             "convolution or a dense layer"
         )
+
+    def _run_batches(
+        self, tiles: NDArray[np.uint8], names: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        """Returns values of the graph for all tiles."""
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in names]
+        for start in range(0, len(tiles), BATCH):
+            outputs = self._session.run({self._input: tiles[start : start + BATCH]}, list(names))
+            for part, output in zip(parts, outputs, strict=True):
+                part.append(np.asarray(output, np.float32))
+        return [np.concatenate(part) for part in parts]
+
+    def _describe(self, layer: Layer, output: NDArray[Any], ends_in_softmax: bool) -> InnerLayer:
+        """Returns what the report shows of a layer, from its output for one tile."""
+        shape = tuple(map(int, output.shape[1:]))
+        if len(shape) == 3:
+            shape = (shape[1], shape[2], shape[0])
+        kernel = None if layer.weights is None else self._weights.get(layer.weights)
+        places = shape[0] * shape[1] if len(shape) == 3 else 1
+        activation = layer.activation or ""
+        activation = _ACTIVATIONS.get(activation, activation.lower())
+        return InnerLayer(
+            kind=_name_kind(layer, kernel),
+            detail=_describe_window(layer),
+            activation="softmax" if ends_in_softmax else activation,
+            shape=shape,
+            parameters=sum(self._weights[name].size for name in layer.constants),
+            operations=0 if kernel is None else kernel.size * places,
+            output=layer.value,
+        )
+
+
+def _name_kind(layer: Layer, kernel: NDArray[Any] | None) -> str:
+    if layer.pooled is not None:
+        name = f"{_POOLINGS[layer.pooled]} pooling"
+        return name if layer.window else f"global {name}"
+    is_depthwise = layer.groups > 1 and kernel is not None and kernel.shape[1] == 1
+    return "depthwise convolution" if is_depthwise else layer.kind
+
+
+def _describe_window(layer: Layer) -> str:
+    if layer.window is None:
+        return ""
+    detail = " × ".join(map(str, layer.window))
+    stride = max(layer.strides or (1, 1))
+    return f"{detail}, stride {stride}" if stride > 1 and layer.pooled is None else detail
 
 
 def find_onnx(model: object) -> Path:
@@ -265,116 +275,3 @@ def find_onnx(model: object) -> Path:
             "'inkdigits train quick'"
         )
     return found
-
-
-def _load_graph(path: Path) -> onnx.ModelProto:
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingExtraError(
-            'the layers of a model need onnx, which is not installed; run: pip install "inkdigits'
-            '[report]"'
-        ) from error
-    try:
-        return onnx.load(path)
-    except FileNotFoundError:
-        raise ModelError(f"no model at {path}: expected an .onnx file") from None
-    except Exception as error:  # protobuf's exceptions have no common base class
-        reason = (str(error).splitlines() or [""])[0][:100]
-        raise ModelError(f"{path} is not a readable ONNX file: {reason}") from error
-
-
-def _trace(model: onnx.ModelProto) -> _Trace:
-    """Finds the layers of a graph."""
-    from onnx import numpy_helper
-
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    trace = _Trace(values)
-    trace.sources = {value.name: False for value in model.graph.input if value.name not in values}
-    for node in model.graph.node:
-        _follow(node, trace)
-    if not trace.layers:
-        raise ModelError("the model has no layers: expected a network for tiles")
-    return trace
-
-
-def _follow(node: onnx.NodeProto, trace: _Trace) -> None:
-    from onnx import helper
-
-    settings = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-    inputs = [name for name in node.input if name in trace.sources]
-    constants = [trace.values[name] for name in node.input if name in trace.values]
-    output = node.output[0]
-    if not inputs:
-        _fold(node, settings, constants, trace)
-        return
-    trace.sources[output] = any(trace.sources[name] for name in inputs)
-    n_parameters = sum(one.size for one in constants if one.dtype.kind == "f")
-    if node.op_type == "Shape":
-        del trace.sources[output]  # a shape says nothing about ink
-    elif node.op_type == "Conv" and constants:
-        kernel = constants[0]
-        kind = "convolution"
-        if kernel.shape[1] == 1 and settings.get("group", 1) > 1:
-            kind = "depthwise convolution"
-        detail = " × ".join(map(str, kernel.shape[2:]))
-        strides = set(settings.get("strides", [1])) - {1}
-        if strides:
-            detail += f", stride {max(strides)}"
-        trace.add(InnerLayer(kind, detail, parameters=n_parameters, output=output), kernel)
-        trace.sources[output] = True
-    elif node.op_type in ("Gemm", "MatMul") and constants and constants[0].ndim == 2:
-        kernel = constants[0].T if settings.get("transB") else constants[0]
-        trace.add(InnerLayer("dense", parameters=n_parameters, output=output), kernel)
-        trace.sources[output] = True
-    elif not trace.sources[output] or node.op_type in ("Shape", "Size"):
-        return  # scaling of the pixels comes before the first layer
-    elif node.op_type in _POOLS:
-        detail = " × ".join(map(str, settings.get("kernel_shape", ())))
-        trace.add(InnerLayer(_POOLS[node.op_type], detail, output=output))
-    elif node.op_type in _ACTIVATIONS:
-        trace.extend_last(output, activation=_ACTIVATIONS[node.op_type], parameters=n_parameters)
-    elif node.op_type in _JOINS and len(inputs) > 1:
-        trace.add(InnerLayer(_JOINS[node.op_type], output=output))
-    elif node.op_type == "BatchNormalization":
-        trace.extend_last(output, activation="normalisation", parameters=n_parameters)
-    elif node.op_type not in _SHAPING or n_parameters:
-        trace.extend_last(output, parameters=n_parameters)
-    elif node.op_type in ("Reshape", "Flatten"):
-        trace.add(InnerLayer("flatten", output=output))
-
-
-def _fold(
-    node: onnx.NodeProto,
-    settings: Mapping[str, Any],
-    constants: Sequence[NDArray[Any]],
-    trace: _Trace,
-) -> None:
-    """Computes nodes without variable input: constants and weights in 8 bits."""
-    from onnx import numpy_helper
-
-    output = node.output[0]
-    if node.op_type == "Constant" and "value" in settings:
-        trace.values[output] = numpy_helper.to_array(settings["value"])
-    elif node.op_type in ("Identity", "Cast") and constants:
-        trace.values[output] = constants[0]
-    elif node.op_type == "DequantizeLinear" and len(constants) >= 2:
-        weights, scale = constants[0].astype(np.float32), constants[1].astype(np.float32)
-        zero = constants[2].astype(np.float32) if len(constants) > 2 else np.zeros_like(scale)
-        sides = [1] * weights.ndim
-        if scale.ndim == 1 and scale.size > 1:
-            sides[settings.get("axis", 1)] = -1
-        trace.values[output] = (weights - zero.reshape(sides)) * scale.reshape(sides)
-
-
-def _complete(
-    layer: InnerLayer, output: NDArray[np.float32], kernel: NDArray[Any] | None
-) -> InnerLayer:
-    """Returns a layer with its shape and operations."""
-    shape = tuple(map(int, output.shape[1:]))
-    operations = 0
-    if kernel is not None:
-        places = shape[0] * shape[1] if len(shape) == 3 else 1
-        operations = kernel.size * places
-    kind = "reshape" if layer.kind == "flatten" and len(shape) > 1 else layer.kind
-    return replace(layer, kind=kind, shape=shape, operations=operations)

@@ -16,6 +16,7 @@ from inkdigits.model_formats import is_run
 from inkdigits.pictures.arrays import arrange_tiles
 from inkdigits.presentation.figures import RED, build_figure
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
+from inkdigits.recognition.card import Card, locate_card
 from inkdigits.reporting.embedding import embed_points
 from inkdigits.reporting.inner_network import InnerNetwork, find_onnx
 from inkdigits.reporting.shown_images import choose_images, draw_batch, name_label
@@ -47,7 +48,7 @@ def plot_activations(tile: ArrayLike, model: Any = DEFAULT_MODEL, *, n: int = 16
         A figure with a row of panels for each layer with feature maps, and the probabilities.
 
     Raises:
-        MissingExtraError: matplotlib or onnx is not installed.
+        MissingExtraError: matplotlib is not installed.
         ModelError: The model is missing, damaged, or that of a reader.
         PictureFormatError: The array is not a tile.
         UsageError: Several tiles, or `n` is less than 1.
@@ -56,9 +57,11 @@ def plot_activations(tile: ArrayLike, model: Any = DEFAULT_MODEL, *, n: int = 16
     tiles = arrange_tiles(tile)
     if len(tiles) != 1:
         raise UsageError(f"{len(tiles)} tiles: expected one; draw them one at a time")
-    network = InnerNetwork(find_onnx(model))
+    path = find_onnx(model)
+    network = InnerNetwork(path)
+    card = Card.load(locate_card(path))
     numbers = [number for number, layer in enumerate(network.layers) if layer.has_maps]
-    outputs = network.run(tiles, [*numbers, len(network.layers) - 1])
+    outputs = network.run(tiles, numbers)
     stacks = []
     for number in numbers:
         maps = outputs[number][0].transpose(2, 0, 1)
@@ -71,8 +74,8 @@ def plot_activations(tile: ArrayLike, model: Any = DEFAULT_MODEL, *, n: int = 16
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     left, right = parts[0].subplots(1, 2, width_ratios=(1, 4))
     _show(left, tiles[0], "gray_r", 255)
-    probabilities = outputs[len(network.layers) - 1][0]
-    right.bar([name_label(label) for label in range(len(probabilities))], 100 * probabilities)
+    probabilities = network.classify(tiles)[0]
+    right.bar([card.name_label(label) for label in range(len(probabilities))], 100 * probabilities)
     right.set_ylabel("Probability (%)")
     right.set_ylim(0, 100)
     for part, (title, maps) in zip(parts[1:], stacks, strict=True):
@@ -92,7 +95,7 @@ def plot_filters(model: Any = DEFAULT_MODEL, *, n: int = 64) -> Figure:
         to ink, blue ones to its absence.
 
     Raises:
-        MissingExtraError: matplotlib or onnx is not installed.
+        MissingExtraError: matplotlib is not installed.
         ModelError: The model is missing, damaged, that of a reader, or without weights for pixels.
         UsageError: `n` is less than 1.
     """
@@ -129,7 +132,7 @@ def plot_embedding(
         A figure with one panel: each image is its true digit, circled if it was misread.
 
     Raises:
-        MissingExtraError: matplotlib, onnx or scikit-learn is not installed.
+        MissingExtraError: matplotlib or scikit-learn is not installed.
         ModelError: The model is missing, damaged, or that of a reader.
         UsageError: As in `report`, or `n` is less than 10.
         DataFormatError, DataUnavailableError: The images are missing or damaged.

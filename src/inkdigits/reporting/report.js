@@ -20,8 +20,9 @@
 
   function describe(example) {
     const sure = Math.min(99.9, 100 * example.confidence).toFixed(1);
-    const read = example.label === example.predicted ? "" : ` read as ${example.predicted}`;
-    return `${example.label}${read}, ${sure} % sure, image ${example.index.toLocaleString("en")}`;
+    const names = data.names;
+    const read = example.label === example.predicted ? "" : ` read as ${names[example.predicted]}`;
+    return `${names[example.label]}${read}, ${sure} % sure, image ${example.index.toLocaleString("en")}`;
   }
 
   const cell = document.getElementById("cell");
@@ -39,7 +40,8 @@
       .sort((one, other) => other.confidence - one.confidence);
     const title = document.createElement("p");
     const which = found.length < count ? `${found.length} of ${count.toLocaleString("en")}` : count;
-    title.textContent = `${label} read as ${predicted}: ${which} images, the surest first.`;
+    const names = `${data.names[label]} read as ${data.names[predicted]}`;
+    title.textContent = `${names}: ${which} images, the surest first.`;
     const tiles = document.createElement("div");
     tiles.className = "tiles";
     for (const example of found) {
@@ -62,11 +64,8 @@
   if (!map) {
     return;
   }
-  const points = [...map.querySelectorAll("[data-point]")];
-  const places = points.map((point) => {
-    const text = point.querySelector("text");
-    return [Number(text.getAttribute("x")), Number(text.getAttribute("y")) - 4];
-  });
+  const points = [...map.querySelectorAll("text")];
+  const places = points.map((text) => ["x", "y"].map((name) => Number(text.getAttribute(name))));
   const hint = document.getElementById("hint");
   const reach = 24;
   let chosen = -1;

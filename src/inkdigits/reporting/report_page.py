@@ -17,13 +17,12 @@ from inkdigits.evaluation.evaluation_result import Evaluation, TileResult
 from inkdigits.evaluation.metrics import CalibrationBin, compute_interval
 from inkdigits.percentages import format_confidence
 from inkdigits.presentation.html_fragments import Html
-from inkdigits.recognition.card import Card
+from inkdigits.presentation.svg_curves import Curve, draw_curves, load_style
+from inkdigits.recognition.card import LABELS, Card
+from inkdigits.reporting.embedding import FITTED
 from inkdigits.reporting.inner_network import InnerNetwork
 from inkdigits.reporting.learning_rates import plan_rate
-from inkdigits.reporting.shown_images import name_label
 from inkdigits.reporting.svg_charts import (
-    Curve,
-    draw_curves,
     draw_map,
     draw_network,
     draw_reliability,
@@ -117,10 +116,11 @@ def render_page(content: PageContent) -> str:
             for one in content.examples
         ],
         "mapped": list(content.mapped),
+        "names": [content.card.name_label(label) for label in LABELS],
     }
     # "<" could end the script element.
     script = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    style = (_FOLDER / "report.css").read_text(encoding="utf-8")
+    style = load_style() + (_FOLDER / "report.css").read_text(encoding="utf-8")
     code = (_FOLDER / "report.js").read_text(encoding="utf-8")
     title = f"Report on {content.name}"
     return (
@@ -217,7 +217,7 @@ def _render_digits(content: PageContent) -> Html:
     rows = []
     for one in content.evaluation.per_digit:
         right = int(matrix[one.digit, one.digit])
-        cells = [str(one.digit)]
+        cells = [content.card.name_label(one.digit)]
         for share, n in (
             (one.recall, one.support),
             (one.precision, int(matrix[:, one.digit].sum())),
@@ -241,7 +241,8 @@ def _render_confusion(content: PageContent) -> Html:
     support = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     shares = np.where(np.eye(10, dtype=bool), 0, matrix / support)
     worst = float(shares.max()) or 1.0
-    head = "".join(f'<th scope="col">{digit}</th>' for digit in range(10))
+    names = [content.card.name_label(label) for label in LABELS]
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = []
     for truth in range(10):
         cells = []
@@ -255,10 +256,11 @@ def _render_confusion(content: PageContent) -> Html:
             cells.append(
                 f'<td class="{kind}" style="--depth:{depth}%"><button type="button" '
                 f'data-label="{truth}" data-predicted="{predicted}" data-count="{count}" '
-                f'aria-label="{truth} read as {predicted}: {count:,} images">{count:,}</button>'
+                f'aria-label="{escape(names[truth])} read as {escape(names[predicted])}: '
+                f'{count:,} images">{count:,}</button>'
                 "</td>"
             )
-        body.append(f'<tr><th scope="row">{truth}</th>{"".join(cells)}</tr>')
+        body.append(f'<tr><th scope="row">{escape(names[truth])}</th>{"".join(cells)}</tr>')
     return _render_section(
         "Confusion matrix",
         "Rows are the true digit, columns what was read. Choose a number to see its images.",
@@ -299,11 +301,14 @@ def _render_mistakes(content: PageContent) -> Html:
     figures = []
     for position, heat in zip(content.worst, content.heats, strict=True):
         one = content.examples[position]
+        label, predicted = (
+            escape(content.card.name_label(each)) for each in (one.label, one.predicted)
+        )
         overlay = encode_signed(heat[np.newaxis], 1, gap=0)
         figures.append(
             f'<figure class="mistake"><div class="pair">{_render_tile("evaluated", position)}'
             f'<span class="overlay">{_render_tile("evaluated", position)}<img alt="" '
-            f'src="{overlay}"></span></div><figcaption><b>{one.label} read as {one.predicted}</b>'
+            f'src="{overlay}"></span></div><figcaption><b>{label} read as {predicted}</b>'
             f"<br>{format_confidence(one.confidence)} sure, image {one.index:,}</figcaption>"
             "</figure>"
         )
@@ -322,11 +327,22 @@ def _render_map(content: PageContent) -> Html:
     shown = [content.examples[position] for position in content.mapped]
     labels = [one.label for one in shown]
     wrong = [one.label != one.predicted for one in shown]
+    card = content.card
+    listed = ", ".join(f"{label} {card.name_label(label)}" for label in LABELS)
+    classes = f" The numbers are classes: {listed}." if card.class_names else ""
+    placed = "t-SNE places them."
+    if len(shown) > FITTED:
+        placed = (
+            f"t-SNE places {FITTED:,} of them, and each other one lies between its nearest "
+            "neighbours among these."
+        )
     return _render_section(
         "Map of digits",
-        f"{len(shown):,} images at random, placed by t-SNE of the last hidden layer: what the "
-        "network finds similar lies close together. Distances between groups mean little. Misread "
-        "images have a ring. Point at a digit, or use the arrow keys, to see its image.",
+        f"{'All' if len(shown) == content.evaluation.n else 'At random'} {len(shown):,} images, "
+        f"by the last hidden layer: what the network finds similar lies close together. {placed} "
+        "Distances between groups mean little. Misread images have a ring. Point at a digit, or "
+        "use the arrow keys, to see its image."
+        f"{classes}",
         Html(f'<div class="map" tabindex="0">{draw_map(content.places, labels, wrong)}</div>'),
     )
 
@@ -381,7 +397,8 @@ def _render_batch(content: PageContent) -> Html:
     tiles, labels = content.batch
     recipe = content.card.recipe
     figures = "".join(
-        f"<figure>{_render_tile('trained', position)}<figcaption>{name_label(int(label))}"
+        f"<figure>{_render_tile('trained', position)}<figcaption>"
+        f"{escape(content.card.name_label(int(label)))}"
         "</figcaption></figure>"
         for position, label in zip(range(len(tiles)), labels, strict=True)
     )

@@ -23,7 +23,7 @@ from inkdigits.reporting.report_page import PageContent, render_page
 from inkdigits.reporting.shown_images import ShownImages, choose_images, load_batch
 from inkdigits.training.run_views import list_history
 
-MAP_DIGITS: Final = 1_000
+MAP_DIGITS: Final = 10_000
 _MAX_MISREAD: Final = 1_000
 """Misread images whose pictures are in the file, highest confidence first; all are counted."""
 _RIGHT_OF_EACH: Final = 12
@@ -71,8 +71,7 @@ def report(
         images: The images to read: "validation" are those that the run held out, "test" are test
             images. Whoever changes a recipe after looking at test images has chosen with them.
         data: The images of the run, as in `train`, or test images, as in `evaluate`. None: MNIST.
-        map_digits: Number of images on the map, chosen at random; 0: no map. 1,000 take about five
-            seconds.
+        map_digits: Most images on the map, chosen at random; 0: no map.
 
     Returns:
         The path of the file.
@@ -80,7 +79,7 @@ def report(
     Raises:
         ModelError: The model is missing, damaged, or that of a reader.
         UsageError: The validation images of the model are unknown, or an invalid value.
-        MissingExtraError: `onnx` or, for the map, scikit-learn is not installed.
+        MissingExtraError: scikit-learn, for the map, is not installed.
         DataFormatError, DataUnavailableError: The images are missing or damaged.
         OutputError: The file cannot be written.
     """

@@ -21,17 +21,21 @@ class Readings(Sequence[Reading]):
 
     Every picture has its place. The reading of a picture that could not be read has no text; its
     `error` says why, and `errors` lists them all. So a loop over the readings is not ended by a
-    broken picture:
-
-        readings = inkdigits.predict("scans")
-        for reading in readings:
-            print(reading.source, reading.page, reading.text or reading.reason)
-        if readings.errors:
-            print(f"{len(readings.errors)} pictures could not be read")
+    broken picture.
 
     Attributes:
         items: The readings. The sequence has the same ones: `readings[0]`, `len(readings)`.
         folder: The folder whose pictures were read; None for other pictures.
+
+    Examples:
+        >>> import inkdigits
+        >>> readings = inkdigits.predict(["samples/7-canvas.png", "samples/missing.png"])
+        >>> for reading in readings:
+        ...     print(reading.source, reading.text or reading.reason)
+        samples/7-canvas.png 7
+        samples/missing.png samples/missing.png: no such file; check the name and the folder
+        >>> len(readings.errors)
+        1
     """
 
     items: tuple[Reading, ...] = ()

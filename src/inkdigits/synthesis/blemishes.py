@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import cv2
 import numpy as np
 
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import as_bytes, draw_line
 from inkdigits.synthesis.glyphs import Ink
 from inkdigits.synthesis.pens import break_stroke

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.papers import (
     Field,
     Random,

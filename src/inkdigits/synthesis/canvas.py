@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import TILE_SIDE
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.glyphs import Ink
 
 FINENESS: Final = 4

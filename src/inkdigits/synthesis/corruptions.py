@@ -20,9 +20,10 @@ from itertools import pairwise, product
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from inkdigits.recognition.opencv import cv2
 
 Images: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import as_bytes, draw_line, find_above
 from inkdigits.synthesis.glyphs import Ink
 

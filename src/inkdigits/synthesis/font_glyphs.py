@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Ink
 
 FAINT: Final = 48

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import CANVAS_SIDE, LINE_SPREAD_PX, draw_line, smooth_curve
 from inkdigits.synthesis.glyphs import Ink
 
@@ -177,14 +177,7 @@ SYMBOLS: Final[Mapping[str, str]] = {
 PRINTED: Final = "ACEFHJKLMNPRTUVWXYacdefhkmnprtvwx#%@+=*"
 """Characters for `print_text`; none of them resembles a digit in these fonts."""
 
-_FACES: Final = (
-    cv2.FONT_HERSHEY_SIMPLEX,
-    cv2.FONT_HERSHEY_DUPLEX,
-    cv2.FONT_HERSHEY_COMPLEX,
-    cv2.FONT_HERSHEY_TRIPLEX,
-    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
-    cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-)
+_FACES: Final = ("SIMPLEX", "DUPLEX", "COMPLEX", "TRIPLEX", "SCRIPT_SIMPLEX", "SCRIPT_COMPLEX")
 """OpenCV's font names. Before version 5 they are Hershey's stroke fonts, since then other fonts."""
 
 
@@ -224,7 +217,8 @@ def print_text(text: str, random: np.random.Generator) -> Ink:
     Returns:
         uint8, shape (height, width), 0 background, 255 full ink.
     """
-    face = _FACES[random.integers(len(_FACES))] | (cv2.FONT_ITALIC * (random.random() < 0.2))
+    face = getattr(cv2, f"FONT_HERSHEY_{_FACES[random.integers(len(_FACES))]}")
+    face |= cv2.FONT_ITALIC * (random.random() < 0.2)
     scale, thickness = 2.5, int(random.integers(2, 6))
     (width, height), baseline = cv2.getTextSize(text, face, scale, thickness)
     ink = np.zeros((height + 2 * baseline + 20, width + 40), np.uint8)

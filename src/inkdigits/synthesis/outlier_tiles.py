@@ -15,13 +15,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import UsageError
 from inkdigits.recognition.crops import extract_mark
 from inkdigits.recognition.framing import frame
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import (
     CANVAS_SIDE,
     as_bytes,

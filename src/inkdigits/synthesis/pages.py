@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.camera import add_impulses, take_picture
 from inkdigits.synthesis.layouts import draw_layout
 from inkdigits.synthesis.papers import draw_paper, resize

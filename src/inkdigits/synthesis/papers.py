@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import UsageError
+from inkdigits.recognition.opencv import cv2
 
 Field = NDArray[np.float32]
 Shape = tuple[int, int]

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-import cv2
 import numpy as np
 
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import CANVAS_SIDE, as_bytes, find_above, list_places
 from inkdigits.synthesis.glyphs import Ink
 

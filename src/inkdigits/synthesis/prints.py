@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import cv2
 import numpy as np
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.papers import (
     Field,
     Random,

@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,6 +14,7 @@ from PIL import Image
 from inkdigits.data import LabelledImages
 from inkdigits.errors import UsageError
 from inkdigits.recognition.framing import measure_stroke
+from inkdigits.recognition.opencv import cv2
 from inkdigits.results.alphabet import CHARACTERS, DASH, DIGITS, OTHER
 from inkdigits.synthesis.digit_forms import write_other_form
 from inkdigits.synthesis.font_glyphs import FAINT, has_character, render

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.crops import extract_mark
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import as_bytes
 from inkdigits.synthesis.glyphs import Ink
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.glyphs import GLYPH_HEIGHT, Ink
 
 Line = NDArray[np.complex128]

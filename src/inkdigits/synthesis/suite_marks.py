@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
 from inkdigits.data.fonts import Font
 from inkdigits.errors import UsageError
+from inkdigits.recognition.opencv import cv2
 from inkdigits.results.alphabet import OTHER
 from inkdigits.synthesis.camera import take_picture
 from inkdigits.synthesis.font_glyphs import has_character, render

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.canvas import as_bytes
 
 Cover: TypeAlias = NDArray[np.float32]

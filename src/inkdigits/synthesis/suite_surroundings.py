@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.suite_pens import Cover
 
 Photo: TypeAlias = NDArray[np.float32]

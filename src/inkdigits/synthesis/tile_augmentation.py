@@ -25,12 +25,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import DataFormatError
 from inkdigits.recognition.framing import TILE_SIDE, frame
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.blemishes import BLEMISHES
 from inkdigits.synthesis.digit_forms import OTHER_FORMS, write_other_form
 from inkdigits.synthesis.glyphs import Ink

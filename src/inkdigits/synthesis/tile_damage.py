@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.framing import TILE_SIDE
+from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.glyphs import Ink
 
 Values = NDArray[np.float32]

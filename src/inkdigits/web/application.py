@@ -23,6 +23,7 @@ from inkdigits.web.routes import (
     v1_gallery,
     v1_inside,
     v1_read,
+    v1_review,
     v1_status,
     v2_inference,
 )
@@ -31,7 +32,7 @@ from inkdigits.web.service import Service
 from inkdigits.web.settings import Settings
 
 _ROUTES = (
-    *(page_files, v1_status, v1_read, v1_corrections, v1_gallery, v1_inside),
+    *(page_files, v1_status, v1_read, v1_corrections, v1_review, v1_gallery, v1_inside),
     *(v2_inference, prometheus),
 )
 

@@ -299,11 +299,12 @@ def _limit_time(seconds: float) -> None:
 def _limit_memory(n_bytes: int) -> None:
     """Limits the memory for the next picture, beyond that of now.
 
-    Does nothing where the system does not support it.
+    No limit on Windows and macOS, which have no `/proc`.
     """
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        sizes = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        data = int(sizes[5]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (data + n_bytes, hard))

@@ -33,7 +33,8 @@ _HEADERS: Final = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-CORRECTIONS: Final = "/v1/corrections"
+OWN_PICTURES: Final = ("/v1/corrections", "/v1/review")
+"""Beginnings of the addresses under which pictures of users are stored."""
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 _CLIENT_GONE: Final = 499
 _LINGER_S: Final = 2.0
@@ -84,8 +85,8 @@ class Gate:
                 400, "Host name not allowed: start the service with --allowed-host NAME to allow it"
             )
         # By DNS rebinding, a page of another site could list and delete corrections.
-        is_correction = scope["path"].startswith(CORRECTIONS)
-        if is_correction and self._key is None and ANY_HOST in self._hosts and not _is_own(host):
+        is_protected = scope["path"].startswith(OWN_PICTURES)
+        if is_protected and self._key is None and ANY_HOST in self._hosts and not _is_own(host):
             raise RequestError(
                 403,
                 "Corrections are available only under this machine's own names and addresses: "
@@ -134,7 +135,7 @@ def _is_own(host: str) -> bool:
 def is_open(path: str) -> bool:
     """Returns whether a path needs no API key: the page, the API documentation, health checks."""
     return (
-        path in ("/", "/v1/status", "/openapi.json", "/docs")
+        path in ("/", "/review", "/v1/status", "/openapi.json", "/docs")
         or path.startswith(("/page/", "/docs/", "/v2/health/"))
         or (path.startswith("/v2/models/") and path.endswith("/ready"))
     )

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import models_json_schema
 
+from inkdigits.results.review_folder import TEXT
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 DigitString = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,64}$")]
 Pixel = Annotated[int, Field(ge=0, le=255)]
@@ -100,6 +102,48 @@ class PictureRow(BaseModel):
     height: int | None = None
 
 
+class Review(BaseModel):
+    """The pictures to review."""
+
+    folder: str
+    open: list[str] = Field(description="Ids of the next pictures that nobody has reviewed")
+    n_open: int = Field(description="Number of all of them")
+    n_pictures: int = Field(description="Number of all pictures, reviewed ones included")
+
+
+class ReviewDigit(BaseModel):
+    """A digit of a picture to review."""
+
+    character: str = Field(description="A digit, ? if it is uncertain, empty if it was rejected")
+    confidence: Probability
+    box: list[int] = Field(description="Left, top, width, height in pixels of the picture")
+    reason: str | None = Field(description="Why the digit was not read")
+
+
+class ReviewPicture(BaseModel):
+    """A picture to review."""
+
+    id: str
+    address: str = Field(description="Path or address of the file")
+    page: int | None = Field(description="Number of the page of a document, from 1")
+    text: str = Field(description="What was read; ? stands for an uncertain digit")
+    reason: str | None = Field(description="Why no digit was read")
+    width: int
+    height: int
+    digits: list[ReviewDigit]
+    reviewed: str | None = Field(description="What a person has read; null if nobody has")
+
+
+class ReviewedText(BaseModel):
+    """What a person reads in a picture."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Annotated[str, StringConstraints(max_length=4_000, pattern=f"^{TEXT.pattern}$")] = Field(
+        description="Lines of digits, with separators between them; empty if there are none"
+    )
+
+
 class Limits(BaseModel):
     """Limits on requests."""
 
@@ -117,6 +161,7 @@ class Status(BaseModel):
     reader: str = Field(description="Recipe of the reader, which finds the digits")
     threshold: Probability = Field(description="Minimum confidence of a digit")
     corrections: bool = Field(description="Whether the service stores corrections")
+    review: bool = Field(description="Whether the service has pictures to review")
     limits: Limits
 
 
@@ -280,6 +325,7 @@ class InferAnswer(BaseModel):
 _references, _definitions = models_json_schema(
     [
         (NewCorrection, "validation"),
+        (ReviewedText, "validation"),
         (Inference, "validation"),
         (EncodedPictures, "validation"),
         (InsideTile, "validation"),

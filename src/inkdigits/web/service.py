@@ -29,6 +29,7 @@ from inkdigits.recognition.inside import Inside, load_inside
 from inkdigits.recognition.network import Network
 from inkdigits.recognition.reading_options import Digits
 from inkdigits.recognition.recognizer import Recognizer
+from inkdigits.results.review_folder import ReviewFolder
 from inkdigits.web.batching import CANCELLED, BatchedNetwork, Batcher
 from inkdigits.web.bodies import BodyReader, Upload
 from inkdigits.web.corrections import CorrectionStore
@@ -82,6 +83,7 @@ class Service:
         bodies: Receives request bodies.
         metrics: Counters and histograms.
         corrections: The store of corrections; None if the service stores none.
+        review: The pictures to review; None if there are none.
         gallery: The gallery of the page.
         failure: The exception that loading the model raised; None if it raised none.
         is_draining: Whether the service is stopping and rejects new requests.
@@ -92,13 +94,15 @@ class Service:
         """Prepares everything but the model, which `load` loads.
 
         Raises:
-            OutputError: The folder for corrections cannot be used.
+            OutputError, DataFormatError: The folder for corrections or that of the review cannot
+                be used.
         """
         self.settings = settings
         self.bodies = BodyReader(settings)
         self.metrics = Metrics(self._count_waiting, lambda: self.n_active)
         folder = settings.corrections
         self.corrections = None if folder is None else CorrectionStore(folder)
+        self.review = None if settings.review is None else ReviewFolder(settings.review)
         self.gallery = OwnGallery(settings.models)
         self.failure: Exception | None = None
         self.is_draining = False

@@ -41,6 +41,8 @@ class Settings:
         requests_per_minute: Requests per minute of one client; None for no limit.
         api_key: API key that clients must send; None for none.
         corrections: Folder in which to store corrections; None to store none.
+        review: Folder of pictures to review, as `inkdigits batch --review` writes it; None for
+            none.
         models: Run folders and model files that the recognizer was loaded from, for the gallery of
             the page; empty for the default model, or if they are not known.
         allowed_hosts: Host names, without port, that requests may use. Protects against DNS
@@ -65,6 +67,7 @@ class Settings:
     requests_per_minute: int | None = None
     api_key: str | None = field(default=None, repr=False)
     corrections: Path | None = None
+    review: Path | None = None
     models: tuple[Path, ...] = ()
     allowed_hosts: tuple[str, ...] = LOCAL_HOSTS
     n_threads: int | None = None

@@ -1,4 +1,4 @@
-"""Every form of docs/what-you-can-bring.md loads to the same images and labels."""
+"""Every form of docs/reference/what-you-can-bring.md loads to the same images and labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inkdigits.errors import DataFormatError, DataUnavailableError
 
 Sets = dict[str, LabelledImages]
 Writer = Callable[[Path, Sets], None]
-DOCS = Path(__file__).parents[3] / "docs" / "what-you-can-bring.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "what-you-can-bring.md"
 
 
 def list_documented_paths() -> list[str]:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 import inkdigits
 
 PAGE = Path(inkdigits.__file__).parent / "web" / "page"
+PRESENTATION = Path(inkdigits.__file__).parent / "presentation"
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -23,7 +24,9 @@ TYPES = {
 
 
 @pytest.mark.parametrize(
-    "path", sorted(path for path in PAGE.iterdir()), ids=lambda path: path.name
+    "path",
+    [*sorted(PAGE.iterdir()), PRESENTATION / "colours.css"],
+    ids=lambda path: path.name,
 )
 def test_every_file_is_served_with_its_type_and_revalidated(
     path: Path, shared_client: TestClient

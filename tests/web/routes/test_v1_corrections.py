@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import errno
-import fcntl
 import io
 import os
 import time
@@ -25,6 +24,8 @@ from inkdigits.errors import OutputError
 from inkdigits.evaluation import evaluate_pictures
 from inkdigits.recognition import Recognizer
 from inkdigits.web.corrections import COLUMNS, CorrectionStore
+
+fcntl = pytest.importorskip("fcntl", reason="needs what Windows lacks")
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()

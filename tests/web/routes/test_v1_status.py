@@ -15,6 +15,7 @@ def test_status_names_version_models_and_limits(shared_client: TestClient) -> No
         "reader": Recognizer.load().reader.card.recipe["name"],
         "threshold": Recognizer.load().threshold,
         "corrections": False,
+        "review": False,
         "limits": {
             "max_bytes": 20_000_000,
             "max_pixels": 20_000_000,

@@ -1,5 +1,6 @@
 /** Entry point: connects the views, the reading panel and the service. */
 
+import { followConnection } from "./connection.js";
 import { CorrectionForm, CorrectionsView } from "./corrections.js";
 import { Downloads } from "./downloads.js";
 import { DrawingView } from "./drawing.js";
@@ -62,6 +63,7 @@ async function loadStatus() {
     panel.threshold = status.threshold;
     find("threshold").placeholder = String(Math.round(100 * status.threshold));
     form.kept = status.corrections;
+    find("review-link").hidden = !status.review;
     views.pictures.maxBytes = status.limits.max_bytes;
     views.pictures.maxPixels = status.limits.max_pixels;
   } catch (error) {
@@ -94,30 +96,6 @@ function listenToViews() {
     views.draw.reread();
     views.pictures.reread(heat);
     if (heat) views.gallery.reread();
-  });
-}
-
-function listenToService() {
-  service.addEventListener("gone", () => {
-    find("gone").hidden = false;
-  });
-  service.addEventListener("back", () => {
-    find("gone").hidden = true;
-    loadStatus();
-  });
-  find("retry").addEventListener("click", () => service.retryNow());
-  service.addEventListener("locked", (event) => {
-    const { again } = /** @type {CustomEvent} */ (event).detail;
-    find("key-message").textContent = again
-      ? "The server did not accept this key. Please check it."
-      : "This server requires an API key.";
-    find("lock").showModal();
-  });
-  find("lock").addEventListener("close", () => service.cancelKey()); // no effect after a key
-  find("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    service.useKey(find("key").value);
-    find("lock").close();
   });
 }
 
@@ -157,7 +135,7 @@ function listenToKeys() {
 }
 
 listenToViews();
-listenToService();
+followConnection(service, loadStatus);
 listenToFiles();
 listenToKeys();
 tabs.start("draw");

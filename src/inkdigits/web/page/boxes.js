@@ -75,10 +75,11 @@ function drawMark(mark, picture) {
 }
 
 /**
+ * Returns an element that covers a box, for a layer that covers exactly the picture.
  * @param {[number, number, number, number]} box
  * @param {{width: number, height: number}} picture
  */
-function placeBox([left, top, width, height], picture) {
+export function placeBox([left, top, width, height], picture) {
   const place = document.createElement("div");
   place.style.left = `${(100 * left) / picture.width}%`;
   place.style.top = `${(100 * top) / picture.height}%`;

@@ -83,6 +83,22 @@
  * @property {number} high largest absolute weight
  * @property {string} kernels one byte for each weight, in base64; 128 is 0
  *
+ * @typedef {object} ReviewDigit
+ * @property {string} character in the text: "?" if it is uncertain, "" if it was rejected
+ * @property {number} confidence 0 to 1
+ * @property {[number, number, number, number]} box left, top, width, height in pixels
+ * @property {string | null} reason why the digit was not read
+ *
+ * @typedef {object} ReviewPicture
+ * @property {string} id
+ * @property {string} address
+ * @property {number | null} page of a document, from 1
+ * @property {string} text with ? for each uncertain digit
+ * @property {string | null} reason why no digit was read
+ * @property {number} width in pixels
+ * @property {number} height
+ * @property {ReviewDigit[]} digits
+ *
  * @typedef {Reading | {page?: number, error: string}} Row a picture, or a page of a document
  */
 
@@ -214,6 +230,38 @@ export class Service extends EventTarget {
     return this.#send("v1/corrections", { method: "DELETE" });
   }
 
+  /**
+   * Returns the next pictures to review.
+   * @returns {Promise<{folder: string, open: string[], n_open: number, n_pictures: number}>}
+   */
+  fetchReview() {
+    return this.#send("v1/review");
+  }
+
+  /** @param {string} id @returns {Promise<ReviewPicture>} */
+  fetchReviewPicture(id) {
+    return this.#send(`v1/review/${encodeURIComponent(id)}`);
+  }
+
+  /** @param {string} id @returns {Promise<Blob>} */
+  fetchReviewImage(id) {
+    return this.#send(`v1/review/${encodeURIComponent(id)}/picture`);
+  }
+
+  /** @param {string} id @param {string} text lines of digits; "" if there are none */
+  saveReview(id, text) {
+    return this.#send(`v1/review/${encodeURIComponent(id)}`, {
+      method: "PUT",
+      body: JSON.stringify({ text }),
+      headers: { "Content-Type": "application/json" },
+    });
+  }
+
+  /** @param {string} id */
+  undoReview(id) {
+    return this.#send(`v1/review/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
   /** Checks for the service now instead of after the current wait. */
   retryNow() {
     this.#wake();
@@ -242,7 +290,8 @@ export class Service extends EventTarget {
       let answer, body;
       try {
         answer = await fetch(new URL(path, document.baseURI), this.#sign(request));
-        body = await answer.text();
+        const isImage = answer.headers.get("Content-Type")?.startsWith("image/");
+        body = await (isImage ? answer.blob() : answer.text());
       } catch (error) {
         if (signal?.aborted) throw error;
         if (!patient || ++breaks > MAX_BREAKS) {
@@ -260,7 +309,8 @@ export class Service extends EventTarget {
       } else if (!answer.ok) {
         throw new ServiceError(answer.status, findMessage(body, answer.status));
       } else {
-        return answer.status === 204 ? null : JSON.parse(body);
+        if (answer.status === 204) return null;
+        return body instanceof Blob ? body : JSON.parse(body);
       }
     }
   }

@@ -1,4 +1,4 @@
-"""/, /page and /docs: the files of the page and of the API documentation."""
+"""/, /review, /page and /docs: the files of the page and of the API documentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 PAGE: Final = Path(__file__).parents[1] / "page"
+PRESENTATION: Final = Path(__file__).parents[2] / "presentation"
+COLOURS: Final = "colours.css"
+"""The style sheet that the page shares with reports."""
 _CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -62,6 +65,7 @@ class PageFiles(StaticFiles):
 
 
 _page = PageFiles(directory=PAGE)
+_presentation = PageFiles(directory=PRESENTATION)
 _swagger_ui = PageFiles(packages=[("fastapi_offline", "static")])  # so that nothing is from a CDN
 
 
@@ -71,9 +75,17 @@ async def get_page(request: Request) -> Response:
     return await _page.get_response("index.html", request.scope)
 
 
+@router.api_route("/review", methods=["GET", "HEAD"])
+async def get_review_page(request: Request) -> Response:
+    """Returns the page on which pictures are reviewed."""
+    return await _page.get_response("review.html", request.scope)
+
+
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])
 async def get_page_file(request: Request, name: str) -> Response:
     """Returns a script, style sheet or other file of the page."""
+    if name == COLOURS:
+        return await _presentation.get_response(name, request.scope)
     return await _page.get_response(name, request.scope)
 
 

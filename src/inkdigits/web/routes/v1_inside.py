@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from inkdigits.errors import RequestError, UsageError
 from inkdigits.recognition.calibration import calibrate
-from inkdigits.recognition.card import NONE
 from inkdigits.recognition.crops import cut_only_mark
 from inkdigits.recognition.inside import Activation
 from inkdigits.web import schemas
@@ -86,7 +85,7 @@ def _look_inside(service: Service, body: bytes, content_type: str | None) -> dic
     return {
         "model": service.model_name,
         "tile": tile,
-        "labels": ["none" if label == NONE else str(label) for label in card.labels],
+        "labels": [card.name_label(label) for label in card.labels],
         "probabilities": calibrate(outputs[np.newaxis], card.temperature)[0],
         "layers": [_describe(activation) for activation in activations],
     }

@@ -27,6 +27,7 @@ async def get_status(request: Request) -> Response:
             "reader": str(service.recognizer.reader.card.recipe.get("name", "reader")),
             "threshold": service.recognizer.threshold,
             "corrections": service.corrections is not None,
+            "review": service.review is not None,
             "limits": {
                 "max_bytes": limits.max_bytes,
                 "max_pixels": limits.max_pixels,
