@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from pathlib import Path
@@ -42,17 +43,19 @@ def save_animation(frames: list[Image.Image], durations: list[int], path: Path) 
         durations: Milliseconds that each frame is shown.
         path: The file to write.
     """
+    encoded = io.BytesIO()  # so that a picture from before stays if this is stopped
     frames[0].save(
-        path,
+        encoded,
+        "WEBP",
         save_all=True,
         append_images=frames[1:],
         duration=durations,
         loop=0,
         quality=80,
-        method=6,
-        minimize_size=True,
+        method=4,
         xmp=f"{KEY}: {json.dumps(hash_models())}".encode(),
     )
+    path.write_bytes(encoded.getvalue())
 
 
 def format_stamp() -> str:

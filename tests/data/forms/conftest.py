@@ -147,7 +147,7 @@ def write_folders(names: dict[str, str]) -> Writer:
 
 @pytest.fixture(scope="session")
 def writers() -> dict[str, Writer]:
-    """What writes each form, by the path that docs/reference/what-you-can-bring.md names it with."""
+    """What writes each form, by the path that the page "What you can bring" names it with."""
     return {
         "mnist": write_idx("{part}-{content}-ubyte"),
         "unpacked": write_idx("{part}-{dotted}-ubyte"),

@@ -17,7 +17,7 @@ from inkdigits.training import READER_RECIPES
 from inkdigits.training.fit.interruption import interrupts_held_back
 from inkdigits.training.fit.reader_fit import PartFit, _repeat, load_weights, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
-from inkdigits.training.samples.page_batches import Batch
+from inkdigits.training.samples.page_batches import Batch, Part
 
 resource = pytest.importorskip("resource", reason="needs what Windows lacks")
 
@@ -76,7 +76,8 @@ def test_batches_are_used_again_in_other_light() -> None:
 
 
 def test_start_may_be_for_the_judge_alone(tmp_path: Path) -> None:
-    small = {part: PartFit.start(part, RECIPE, 1).network for part in ("detector", "judge")}
+    parts: tuple[Part, ...] = ("detector", "judge")
+    small = {part: PartFit.start(part, RECIPE, 1).network for part in parts}
     save_weights(small, tmp_path / "weights.npz")
     recipe = replace(
         RECIPE,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from inkdigits.training.recipes.layers import Layer
+from inkdigits.training.recipes.reader_recipe import DetectorSize, StartParts
 from inkdigits.training.recipes.tile_recipe import Augmentation, Precision, Schedule
 
 
@@ -43,3 +44,6 @@ class RecipeFields(TileFields, total=False):
     glyphs: int
     validation_pages: int
     start: str | None
+    start_parts: StartParts
+    detector_size: DetectorSize
+    repeats: int
