@@ -104,23 +104,28 @@ def tabulate_ensemble_sizes() -> str:
 
 
 def tabulate_suites() -> str:
-    """Returns a table with one row for each suite."""
-    rows = ["| what | n | read | classified as tiles | command |", "|---|---|---|---|---|"]
+    """Returns a table with one row for each suite, and for each kind of marks."""
+    head = ["what", "n", "read", "by the small reader", "classified as tiles", "command"]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, what in SUITES.items():
-        suite = _load(f"suite-{name}")
+        suite, small = _load(f"suite-{name}"), _load(f"small-reader/suite-{name}")
         tiles = suite.get("classify_mean")
         cells = (
             what,
             f"{sum(row['n'] for row in suite['rows']):,}",
             f"{100 * suite['mean']:.2f} %",
+            f"{100 * small['mean']:.2f} %",
             "" if tiles is None else f"{100 * tiles:.2f} %",
             f"`inkdigits evaluate --suite {name}`",
         )
         rows.append(f"| {' | '.join(cells)} |")
         if name == "marks":
-            found = {row["name"]: row for row in suite["rows"]}
+            found, found_small = (
+                {row["name"]: row for row in one["rows"]} for one in (suite, small)
+            )
             rows += [
-                f"| {what} | {found[row]['n']:,} | {100 * found[row]['accuracy']:.2f} % | | |"
+                f"| {what} | {found[row]['n']:,} | {100 * found[row]['accuracy']:.2f} % "
+                f"| {100 * found_small[row]['accuracy']:.2f} % | | |"
                 for row, what in MARKS.items()
             ]
     return "\n".join(rows)
@@ -358,7 +363,7 @@ DOCUMENTS = {
         "install-size": tabulate_install_size,
         "load": tabulate_load,
     },
-    "docs/how-to/scaling.md": {
+    "docs/scaling.md": {
         "bulk-kinds": tabulate_bulk_kinds,
         "bulk-plan": tabulate_bulk_plan,
         "bulk-failures": tabulate_bulk_failures,
