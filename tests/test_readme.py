@@ -122,6 +122,8 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
         if arguments[0] in ("train", "sweep") and "--resume" not in arguments:
             short = SHORT_READER if arguments[1] in READER_RECIPES else SHORT
             arguments += ["--quiet", *(word for value in short for word in ("--set", value))]
+        if "--suite" in arguments:
+            arguments += ["--limit", "100"]
         if arguments[0] == "serve":
             assert serve_once(arguments) == 0
             continue

@@ -106,6 +106,6 @@ def test_mistakes_of_another_model_are_not_called_its_own(
     page.locator("#tab-gallery").click()
 
     note = page.locator("#mistakes-note")
-    expect(note).to_contain_text("The model “reader” misreads")
+    expect(note).to_contain_text("The model “reader-large” misreads")
     expect(note).to_contain_text("the model in use here is another one, “smoke”")
     expect(note).not_to_contain_text("computed")

@@ -63,7 +63,7 @@ def test_default_model_has_the_gallery_of_the_package(
 ) -> None:
     whose, gallery = split(fetch_gallery(shared_client))
 
-    assert whose == ("reader", True, False)
+    assert whose == ("reader-large", True, False)
     assert gallery == committed
 
 
