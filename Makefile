@@ -22,7 +22,7 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
+.PHONY: help install run test coverage lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,7 +52,10 @@ run: .venv/usable ## the main job on real MNIST
 	@echo "sample predictions  $(RUN)/evaluation/sample_predictions.png"
 	@echo "model and card      $(RUN)/model.onnx, $(RUN)/model.json"
 
-test: install build/node/installed ## pass the tests, with branch coverage
+test: install build/node/installed ## pass the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: install build/node/installed ## the tests with branch coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: install ## ruff

@@ -34,6 +34,39 @@ def add_data(options: Options) -> None:
     )
 
 
+def add_recipe(options: Options) -> None:
+    """Adds the recipe to train."""
+    options.add_argument(
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help="name of a recipe, see 'inkdigits recipes', or your own .toml or .py file, which is "
+        "executed; default: quick",
+    )
+
+
+def add_teacher(options: Options) -> None:
+    """Adds --teacher."""
+    options.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="learn from the outputs of these trained models too, not from labels alone",
+    )
+
+
+def add_training_pictures(options: Options) -> None:
+    """Adds --pictures, which a network is trained on."""
+    options.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="train on the single digits of these labelled pictures too, such as corrections",
+    )
+
+
 def add_json(options: Options) -> None:
     """Adds --json."""
     options.add_argument("--json", action="store_true", help="print JSON")

@@ -9,7 +9,15 @@ from pathlib import Path
 from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Integer, parse_count, parse_seeds
 from inkdigits.cli.parser import Parser
-from inkdigits.cli.shared_options import add_data, add_json, add_quiet, add_ray
+from inkdigits.cli.shared_options import (
+    add_data,
+    add_json,
+    add_quiet,
+    add_ray,
+    add_recipe,
+    add_teacher,
+    add_training_pictures,
+)
 from inkdigits.errors import UsageError
 from inkdigits.percentages import format_share
 
@@ -27,13 +35,7 @@ EXAMPLES = (
 def add_options(parser: Parser) -> None:
     """Adds the arguments and options of the command."""
     recipe = parser.add_argument_group("recipe")
-    recipe.add_argument(
-        "recipe",
-        nargs="?",
-        metavar="RECIPE",
-        help="name of a recipe, see 'inkdigits recipes', or your own .toml or .py file, which is "
-        "executed; default: quick",
-    )
+    add_recipe(recipe)
     recipe.add_argument(
         "--over",
         action="append",
@@ -79,20 +81,8 @@ def add_options(parser: Parser) -> None:
     )
     data = parser.add_argument_group("data")
     add_data(data)
-    data.add_argument(
-        "--pictures",
-        type=Path,
-        metavar="DIR",
-        help="train on the single digits of these labelled pictures too, such as corrections",
-    )
-    data.add_argument(
-        "--teacher",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="learn from the outputs of these trained models too, not from labels alone",
-    )
+    add_training_pictures(data)
+    add_teacher(data)
     processes = parser.add_argument_group("processes")
     add_ray(processes, work="train several trials at the same time")
     processes.add_argument(

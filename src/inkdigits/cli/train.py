@@ -10,7 +10,15 @@ from inkdigits.cli import exit_status
 from inkdigits.cli.argument_types import Integer, Name, parse_port, parse_seed
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
-from inkdigits.cli.shared_options import add_data, add_force, add_json, add_quiet
+from inkdigits.cli.shared_options import (
+    add_data,
+    add_force,
+    add_json,
+    add_quiet,
+    add_recipe,
+    add_teacher,
+    add_training_pictures,
+)
 from inkdigits.errors import UsageError
 from inkdigits.percentages import format_share
 
@@ -35,13 +43,7 @@ EXAMPLES = (
 def add_options(parser: Parser) -> None:
     """Adds the arguments and options of the command."""
     recipe = parser.add_argument_group("recipe")
-    recipe.add_argument(
-        "recipe",
-        nargs="?",
-        metavar="RECIPE",
-        help="name of a recipe, see 'inkdigits recipes', or your own .toml or .py file, which is "
-        "executed; default: quick",
-    )
+    add_recipe(recipe)
     recipe.add_argument(
         "--set",
         action="append",
@@ -51,14 +53,7 @@ def add_options(parser: Parser) -> None:
         "it; may be repeated; null or none: no value",
     )
     recipe.add_argument("--seed", type=parse_seed, help="seed of the random numbers; default: 0")
-    recipe.add_argument(
-        "--teacher",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="learn from the outputs of these trained models too, not from labels alone",
-    )
+    add_teacher(recipe)
     recipe.add_argument(
         "--folds",
         type=Integer("number of folds", 2),
@@ -81,12 +76,7 @@ def add_options(parser: Parser) -> None:
         help=f"what the images in --data are, for the names of their classes: "
         f"{', '.join(DATASET_NAMES)}; default: digits",
     )
-    data.add_argument(
-        "--pictures",
-        type=Path,
-        metavar="DIR",
-        help="train on the single digits of these labelled pictures too, such as corrections",
-    )
+    add_training_pictures(data)
     run_folder = parser.add_argument_group("run")
     run_folder.add_argument(
         "--output",

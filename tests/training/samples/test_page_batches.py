@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from dataclasses import replace
-from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -49,8 +48,17 @@ def opened(source: Source) -> Scriptorium:
 
 
 def list_drawing_processes() -> list[BaseProcess]:
-    """The processes of this module: they are spawned, those of other tests' services are not."""
-    return [child for child in multiprocessing.active_children() if isinstance(child, SpawnProcess)]
+    """The processes that this test has spawned; services of other tests may leave some behind."""
+    return [child for child in multiprocessing.active_children() if child not in EARLIER]
+
+
+EARLIER: set[BaseProcess] = set()
+
+
+@pytest.fixture(autouse=True)
+def note_earlier_processes() -> None:
+    EARLIER.clear()
+    EARLIER.update(multiprocessing.active_children())
 
 
 def test_batch_of_pages(source: Source, opened: Scriptorium) -> None:
