@@ -1,7 +1,7 @@
 """Reads a source on a Ray cluster: Ray Data, with a pool of actors that each hold the model.
 
-Tasks list the shards of the source and read archives; the actors fetch and read the files. A lost
-worker or machine is no loss: Ray repeats the tasks whose results are gone. The driver alone writes
+Tasks list the shards of the source and read archives; the actors fetch and read the files. If a
+worker or machine is lost, Ray repeats the tasks whose results are gone. The driver alone writes
 rows, and gets those of each file once.
 """
 

@@ -183,7 +183,7 @@ class OutputFolder:
             self._system, self._path = connect(self.address)
 
     def list_names(self) -> list[str]:
-        """Returns the names of the files in the folder, sorted; none if there is no folder.
+        """Returns the names of the files in the folder, sorted; empty if it does not exist.
 
         Raises:
             OutputExistsError: There is a file at the address.

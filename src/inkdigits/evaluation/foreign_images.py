@@ -1,4 +1,4 @@
-"""Notices data sets that are no digits, such as Fashion-MNIST given for MNIST.
+"""Notices data sets without digits, such as Fashion-MNIST given for MNIST.
 
 Their files have the same names, shapes and labels, so nothing else would differ from MNIST's.
 """

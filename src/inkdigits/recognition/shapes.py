@@ -40,7 +40,7 @@ class Components:
 
 
 def find_extent(ink: Ink) -> tuple[int, int, int, int]:
-    """Returns left, top, width and height of what is not 0, in pixels; zeros if all is 0.
+    """Returns left, top, width and height of the pixels that are not 0; zeros if all are 0.
 
     Args:
         ink: uint8, shape (height, width).

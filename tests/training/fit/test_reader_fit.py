@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,11 @@ import pytest
 
 from inkdigits.errors import OutputError, RunError
 from inkdigits.training import READER_RECIPES
+from inkdigits.training.fit import reader_fit
 from inkdigits.training.fit.interruption import interrupts_held_back
-from inkdigits.training.fit.reader_fit import PartFit, _repeat, load_weights, save_weights
+from inkdigits.training.fit.reader_fit import PartFit, _repeat, fit_part, load_weights, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
-from inkdigits.training.samples.page_batches import Batch, Part
+from inkdigits.training.samples.page_batches import Batch, Part, Source
 
 resource = pytest.importorskip("resource", reason="needs what Windows lacks")
 
@@ -73,6 +74,27 @@ def test_batches_are_used_again_in_other_light() -> None:
     again = [index for index in range(18) if index % 3]
     assert all(of_targets[index] <= index // 3 for index in again)  # only what was drawn before
     assert not any((used[index][0] == new[of_targets[index]][0]).all() for index in again)
+
+
+def test_resumed_fit_with_repeats_makes_no_step_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may stop between two uses of a batch."""
+    recipe = replace(RECIPE, judge_windows=30, repeats=3)
+    half = PartFit.start("judge", recipe, 4)
+    run(half, range(4))
+    half.save(tmp_path / "judge.npz")
+    numbers: list[int] = []
+
+    def draw(part: Part, source: Source, indices: range, n_processes: int) -> Generator[Batch]:
+        numbers.extend(indices)
+        yield from map(make_batch, indices)
+
+    monkeypatch.setattr(reader_fit, "draw_batches", draw)
+    fit = fit_part("judge", Source(recipe, 4), tmp_path, n_processes=1, report=lambda row: None)
+
+    assert numbers == [1, 2]
+    assert fit.step == fit.n_steps == 9
 
 
 def test_start_may_be_for_the_judge_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -242,7 +243,8 @@ def fit_part(
     numbers = range(first // repeats, fit.n_steps // repeats)
     with closing(draw_batches(part, source, numbers, n_processes)) as batches:
         try:
-            for batch in _repeat(batches, fit):
+            # A run that stopped between the uses of a batch draws that batch again.
+            for batch in islice(_repeat(batches, fit), fit.n_steps - first):
                 with interrupts_held_back():
                     losses.append(fit.run_step(*batch))
                     now = time.monotonic()
