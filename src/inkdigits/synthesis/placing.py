@@ -86,6 +86,10 @@ class Style:
         jitter: Standard deviation of the random size and position of each digit.
         strength: Strength of the ink, 0 to 1.
         zero_size: Relative size of zeros; many people write them smaller.
+        first_size: Relative size of the first digit; some people write it larger.
+        unevenness: Standard deviation of the logarithm of the size of digits.
+        sinking: How much of the additional height of a larger digit is below the base line, as a
+            fraction.
     """
 
     height_px: float
@@ -95,6 +99,9 @@ class Style:
     jitter: float
     strength: float
     zero_size: float = 1.0
+    first_size: float = 1.0
+    unevenness: float = 0.0
+    sinking: float = 0.0
 
     @classmethod
     def draw(
@@ -121,7 +128,19 @@ class Style:
             jitter=float(random.uniform(0, 0.07)),
             strength=float(random.uniform(0.7, 1)),
             zero_size=float(random.uniform(0.5, 1)) if random.random() < 0.3 else 1.0,
+            first_size=float(random.uniform(1.1, 1.9)) if random.random() < 0.15 else 1.0,
+            unevenness=float(random.uniform(0.05, 0.25)) if random.random() < 0.3 else 0.0,
+            sinking=float(random.random()),
         )
+
+    def draw_size(self, character: str, random: Random, *, is_first: bool) -> float:
+        """Draws the size of a character, relative to the digit height of the number."""
+        if character not in DIGITS:
+            return 1.0
+        size = self.zero_size * random.uniform(0.93, 1) if character == "0" else 1.0
+        if is_first:
+            size *= self.first_size
+        return float(size * np.exp(random.normal(0, self.unevenness)))
 
 
 def place(
@@ -145,7 +164,8 @@ def place(
         style: Style of the number.
         random: Random number generator; varies size and position slightly.
         parts: See `Placed.parts`. None means that the whole glyph is one mark.
-        size: Size relative to the other glyphs of its line, with the same base line.
+        size: Size relative to the other glyphs of its line. Smaller ones have the same base line,
+            larger ones are partly below it.
 
     Returns:
         The right edge of its ink in pixels, before slanting.
@@ -153,7 +173,8 @@ def place(
     varied = size * float(np.exp(random.normal(0, style.jitter)))
     scale_y = style.height_px / GLYPH_HEIGHT * varied
     scale_x = scale_y * style.aspect
-    y = top + (glyph.top + 1 - size + random.normal(0, style.jitter)) * style.height_px
+    below = max(size - 1, 0) * style.sinking
+    y = top + (glyph.top + 1 - size + below + random.normal(0, style.jitter)) * style.height_px
     foot = top + style.height_px  # slanting keeps the base line fixed
     turn = random.normal(0, style.jitter * 0.6)
     slant = style.slant + random.normal(0, style.jitter * 0.5)
@@ -206,14 +227,14 @@ def write_text(
                 )
                 for glyph, offset in joined
             )
-    for character in text:
+    for index, character in enumerate(text):
         if character == " ":
             x += style.height_px * random.uniform(0.3, 0.9)
             continue
         glyph = scribe.write(character, random)
         gap = style.gap if character in DIGITS else max(style.gap, 0.02)
         gap += random.normal(0, 0.3 * abs(style.gap) + 0.02)
-        size = style.zero_size * random.uniform(0.93, 1) if character == "0" else 1.0
+        size = style.draw_size(character, random, is_first=index == 0)
         right = place(writing, glyph, x, top + rise * (x - left), style, random, size=size)
         x = right + gap * style.height_px
     return x - style.gap * style.height_px

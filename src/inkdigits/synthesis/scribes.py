@@ -291,7 +291,7 @@ class Scriptorium:
         printed: Sequence[Path],
         photographs: Sequence[Path] = (),
         *,
-        shares: tuple[float, float, float, float] = (0.42, 0.25, 0.30, 0.03),
+        shares: tuple[float, float, float, float] = (0.36, 0.24, 0.37, 0.03),
     ) -> None:
         """Loads the photographs.
 

@@ -31,7 +31,13 @@ def compose_number(random: np.random.Generator) -> str:
 
     def digits(low: int, high: int) -> str:
         n = int(random.integers(low, high + 1))
-        text = "".join(str(d) for d in random.integers(0, 10, n))
+        drawn = random.integers(0, 10, n)
+        if random.random() < 0.5:  # the first digits of amounts and counts (Benford, 1938)
+            drawn[0] = int(10 ** random.random())
+        for index in range(1, n):
+            if random.random() < 0.1:  # equal digits touch, and are hard to count
+                drawn[index] = drawn[index - 1]
+        text = "".join(str(d) for d in drawn)
         if random.random() < 0.2:  # round numbers, because zeros in a row often touch
             zeros = int(random.integers(1, n + 1))
             text = text[: n - zeros] + "0" * zeros
