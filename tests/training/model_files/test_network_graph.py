@@ -15,7 +15,7 @@ from inkdigits.training.networks.reader_networks import build_detector, build_ju
 
 
 def shake(network: Any) -> None:
-    """Gives batch normalisation statistics as after training; 16 bits hold all weights exactly."""
+    """Gives batch normalisation statistics as after training."""
     random = np.random.default_rng(0)
     for variable in network.variables:
         values = np.asarray(variable.numpy())
@@ -42,16 +42,16 @@ def test_outputs_are_those_of_keras(name: str) -> None:
         expected = np.asarray(network(pictures, training=False))
         (found,) = session.run(None, {"input": pictures})
         assert found.shape == expected.shape
-        # Weights in 16 bits have a relative error of 5e-4.
-        np.testing.assert_allclose(found, expected, atol=5e-3 * float(np.abs(expected).max()))
+        # Weights in 8 bits have an error of up to 1/254 of the largest one of their channel.
+        np.testing.assert_allclose(found, expected, atol=3e-2 * float(np.abs(expected).max()))
 
 
-def test_weights_take_16_bits() -> None:
+def test_weights_take_8_bits() -> None:
     network = build_judge()
 
     size = len(write_network(network).SerializeToString())
 
-    assert 1.9 * network.count_params() < size < 2.05 * network.count_params()
+    assert 0.95 * network.count_params() < size < 1.05 * network.count_params()
 
 
 def test_other_layers_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -115,10 +116,12 @@ def make_sure_judge() -> onnx.ModelProto:
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., Read]:
     def start_reader(
-        detector: onnx.ModelProto, judge: onnx.ModelProto, settings: ReaderSettings | None = None
+        detector: onnx.ModelProto,
+        *judges: onnx.ModelProto,
+        settings: ReaderSettings | None = None,
     ) -> Read:
         path = tmp_path / "reader.onnx"
-        onnx.save(build_reader(detector, judge, settings), path)
+        onnx.save(build_reader(detector, judges, settings), path)
         return Detector(path, n_threads=1)
 
     return start_reader
@@ -183,7 +186,7 @@ def test_offsets_and_sizes_are_read_in_their_order(start: Callable[..., Read]) -
     # With one level of 128 x 128, the square lies exactly on a cell: 64 = 16 x 4.
     levels = LevelSettings(scales=(128.0,))
     detector = make_square_detector(offset=(0.5, -0.25), size=(20.0, 36.0))
-    read = start(detector, make_sure_judge(), ReaderSettings(levels=levels))
+    read = start(detector, make_sure_judge(), settings=ReaderSettings(levels=levels))
     found = read(draw_squares(128, 128, [(66 - 12, 62 - 12, 24)]))
     expected = [66 + 0.5 * 4 - 10, 62 - 0.25 * 4 - 18, 20, 36]
     np.testing.assert_allclose(found.boxes, [expected], atol=1e-3)
@@ -191,9 +194,13 @@ def test_offsets_and_sizes_are_read_in_their_order(start: Callable[..., Read]) -
 
 def test_the_score_is_that_of_both_networks(start: Callable[..., Read]) -> None:
     settings = ReaderSettings(
-        LevelSettings(scales=(128.0,)), detector_weight=0.7, detector_floor=0.02, temperature=1.3
+        LevelSettings(scales=(128.0,)),
+        detector_weight=0.7,
+        detector_floor=0.02,
+        temperature=1.3,
+        none_odds=1.5,
     )
-    found = start(make_square_detector(), make_sure_judge(), settings)(
+    found = start(make_square_detector(), make_sure_judge(), settings=settings)(
         draw_squares(128, 128, [(66 - 9, 62 - 9, 18)])
     )
     detected = np.full(16, 1 / (1 + np.exp(20)))
@@ -201,6 +208,7 @@ def test_the_score_is_that_of_both_networks(start: Callable[..., Read]) -> None:
     judged = np.exp(np.where(np.arange(17) == SQUARE, 5.0, 0.0))
     product = judged * (np.append(detected, 1 - detected.max()) + 0.02) ** 0.7
     product = product ** (1 / 1.3)
+    product[NO_MARK] *= 1.5
     np.testing.assert_allclose(found.probabilities[0], product / product.sum(), atol=1e-5)
 
 
@@ -214,12 +222,14 @@ def test_a_mark_at_the_edge_is_found_and_its_box_ends_there(start: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("class_", "n_large", "zooms", "all_zooms_boxes"),
+    ("class_", "n_large", "zooms", "all_zooms_boxes", "n_judges"),
     [
-        (3, 0, (1.0,), 400),
-        (COMMA, 20, (1.0,), 400),
-        (3, 0, (0.8, 1.1, 1.3), 400),
-        (3, 0, (0.8, 1.1, 1.3), 60),
+        (3, 0, (1.0,), 400, 1),
+        (COMMA, 20, (1.0,), 400, 1),
+        (3, 0, (0.8, 1.1, 1.3), 400, 1),
+        (3, 0, (0.8, 1.1, 1.3), 60, 1),
+        (3, 0, (0.8, 1.1, 1.3), 60, 2),
+        (3, 0, (1.1, 0.8), 400, 2),
     ],
 )
 def test_windows_are_those_of_crop_windows(
@@ -228,8 +238,9 @@ def test_windows_are_those_of_crop_windows(
     n_large: int,
     zooms: tuple[float, ...],
     all_zooms_boxes: int,
+    n_judges: int,
 ) -> None:
-    """The logits of this judge are random projections of the window, which shows its pixels."""
+    """The logits of a judge are random projections of its window, which shows its pixels."""
     random = np.random.default_rng(5)
     kernel = random.normal(0, 0.03, (5, 1, 16, 16)).astype(np.float32)
     mixture = np.zeros((21, 5), np.float32)
@@ -238,7 +249,7 @@ def test_windows_are_those_of_crop_windows(
     bias = np.full(21, -20, np.float32)
     bias[class_] = 0
     bias[17:] = (0, 0, *np.log([24, 24]))
-    projection = random.normal(0, 0.02, (2304, 17)).astype(np.float32)
+    projections = random.normal(0, 0.02, (n_judges, 2304, 17)).astype(np.float32)
     settings = ReaderSettings(
         LevelSettings(size_factors=(1.0,) * N_CLASSES),
         window_zooms=zooms,
@@ -247,13 +258,13 @@ def test_windows_are_those_of_crop_windows(
         max_contained=2.0,
         least_score=0.0,
     )
-    judge = make_judge(projection, np.zeros(17, np.float32))
-    read = start(make_detector(kernel, mixture, bias), judge, settings)
+    judges = [make_judge(projection, np.zeros(17, np.float32)) for projection in projections]
+    read = start(make_detector(kernel, mixture, bias), *judges, settings=settings)
     coarse = random.integers(0, 256, (40, 60))
     picture = np.kron(coarse, np.ones((9, 9))).astype(np.uint8)[:350, :533]
     found = read(picture)
     logits = np.zeros((len(zooms), len(found), 17))
-    for logit, zoom in zip(logits, zooms, strict=True):
+    for logit, zoom, projection in zip(logits, zooms, itertools.cycle(projections)):
         first, size = found.boxes[:, :2], found.boxes[:, 2:]
         boxes = np.concatenate([first + size * (1 - zoom) / 2, size * zoom], axis=1)
         windows = crop_windows(picture, boxes.astype(np.float32), np.full(len(found), class_))
@@ -300,7 +311,7 @@ def test_of_two_boxes_one_inside_the_other_the_better_one_stays(
         ({"free_classes": (POINT,)}, [SQUARE, POINT]),
         ({"free_classes": (POINT,), "free_score": 0.9999}, [SQUARE]),
     ):
-        found = start(detector, judge, replace(settings, **change))(picture)
+        found = start(detector, judge, settings=replace(settings, **change))(picture)
         assert found.classes.tolist() == expected, change
 
 
@@ -314,7 +325,7 @@ def test_of_two_boxes_that_overlap_by_a_third_the_better_one_stays(
     judge = make_judge(np.zeros((2304, 17), np.float32), np.zeros(17, np.float32))
     for most, expected in ((0.3, 1), (0.35, 2)):
         settings = ReaderSettings(levels, detector_weight=1.0, max_judged_overlap=most)
-        found = start(detector, judge, settings)(picture)
+        found = start(detector, judge, settings=settings)(picture)
         assert len(found) == expected
         assert middles(found.boxes)[0] == pytest.approx((48, 66), abs=3)
 
@@ -328,12 +339,14 @@ def test_size_factors_move_the_levels_at_which_a_class_counts(start: Callable[..
     picture = draw_squares(128, 128, [(50, 50, 24)])
     assert len(start(detector, judge)(picture)) == 0
     level = LevelSettings(size_factors=(1.0,) * N_CLASSES)
-    assert start(detector, judge, ReaderSettings(level))(picture).classes.tolist() == [POINT]
+    assert start(detector, judge, settings=ReaderSettings(level))(picture).classes.tolist() == [
+        POINT
+    ]
 
 
 def test_small_writing_on_a_large_picture_gets_a_second_look(start: Callable[..., Read]) -> None:
     levels = LevelSettings(scales=(128.0, 256.0), second_look_windows=2)
-    read = start(make_square_detector(), make_sure_judge(), ReaderSettings(levels))
+    read = start(make_square_detector(), make_sure_judge(), settings=ReaderSettings(levels))
     # 1,024 pixels at a quarter of their size: 32 become 8, too small, and 24 at the second look.
     picture = draw_squares(1024, 1024, [(300, 700, 34)])
     found = read(picture)
@@ -347,7 +360,12 @@ def test_small_writing_on_a_large_picture_gets_a_second_look(start: Callable[...
     assert crowded.unread == len(tiles) ** 2 - 2
     without = replace(levels, second_look_from=1e9)
     assert (
-        len(start(make_square_detector(), make_sure_judge(), ReaderSettings(without))(picture)) == 0
+        len(
+            start(make_square_detector(), make_sure_judge(), settings=ReaderSettings(without))(
+                picture
+            )
+        )
+        == 0
     )
 
 
@@ -356,7 +374,7 @@ def test_a_picture_beyond_the_limit_is_shrunk_and_boxes_are_in_its_own_pixels(
 ) -> None:
     picture = draw_squares(600, 900, [(500, 200, 140)])
     settings = ReaderSettings(max_pixels=60_000)
-    found = start(make_square_detector(), make_sure_judge(), settings)(picture)
+    found = start(make_square_detector(), make_sure_judge(), settings=settings)(picture)
     assert len(found) == 1
     assert np.abs(middles(found.boxes)[0] - (570, 270)).max() < 16
 
@@ -371,12 +389,13 @@ def test_pictures_of_any_shape_are_read(start: Callable[..., Read], shape: tuple
 
 def test_the_weights_stand_once_in_the_file() -> None:
     detector, judge = make_square_detector(), make_sure_judge()
-    size = len(build_reader(detector, judge).SerializeToString())
+    settings = ReaderSettings(window_zooms=(0.9, 1.1))
+    size = len(build_reader(detector, [judge], settings).SerializeToString())
     assert size < len(detector.SerializeToString()) + len(judge.SerializeToString()) + 60_000
 
 
 def test_only_operators_of_the_standard_are_used() -> None:
-    model = build_reader(make_square_detector(), make_sure_judge())
+    model = build_reader(make_square_detector(), [make_sure_judge()])
     onnx.checker.check_model(model, full_check=True)
     assert {node.domain for node in model.graph.node} == {""}
     assert [o.domain for o in model.opset_import] == [""]
@@ -387,7 +406,13 @@ def test_networks_of_other_shapes_are_rejected(name: str) -> None:
     networks = {"detector": make_square_detector(), "judge": make_sure_judge()}
     networks[name].graph.output[0].type.tensor_type.shape.dim[-1].dim_value = 11
     with pytest.raises(ModelError, match=f"the {name} .* 11"):
-        build_reader(networks["detector"], networks["judge"])
+        build_reader(networks["detector"], [networks["judge"]])
+
+
+def test_more_judges_than_windows_are_rejected() -> None:
+    judges = [make_sure_judge(), make_sure_judge()]
+    with pytest.raises(ModelError, match="2 judges have 1 windows"):
+        build_reader(make_square_detector(), judges)
 
 
 def test_networks_that_keras_exports_are_taken(start: Callable[..., Read], tmp_path: Path) -> None:

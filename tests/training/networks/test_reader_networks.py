@@ -15,11 +15,11 @@ from inkdigits.training.networks.reader_networks import (
     build_detector,
     build_judge,
 )
-from inkdigits.training.recipes.reader_recipe import DetectorSize
+from inkdigits.training.recipes.reader_recipe import NetworkSize
 
 
 @pytest.mark.parametrize(("size", "n_parameters"), [("small", 864_557), ("large", 1_512_485)])
-def test_detector_of_any_size(size: DetectorSize, n_parameters: int) -> None:
+def test_detector_of_any_size(size: NetworkSize, n_parameters: int) -> None:
     detector = build_detector(size=size)
 
     assert detector.count_params() == n_parameters
@@ -42,9 +42,11 @@ def test_detector_moves_with_the_picture() -> None:
     np.testing.assert_allclose(there[:, :, 108:158], here[:, :, 100:150], atol=1e-3)
 
 
-def test_judge() -> None:
-    judge = build_judge()
+@pytest.mark.parametrize(("size", "n_parameters"), [("small", 576_513), ("large", 1_175_505)])
+def test_judge_of_any_size(size: NetworkSize, n_parameters: int) -> None:
+    judge = build_judge(size=size)
 
+    assert judge.count_params() == n_parameters
     assert judge(np.zeros((3, 48, 48, 1), np.float32)).shape == (3, N_CLASSES + 1)
 
 

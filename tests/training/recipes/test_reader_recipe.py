@@ -82,7 +82,7 @@ def test_json_and_back(recipe: ReaderRecipe) -> None:
 
 def test_recipes_of_early_versions_can_be_read() -> None:
     values = READER_RECIPES["reader"].to_json()
-    for name in ("detector_size", "start_parts", "repeats"):
+    for name in ("detector_size", "second_judge", "start_parts", "repeats"):
         del values[name]
     assert load_reader_recipe(values) == READER_RECIPES["reader"]
 

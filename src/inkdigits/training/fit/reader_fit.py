@@ -1,4 +1,4 @@
-"""The training of the reader's two networks, step by step, with checkpoints to continue from."""
+"""The training of the reader's networks, step by step, with checkpoints to continue from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ gigabytes."""
 
 @dataclass(eq=False)
 class PartFit:
-    """One of the two networks, with the progress of its training.
+    """One of the networks, with the progress of its training.
 
     Attributes:
         part: Which network.
@@ -95,7 +95,7 @@ class PartFit:
         if part == "detector":
             network = build_detector(precision, recipe.detector_size)
         else:
-            network = build_judge(precision)
+            network = build_judge(precision, "small" if part == "judge" else "large")
         fit = cls(part, recipe, network)
         optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
@@ -105,7 +105,7 @@ class PartFit:
             ema_momentum=recipe.average,
         )
         loss: Any = compute_detector_loss
-        if part == "judge":
+        if part != "detector":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         if recipe.start is not None and recipe.start_parts in ("both", part):
             load_weights(part, fit.network, Path(recipe.start))
@@ -176,7 +176,7 @@ class PartFit:
 
 
 def save_weights(networks: Mapping[Part, Any], path: Path) -> None:
-    """Writes the weights of both networks, as float16 arrays `<part>-<number>`; replaces `path`.
+    """Writes the weights of all networks, as float16 arrays `<part>-<number>`; replaces `path`.
 
     Raises:
         OutputError: The file cannot be written.

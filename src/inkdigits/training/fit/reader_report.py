@@ -35,7 +35,11 @@ class ReaderReport:
         """
         self._path = folder / "history.csv"
         self._rows = _load_rows(self._path)
-        self._totals = {"detector": recipe.detector_pages, "judge": recipe.judge_windows}
+        self._totals = {
+            "detector": recipe.detector_pages,
+            "judge": recipe.judge_windows,
+            "second-judge": recipe.judge_windows,
+        }
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}
         self._console, self._progress = start_progress(

@@ -1,12 +1,12 @@
-"""Trains a reader: both networks on drawn pages, combined into one graph, and its card.
+"""Trains a reader: its networks on drawn pages, combined into one graph, and its card.
 
 The run of a reader is a folder like that of a network for tiles:
 
 settings.json    recipe, seed, SHA-256 of the data, versions
 history.csv      one row per 50 steps of each network
-detector.npz     checkpoint of the detector; judge.npz is that of the judge
-finder.onnx      the detector alone; the judge is trained on the boxes that it finds
-weights.npz      the weights of both networks in 16 bits, for other runs to start from
+detector.npz     checkpoint of the detector; judge.npz and second-judge.npz are those of the judges
+finder.onnx      the detector alone; the judges are trained on the boxes that it finds
+weights.npz      the weights of all networks in 16 bits, for other runs to start from
 model.onnx       the reader, from a picture to boxes, classes and scores
 model.json       its card; written last, so a folder with it is complete
 """
@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import onnx
 
@@ -40,8 +40,6 @@ from inkdigits.training.networks.frameworks import has_16_bit_arithmetic, load_k
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe, load_reader_recipe
 from inkdigits.training.runs import Run, list_versions
 from inkdigits.training.samples.page_batches import Part, Source
-
-PARTS: Final[tuple[Part, ...]] = ("detector", "judge")
 
 _FINDER_SCORE = 0.05
 """Minimum score of the boxes that the judge is trained on: lower than any score that the reader
@@ -167,11 +165,11 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
         with sigterm_as_interrupt():
             cores = os.cpu_count() or 1
             fits: dict[Part, PartFit] = {}
-            for part in PARTS:
+            for part in list_parts(recipe):
                 fits[part] = fit_part(
                     part, source, run.folder, n_processes=cores, report=report.add
                 )
-                if part == "detector":  # the judge is trained on the boxes that it finds
+                if part == "detector":  # the judges are trained on the boxes that it finds
                     finder = write_finder(fits[part].network, run.folder / "finder.onnx")
                     source = replace(source, finder=finder)
             report.say("choosing the temperature on validation pages")
@@ -195,11 +193,11 @@ def finish_reader(
     settings: Mapping[str, Any],
     figures: Mapping[str, float],
 ) -> None:
-    """Writes the reader of two trained networks and, last, its card.
+    """Writes the reader of trained networks and, last, its card.
 
     Args:
         run: The run to write to.
-        fits: The fits of both networks, with averaged weights.
+        fits: The fits of all networks, with averaged weights.
         source: The settings and data that the validation pages are drawn from.
         settings: The content of `settings.json`: recipe, seed, data_sha256, versions.
         figures: Figures for the card, besides those that are measured here.
@@ -231,26 +229,33 @@ def finish_reader(
 
 
 def write_finder(detector: Any, path: Path) -> Path:
-    """Writes a reader without a judge, which finds boxes to train the judge on."""
+    """Writes a reader without a judge, which finds boxes to train the judges on."""
     settings = ReaderSettings(
         levels=LevelSettings(enlargement=_FINDER_ENLARGEMENT),
         detector_weight=1.0,
         least_score=_FINDER_SCORE,
     )
     with write_whole(path) as temporary:
-        model = build_reader(write_network(detector), None, settings)
+        model = build_reader(write_network(detector), (), settings)
         temporary.write_bytes(model.SerializeToString())
     return path
 
 
 def prepare_build(networks: Mapping[Part, Any]) -> Callable[[ReaderSettings], onnx.ModelProto]:
-    """Converts both networks once.
+    """Converts the networks once.
 
     Args:
-        networks: Keras models of both parts.
+        networks: Keras models of the detector and of each judge.
 
     Returns:
         A function that builds a reader from them with given settings.
     """
     converted = {part: write_network(network) for part, network in networks.items()}
-    return lambda settings: build_reader(converted["detector"], converted["judge"], settings)
+    detector = converted.pop("detector")
+    return lambda settings: build_reader(detector, list(converted.values()), settings)
+
+
+def list_parts(recipe: ReaderRecipe) -> tuple[Part, ...]:
+    """Returns the networks that a recipe trains, in the order of training."""
+    judges: tuple[Part, ...] = ("judge", "second-judge") if recipe.second_judge else ("judge",)
+    return ("detector", *judges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,15 +68,18 @@ class ReaderSettings:
         least_distance: `selection.LEAST_DISTANCE`.
         free_classes: Classes whose boxes may lie within other boxes, as they do in handwriting.
         free_score: Minimum probability of such a class, by the detector alone, for this exception.
-        window_zooms: The judge sees each mark once for each factor, in a window that is so many
-            times as wide, and the mean of its log probabilities counts (test-time augmentation).
-        all_zooms_boxes: Number of boxes, best first, that are seen with all factors; the others are
-            seen with the first only. A crowded picture would take twice as long otherwise.
+        window_zooms: Each mark is judged once for each factor, in a window that is so many times as
+            wide, and the mean of the log probabilities counts (test-time augmentation). The judges
+            take turns: the first sees the first window, the second the second.
+        all_zooms_boxes: Number of boxes, best first, that are judged with all factors; the others
+            are judged with the first only. A crowded picture would take too long otherwise.
         detector_weight: Exponent w of the detector's probabilities in p_judge x (p_detector +
             floor)^w. Trained readers use `reader_validation.DETECTOR_WEIGHT`.
         detector_floor: Added to the detector's probabilities, so that the detector rules out no
             class.
         temperature: Divides the logarithms of the product (Guo et al., 2017).
+        none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained readers
+            use `reader_validation.NONE_ODDS`.
         least_score: Boxes with a lower probability of their best class are dropped.
     """
 
@@ -93,12 +97,13 @@ class ReaderSettings:
     detector_weight: float = 0.3
     detector_floor: float = 0.01
     temperature: float = 1.0
+    none_odds: float = 1.0
     least_score: float = 0.1
 
 
 def build_reader(
     detector: onnx.ModelProto,
-    judge: onnx.ModelProto | None,
+    judges: Sequence[onnx.ModelProto],
     settings: ReaderSettings | None = None,
 ) -> onnx.ModelProto:
     """Builds the graph that reads a whole picture.
@@ -108,8 +113,9 @@ def build_reader(
             width multiples of 32, to float32 (n, height / 4, width / 4, 21): logits of 16 classes
             and of "too small to read", offset (x, y) of the centre in cells, logarithms of width
             and height in pixels.
-        judge: Network that maps windows as `crop_windows` returns them, float32 (n, 48, 48, 1), to
-            logits, float32 (n, 17); None: the classes come from the detector alone.
+        judges: Networks that map windows as `crop_windows` returns them, float32 (n, 48, 48, 1), to
+            logits, float32 (n, 17), at most one for each of `settings.window_zooms`; empty: the
+            classes come from the detector alone.
         settings: Constants; None: the defaults.
 
     Returns:
@@ -126,12 +132,17 @@ def build_reader(
           reach `least_score`, including those that a better one overlaps.
 
     Raises:
-        ModelError: A network with other shapes.
+        ModelError: A network with other shapes, or more judges than windows of a mark.
     """
     _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
-    if judge is not None:
+    for judge in judges:
         _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
     settings = settings or ReaderSettings()
+    if len(judges) > len(settings.window_zooms):
+        raise ModelError(
+            f"{len(judges)} judges have {len(settings.window_zooms)} windows of a mark to see: "
+            "expected at most one judge for each of window_zooms"
+        )
     writer = GraphWriter()
     whole = writer.value("picture")
     size = whole.shape(0, 2).to_float()
@@ -139,8 +150,8 @@ def build_reader(
     found = write_levels(writer, detector, picture, settings.levels)
     rows, left_out = _suppress(writer, found.boxes, settings)
     logits = None
-    if judge is not None:
-        logits = _judge(writer, judge, picture, rows, settings)
+    if judges:
+        logits = _judge(writer, judges, picture, rows, settings)
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
@@ -220,29 +231,34 @@ def _suppress(writer: GraphWriter, boxes: Value, settings: ReaderSettings) -> tu
 
 def _judge(
     writer: GraphWriter,
-    judge: onnx.ModelProto,
+    judges: Sequence[onnx.ModelProto],
     picture: Value,
     rows: Value,
     settings: ReaderSettings,
 ) -> Value:
-    """Returns the judge's mean log probabilities for each row: float32, shape (n, 17)."""
-    first, *others = settings.window_zooms
+    """Returns the judges' mean log probabilities for each row: float32, shape (n, 17)."""
+    zooms = settings.window_zooms
     best = rows.slice(0, settings.all_zooms_boxes, axis=0)
-    windows = [_write_windows(writer, picture, rows, first)]
-    windows += [_write_windows(writer, picture, best, zoom) for zoom in others]
-    judged = writer.inline(judge, "judge", writer.concat(*windows))
-    judged = writer.op("LogSoftmax", judged, axis=1)
-    if not others:
-        return judged
-    # In `judged`, the best rows come first, then those seen once, then the best rows again.
-    n, n_best = rows.shape(0, 1), best.shape(0, 1)
-    seen_once = writer.op("Slice", judged, n_best, n, [0])
-    alike = writer.concat(
-        writer.op("Slice", judged, [0], n_best, [0]),
-        writer.op("Slice", judged, n, judged.shape(0, 1), [0]),
-    )
-    mean = alike.reshape(len(settings.window_zooms), -1, NO_MARK + 1).reduce("Mean", 0)
-    return writer.concat(mean, seen_once)
+    windows = [
+        _write_windows(writer, picture, best if index else rows, zoom)
+        for index, zoom in enumerate(zooms)
+    ]
+    judged: list[Value] = [rows] * len(zooms)
+    for number, judge in enumerate(judges):
+        own = range(number, len(zooms), len(judges))
+        logits = writer.inline(
+            judge, f"judge_{number}", writer.concat(*(windows[index] for index in own))
+        )
+        lengths = writer.concat(*(windows[index].shape(0, 1) for index in own))
+        shares = writer.op("LogSoftmax", logits, axis=1)
+        for index, part in zip(own, writer.ops("Split", len(own), shares, lengths), strict=True):
+            judged[index] = part
+    if len(zooms) == 1:
+        return judged[0]
+    n_best, n = best.shape(0, 1), rows.shape(0, 1)
+    judged_once = writer.op("Slice", judged[0], n_best, n, [0])
+    judged[0] = writer.op("Slice", judged[0], [0], n_best, [0])
+    return writer.concat(writer.op("Mean", *judged), judged_once)
 
 
 def _write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float) -> Value:
@@ -310,21 +326,23 @@ def _combine(
 ) -> Value:
     """Returns the probabilities of 16 classes and of no mark: float32, shape (n, 17).
 
-    They are proportional to (p_judge x (p_detector + floor)^w)^(1 / temperature). The detector's
-    probability of no mark is 1 minus that of its best class.
+    They are proportional to (p_judge x (p_detector + floor)^w)^(1 / temperature), that of no mark
+    also to `none_odds`. The detector's probability of no mark is 1 minus that of its best class.
 
     Args:
         writer: The main graph.
         logits: Logits of the judge: float32, shape (n, 17); None: without a judge.
         found: Probabilities of the detector: float32, shape (n, 16). They do not sum to 1.
-        settings: Weight, floor and temperature.
+        settings: Weight, floor, temperature and odds.
     """
     none = 1.0 - found.reduce("Max", 1, keep=True)
     seen = writer.op("Log", writer.concat(found, none, axis=1) + settings.detector_floor)
     product = seen * settings.detector_weight
     if logits is not None:
         product = product + writer.op("LogSoftmax", logits, axis=1)
-    return writer.op("Softmax", product / settings.temperature, axis=1)
+    prior = np.zeros(NO_MARK + 1, np.float32)
+    prior[NO_MARK] = np.log(settings.none_odds)
+    return writer.op("Softmax", product / settings.temperature + prior, axis=1)
 
 
 def _select(

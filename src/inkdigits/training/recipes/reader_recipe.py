@@ -1,19 +1,19 @@
-"""The recipe of the reader: on how many drawn pages its two networks are trained, and how.
+"""The recipe of the reader: on how many drawn pages its networks are trained, and how.
 
-The two networks are trained one after the other, from random weights. The training pages are drawn
+The networks are trained one after the other, from random weights. The training pages are drawn
 during training (`inkdigits.synthesis`). They are written with MNIST's
 training digits, with handwriting and print fonts, and with digits drawn stroke by stroke.
 
 - The detector sees whole pages of 256 × 256 pixels. It learns the position, size and class of each
   mark: a digit, point, comma, dash, slash, plus, or any other sign.
 - The judge sees windows of 48 × 48 pixels around the boxes that the detector finds, and around
-  places without a mark. It learns to classify a window.
+  places without a mark. It learns to classify a window. There may be a second one, which is larger.
 
-At the end, both networks are combined into one ONNX graph. The temperature of the probabilities is
+At the end, the networks are combined into one ONNX graph. The temperature of the probabilities is
 chosen on pages written with digits and fonts that training does not use.
 
-`inkdigits train reader` trains it on a processor, `inkdigits train reader-large` trains a larger
-detector on a GPU, `inkdigits train reader-quick` trains on fewer pages, and `inkdigits train
+`inkdigits train reader` trains it on a processor, `inkdigits train reader-large` trains larger
+networks on a GPU, `inkdigits train reader-quick` trains on fewer pages, and `inkdigits train
 --resume RUN` continues an interrupted run.
 """
 
@@ -28,7 +28,7 @@ from inkdigits.errors import RecipeError
 from inkdigits.training.recipes.field_checks import check_choice, check_fraction, check_integer
 from inkdigits.training.recipes.tile_recipe import Precision
 
-DetectorSize = Literal["small", "large"]
+NetworkSize = Literal["small", "large"]
 StartParts = Literal["both", "judge"]
 
 KIND: Final = "reader"
@@ -66,6 +66,9 @@ class ReaderRecipe:
         start_parts: Which networks start from it: "both", or only the "judge".
         detector_size: Size of the detector. "small" trains on a processor in hours, "large" on a
             GPU.
+        second_judge: Whether a second, larger judge is trained, on other pages. The mean of the log
+            probabilities of both counts, since they make different mistakes (deep ensembles;
+            Lakshminarayanan et al., 2017).
         repeats: How often each page and window is used for training. On a GPU, drawing takes
             longer than training.
     """
@@ -85,7 +88,8 @@ class ReaderRecipe:
     precision: Precision = "bfloat16"
     start: str | None = None
     start_parts: StartParts = "both"
-    detector_size: DetectorSize = "small"
+    detector_size: NetworkSize = "small"
+    second_judge: bool = False
     repeats: int = 1
 
     def __post_init__(self) -> None:
@@ -108,7 +112,7 @@ class ReaderRecipe:
             )
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("start_parts", self.start_parts, get_args(StartParts))
-        check_choice("detector_size", self.detector_size, get_args(DetectorSize))
+        check_choice("detector_size", self.detector_size, get_args(NetworkSize))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the recipe as plain JSON, which `load_reader_recipe` reads."""
@@ -126,12 +130,13 @@ READER_RECIPES: Final = {
         ),
         ReaderRecipe(
             name="reader-large",
-            summary="the same with a larger detector, which takes a GPU: the default reader",
-            detector_pages=324_000,
+            summary="the same with a larger detector and two judges, on a GPU: the default reader",
+            detector_pages=517_000,
             judge_windows=5_000_000,
             page_batch=64,
             learning_rate=3e-3,
             detector_size="large",
+            second_judge=True,
             repeats=3,
         ),
         ReaderRecipe(
@@ -153,7 +158,7 @@ def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
     given = {name: value for name, value in values.items() if name != "kind"}
     known = {field.name for field in fields(ReaderRecipe)}
     # Early versions did not write these.
-    required = known - {"detector_size", "start_parts", "repeats"}
+    required = known - {"detector_size", "second_judge", "start_parts", "repeats"}
     if values.get("kind") != KIND or not required <= set(given) <= known:
         differing = ", ".join(sorted((set(given) - known) | (required - set(given)))) or "kind"
         raise RecipeError(

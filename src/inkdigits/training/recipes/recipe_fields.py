@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from inkdigits.training.recipes.layers import Layer
-from inkdigits.training.recipes.reader_recipe import DetectorSize, StartParts
+from inkdigits.training.recipes.reader_recipe import NetworkSize, StartParts
 from inkdigits.training.recipes.tile_recipe import Augmentation, Precision, Schedule
 
 
@@ -30,6 +30,7 @@ class TileFields(TypedDict, total=False):
     optimizer: str
     loss: str
     class_weight: Literal["balanced"] | tuple[float, ...] | None
+    n_classes: int
 
 
 class RecipeFields(TileFields, total=False):
@@ -45,5 +46,6 @@ class RecipeFields(TileFields, total=False):
     validation_pages: int
     start: str | None
     start_parts: StartParts
-    detector_size: DetectorSize
+    detector_size: NetworkSize
+    second_judge: bool
     repeats: int

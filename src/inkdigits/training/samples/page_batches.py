@@ -36,12 +36,12 @@ from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 from inkdigits.training.samples.detector_targets import build_targets, frame_page
 from inkdigits.training.samples.judge_windows import cut_windows
 
-Part = Literal["detector", "judge"]
+Part = Literal["detector", "judge", "second-judge"]
 Batch = tuple[NDArray[Any], NDArray[Any]]
 
 _AHEAD: Final = 4
 """Number of batches drawn ahead per process, because drawing times of pages differ."""
-_STREAMS: Final = {"detector": 1, "judge": 2}
+_STREAMS: Final = {"detector": 1, "judge": 2, "second-judge": 4}
 """Gives each part its own stream of random numbers."""
 _PAGE_SHARE: Final = 3
 """A page fills at most a third of a batch of windows, so that each batch has several pages."""
