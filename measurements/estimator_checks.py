@@ -17,6 +17,7 @@ import sklearn
 from sklearn.utils.estimator_checks import check_estimator
 
 from inkdigits import DigitClassifier
+from inkdigits.training.fit.digit_classifier import EXPECTED_FAILED_CHECKS
 
 
 def main() -> None:
@@ -39,12 +40,14 @@ def run_checks(estimator: Any) -> list[dict[str, str]]:
         estimator: An estimator of scikit-learn.
 
     Returns:
-        For each check its name, its status ("passed", "failed" or "skipped"), and the first line of
-        the reason if it did not pass.
+        For each check its name, its status ("passed", "failed", "skipped", or "xfail" for one that
+        cannot hold), and the first line of the reason if it did not pass.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = check_estimator(estimator, on_fail=None)
+        found = check_estimator(
+            estimator, on_fail=None, expected_failed_checks=dict(EXPECTED_FAILED_CHECKS)
+        )
     return [
         {
             "name": check["check_name"],

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from inkdigits.errors import DataUnavailableError
 from inkdigits.training import FORMATS, Run, export, train
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+ROOT = Path(__file__).parents[1]
 
 
 _POSIX = re.compile(
@@ -26,8 +30,31 @@ _POSIX = re.compile(
 """What Windows lacks, or does in another way, in the code of a test."""
 
 
+LONGEST = (
+    "tests/test_readme.py",
+    "tests/training/fit/test_tile_training.py",
+    "tests/test_notebook.py",
+    "tests/test_measurements.py",
+    "tests/web/test_gallery.py",
+    "tests/web/test_server.py",
+    "tests/training/fit/test_reader_training.py",
+    "tests/training/fit/test_resuming.py",
+    "tests/training/model_files/test_adoption.py",
+    "tests/sweeps/test_ray.py",
+    "tests/benchmark/test_inference_speed.py",
+    "tests/benchmark/test_training_time.py",
+)
+"""The files that take longest. Several processes begin with them, so that none is left with one of
+them at the end, when the others have nothing to do."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips on Windows what it cannot run."""
+    """Sorts the files for several processes, and skips on Windows what it cannot run."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        n_tests = Counter(item.path for item in items)
+        ranks = {ROOT / name: rank for rank, name in enumerate(LONGEST)}
+        # As pytest-xdist would, files with many tests come first among the others.
+        items.sort(key=lambda item: (ranks.get(item.path, len(ranks)), -n_tests[item.path]))
     if sys.platform != "win32":
         return
     for item in items:
@@ -120,24 +147,72 @@ def python(outside: Path) -> CommandLine:
     return run_python
 
 
-@pytest.fixture(scope="session")
-def start_training(outside: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `inkdigits train` with some arguments, and leaves none running."""
-    started: list[subprocess.Popen[str]] = []
+class WarmTraining:
+    """`python -m inkdigits train` in a process that has imported Keras already, to save seconds.
 
-    def start(
-        *arguments: str, preexec_fn: Callable[[], None] | None = None
-    ) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "inkdigits", "train", *arguments],
-            cwd=outside,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=preexec_fn,
+    It is forked from a server of `multiprocessing`, and has the methods of `subprocess.Popen` that
+    the tests need.
+    """
+
+    _CODE = (
+        "import os, runpy, sys\n"
+        "os.chdir(folder)\n"
+        "for number, path in enumerate(outputs, 1):\n"
+        "    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)\n"
+        "if max_file_bytes is not None:\n"
+        "    import resource\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))\n"
+        "sys.argv = ['inkdigits', 'train', *arguments]\n"
+        "runpy.run_module('inkdigits', run_name='__main__', alter_sys=True)\n"
+    )
+
+    def __init__(self, arguments: Sequence[str], folder: Path, max_file_bytes: int | None) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["inkdigits.training", "keras"])
+        place = Path(tempfile.mkdtemp(dir=folder))
+        self._outputs = [place / "stdout", place / "stderr"]
+        values = {
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "outputs": [str(path) for path in self._outputs],
+            "max_file_bytes": max_file_bytes,
+        }
+        self._process = context.Process(target=exec, args=(self._CODE, values))
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, sig: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, sig)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Waits for the end, and returns what was written to stdout and stderr."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise TimeoutError(f"the training did not end within {timeout} s")
+        stdout, stderr = (
+            path.read_text(encoding="utf-8") if path.exists() else "" for path in self._outputs
         )
-        started.append(process)
-        return process
+        return stdout, stderr
+
+
+@pytest.fixture(scope="session")
+def start_training(outside: Path) -> Iterator[Callable[..., WarmTraining]]:
+    """Starts `inkdigits train` with some arguments, and leaves none running."""
+    started: list[WarmTraining] = []
+
+    def start(*arguments: str, max_file_bytes: int | None = None) -> WarmTraining:
+        started.append(WarmTraining(arguments, outside, max_file_bytes))
+        return started[-1]
 
     yield start
     for process in started:

@@ -124,7 +124,7 @@ def test_growth_compares_the_second_round_with_the_last_complete_one(
 
 @pytest.mark.slow
 def test_soak(python: Python, mnist: Mnist) -> None:
-    ended = python(str(MEASUREMENTS / "soak.py"), "--minutes", "0.2", "--json")
+    ended = python(str(MEASUREMENTS / "soak.py"), "--minutes", "0.1", "--json")
 
     assert ended.stdout, ended.stderr
     result = json.loads(ended.stdout)

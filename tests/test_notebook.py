@@ -21,12 +21,24 @@ EXPECTED = {
     "4-the-classic-network": "95 % interval",
     "5-your-own-picture": "1984",
 }
+# The committed outputs are of the whole training; the same cells on fewer images take seconds.
+SHORTENED = {
+    "mnist_classification": ('{"epochs": 3}', '{"epochs": 2, "training_images": 8_000}'),
+    "4-the-classic-network": (
+        "training_images=20_000, epochs=3",
+        "training_images=4_000, epochs=2",
+    ),
+}
 
 
 def run(path: Path, folder: Path) -> list[str]:
-    """Runs a notebook, and returns what each cell prints."""
+    """Runs a notebook, with less to train on, and returns what each cell prints."""
     shutil.copytree(SAMPLES, folder / "samples")
     notebook = nbformat.read(path, as_version=4)
+    if path.stem in SHORTENED:
+        long, short = SHORTENED[path.stem]
+        (cell,) = [cell for cell in notebook.cells if long in cell.source]
+        cell.source = cell.source.replace(long, short)
     client = nbclient.NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
     )

@@ -120,7 +120,7 @@ def test_the_process_loses_no_output(
     python: Python, pictures: dict[str, Path], model: list[str], names: list[str], status: int
 ) -> None:
     """It exits without the clean-up of the libraries."""
-    given = [str(pictures[name]) for name in names] * 40
+    given = [str(pictures[name]) for name in names] * 15
 
     ended = python("-m", "inkdigits", "predict", *given, *model, "--json")
 

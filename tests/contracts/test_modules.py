@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import inkdigits
+from tests.conftest import LONGEST
 
 SOURCE = Path(inkdigits.__file__).parent
 TESTS = Path(__file__).parents[1]
@@ -36,3 +37,8 @@ def test_no_file_is_long(path: Path) -> None:
 
 def test_files_of_all_kinds_are_measured() -> None:
     assert {path.suffix for path in list_code()} == CODE
+
+
+def test_files_that_several_processes_begin_with_are_there() -> None:
+    assert len(set(LONGEST)) == len(LONGEST)
+    assert [name for name in LONGEST if not (TESTS.parent / name).is_file()] == []

@@ -7,9 +7,12 @@ from inkdigits.data.datasets import DATASETS, get_class_names
 from inkdigits.errors import UsageError
 
 
-def test_each_data_set_has_ten_classes() -> None:
-    assert all(len(set(names)) == 10 for names in DATASETS.values())
+def test_each_class_has_a_name_of_its_own() -> None:
+    assert all(len(set(names)) == len(names) for names in DATASETS.values())
     assert get_class_names("fashion-mnist")[9] == "Ankle boot"
+    # The numbers of classes of Cohen et al. (2017), table II.
+    numbers = {"letters": 26, "balanced": 47, "bymerge": 47, "byclass": 62, "digits": 10}
+    assert {split: len(DATASETS[f"emnist-{split}"]) for split in numbers} == numbers
     assert set(DATASET_NAMES) == set(DATASETS)
 
 
@@ -17,7 +20,7 @@ def test_each_data_set_has_ten_classes() -> None:
     ("name", "message"),
     [
         ("fashionmnist", "unknown dataset 'fashionmnist': did you mean 'fashion-mnist'?"),
-        ("emnist-letters", "emnist-letters has 26 classes: networks for tiles have ten"),
+        ("shapes", "unknown dataset 'shapes': expected one of mnist, qmnist,"),
     ],
 )
 def test_other_names_are_refused(name: str, message: str) -> None:

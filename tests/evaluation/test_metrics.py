@@ -148,7 +148,7 @@ def test_the_loss_of_a_certain_mistake_is_that_of_the_clip() -> None:
             ModelError,
             r"\(2, 10\): expected .* \(1, 10\)",
         ),
-        (np.full((1, 9), 1 / 9), np.array([1]), ModelError, r"shape \(1, 9\)"),
+        (np.ones((1, 1)), np.array([0]), ModelError, r"shape \(1, 1\)"),
         (np.full(10, 0.1), np.array([1]), ModelError, r"shape \(10,\)"),
         (np.eye(10, dtype=np.int64)[[1]], np.array([1]), ModelError, "int64 of shape"),
         (np.full((1, 10), np.nan), np.array([1]), ModelError, "from nan to nan"),

@@ -102,5 +102,5 @@ def test_rotations_are_tried_on_some_adjacent_marks_if_there_are_many() -> None:
     probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (400, 1))
     marks = Detections(boxes, np.full(400, 15), np.ones(400, np.float32), probabilities)
     assert find_rotation(np.full((800, 800), 255, np.uint8), marks, detect) == 0
-    # 30 marks are at least five rows and columns of them.
-    assert all(160 < side < 280 for shape in shapes for side in shape)
+    # Six marks are within three rows and columns, and there is some paper around these.
+    assert shapes == [(96, 96)] * 3

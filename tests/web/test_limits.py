@@ -12,11 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
 from inkdigits.cli import main
-from inkdigits.web import service
+from inkdigits.recognition.attribution import compute_occlusion
+from inkdigits.web import heat_maps
 from inkdigits.web.routes import v1_corrections
 from inkdigits.web.settings import ANY_HOST
 
@@ -151,17 +153,30 @@ def test_number_and_resolution_of_heat_maps_are_limited(
     cv2.putText(paper, "12345", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 0, 3)
     file = io.BytesIO()
     Image.fromarray(paper).save(file, "PNG")
-    monkeypatch.setattr(service, "MAX_HEAT_MAPS", 2)
-    monkeypatch.setattr(service, "MAX_FINE_HEAT_MAPS", 1)
-    (row,) = shared_client.post("/v1/read?heat=true", content=file.getvalue()).json()
-    assert len(row["digits"]) > 2
-    heats = [digit.get("heat") for digit in row["digits"]]
-    assert [heat is not None for heat in heats] == [True, True, *[False] * (len(heats) - 2)]
-    assert "only the first 2 digits" in row["notes"][-1]
-    for heat in heats[:2]:
-        coarse = np.array(heat)
-        assert coarse.shape == (28, 28)
-        assert len(np.unique(coarse)) <= 14 * 14 + 1
+    steps: list[int] = []
+
+    def compute(*arguments: Any, step: int, **named: Any) -> NDArray[np.float32]:
+        steps.append(step)
+        return compute_occlusion(*arguments, step=step, **named)
+
+    monkeypatch.setattr(heat_maps, "compute_occlusion", compute)
+    monkeypatch.setattr(heat_maps, "MAX_OF_MANY", 2)
+    n_digits = len(shared_client.post("/v1/read", content=file.getvalue()).json()[0]["digits"])
+    assert n_digits > 2
+    for plan, n_maps, step in (
+        (((n_digits, 1), (n_digits + 1, 2)), n_digits, 1),
+        (((n_digits - 1, 1), (n_digits, 2)), n_digits, 2),
+        (((1, 1), (n_digits - 1, 3)), 2, 3),
+    ):
+        monkeypatch.setattr(heat_maps, "STEPS", plan)
+        (row,) = shared_client.post("/v1/read?heat=true", content=file.getvalue()).json()
+        heats = [digit.get("heat") for digit in row["digits"]]
+        assert [heat is not None for heat in heats] == [n < n_maps for n in range(n_digits)]
+        assert all(np.array(heat).shape == (28, 28) for heat in heats[:n_maps])
+        assert steps == [step] * n_maps
+        note = f"only the first {n_maps} digits have a heat map"
+        assert (note in row["notes"]) == (n_maps < n_digits)
+        steps.clear()
 
 
 def test_pictures_beyond_the_default_limit_are_rejected(shared_client: TestClient) -> None:

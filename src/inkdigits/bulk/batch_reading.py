@@ -158,7 +158,7 @@ def batch(
         load_ray()
     packed = PackedModel.pack(model, shifts=shifts, device=device)
     # Before anything is written or a cluster starts, and with the user's paths in its errors.
-    Recognizer.load(_list_models(model), shifts=shifts)
+    Recognizer.load(_list_models(model), shifts=shifts).check_reads_digits()
     found = find_source(os.fspath(source), column=column, max_bytes=DEFAULT_LIMITS.max_bytes)
     reviewed = None if review is None else ReviewFolder(os.fspath(review)).folder.absolute()
     options = BatchOptions(packed, digits, separators, threshold, allow_url, found.root, reviewed)

@@ -66,6 +66,16 @@ class Name:
         return text
 
 
+class DatasetName(Name):
+    """Parses the name of a data set, or of a folder that exists, such as ./shapes."""
+
+    def __call__(self, text: str) -> str:
+        """Returns the name; raises ArgumentTypeError if it is neither."""
+        if text not in self.names and Path(text).expanduser().is_dir():
+            return text
+        return super().__call__(text)
+
+
 parse_port = Integer("port", 0, 2**16 - 1)
 parse_seed = Integer("seed", 0, 2**32 - 1)
 parse_count = Integer("number", 1)

@@ -39,10 +39,10 @@ def is_table(names: Sequence[str]) -> bool:
 
 
 def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
-    """Writes the digit of each row of a table, numbered from 1, as Kaggle expects it.
+    """Writes the label of each row of a table, numbered from 1, as Kaggle expects it.
 
     Each row gets its most likely digit, also one that shows none, because a submission needs a
-    digit in each row.
+    digit in each row. A network for other classes writes their labels.
 
     Args:
         names: The arguments, which must be one table.
@@ -55,6 +55,7 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
         DataFormatError, DataUnavailableError: The table is damaged or missing.
         OutputError, OutputExistsError: The file cannot be written, or exists.
     """
+    from inkdigits.data.datasets import find_classes
     from inkdigits.data.forms import load_table
     from inkdigits.files import write_whole
 
@@ -73,7 +74,8 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
             f"{options.model[0]} reads whole pictures, not tiles: leave --model out, or name a "
             "network for tiles"
         )
-    images, _ = load_table(table)
+    classes = find_classes(recognizer.card.class_names)
+    images, _ = load_table(table, classes)
     with ExitStack() as stack:
         file = sys.stdout
         if path is not None:
@@ -83,8 +85,9 @@ def predict_table(names: Sequence[str], options: argparse.Namespace) -> int:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for start in range(0, len(images), _BATCH):
-            digits = recognizer.classify(images[start : start + _BATCH]).argmax(axis=1)
-            writer.writerows(enumerate(digits.tolist(), start + 1))
+            labels = recognizer.classify(images[start : start + _BATCH]).argmax(axis=1)
+            labels += classes.first_label  # as in the table that the network was trained on
+            writer.writerows(enumerate(labels.tolist(), start + 1))
     if path is not None:
         print_message(f"{message}: {len(images):,} rows")
     return exit_status.OK

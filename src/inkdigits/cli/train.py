@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from inkdigits.cli import exit_status
-from inkdigits.cli.argument_types import Integer, Name, parse_port, parse_seed
+from inkdigits.cli.argument_types import DatasetName, Integer, parse_port, parse_seed
 from inkdigits.cli.messages import print_message
 from inkdigits.cli.parser import Parser
 from inkdigits.cli.shared_options import (
@@ -22,7 +22,10 @@ from inkdigits.cli.shared_options import (
 from inkdigits.errors import UsageError
 from inkdigits.percentages import format_share
 
-DATASET_NAMES = ("mnist", "qmnist", "emnist-digits", "fashion-mnist", "kmnist")
+DATASET_NAMES = (
+    *("mnist", "qmnist", "emnist-digits", "fashion-mnist", "kmnist"),
+    *("emnist-letters", "emnist-balanced", "emnist-bymerge", "emnist-byclass"),
+)
 USAGE = "inkdigits train [RECIPE] [options]"
 EXAMPLES = (
     "inkdigits train quick",
@@ -71,10 +74,11 @@ def add_options(parser: Parser) -> None:
     add_data(data)
     data.add_argument(
         "--dataset",
-        type=Name("dataset", DATASET_NAMES),
+        type=DatasetName("dataset", DATASET_NAMES),
         metavar="NAME",
         help=f"what the images in --data are, for the names of their classes: "
-        f"{', '.join(DATASET_NAMES)}; default: digits",
+        f"{', '.join(DATASET_NAMES)}; or, without --data, a folder with a subfolder of 28 × 28 "
+        "pictures for each class; default: digits",
     )
     add_training_pictures(data)
     run_folder = parser.add_argument_group("run")
@@ -183,7 +187,7 @@ def run(options: argparse.Namespace) -> int:
 def _find_unused(options: argparse.Namespace) -> bool:
     """Returns whether an option is given that needs one training to a finished run."""
     given = (options.force, options.teacher, options.pictures, options.tensorboard, options.mlflow)
-    return any(given) or options.live is not False or options.dataset is not None
+    return any(given) or options.live is not False
 
 
 def _find_learning_rate(options: argparse.Namespace) -> int:
@@ -192,13 +196,14 @@ def _find_learning_rate(options: argparse.Namespace) -> int:
     if _find_unused(options) or options.folds is not None:
         raise UsageError(
             "--find-learning-rate trains a few steps only: leave --force, --teacher, --pictures, "
-            "--dataset, --tensorboard, --mlflow, --live and --folds out"
+            "--tensorboard, --mlflow, --live and --folds out"
         )
     found = find_learning_rate(
         options.recipe or "quick",
         overrides=options.set,
         seed=options.seed or 0,
         data=options.data,
+        dataset=options.dataset,
         output=options.output,
         progress=not options.quiet,
     )
@@ -222,7 +227,7 @@ def _cross_validate(options: argparse.Namespace) -> int:
     if _find_unused(options):
         raise UsageError(
             "--folds compares networks that learn parts of the training images: leave --force, "
-            "--teacher, --pictures, --dataset, --tensorboard, --mlflow and --live out"
+            "--teacher, --pictures, --tensorboard, --mlflow and --live out"
         )
     result = cross_validate(
         options.recipe or "quick",
@@ -230,6 +235,7 @@ def _cross_validate(options: argparse.Namespace) -> int:
         overrides=options.set,
         seed=options.seed or 0,
         data=options.data,
+        dataset=options.dataset,
         output=options.output,
         progress=not options.quiet,
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.errors import DataFormatError
 
 IMAGES_MAGIC = 2051
@@ -55,32 +56,35 @@ def parse_idx_images(raw: bytes, name: str) -> NDArray[np.uint8]:
     return _parse_body(raw, name, 16, count * SIDE * SIDE).reshape(count, SIDE, SIDE)
 
 
-def parse_idx_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
+def parse_idx_labels(raw: bytes, name: str, classes: Classes = DIGITS) -> NDArray[np.uint8]:
     """Parses an IDX file of labels.
 
     Args:
         raw: The uncompressed content of the file.
         name: Name of the file in error messages.
+        classes: What the labels stand for.
 
     Returns:
-        uint8, shape (n,), n ≥ 1, 0 to 9, where 0 is the digit zero. A copy, not a view of `raw`.
+        uint8, shape (n,), n ≥ 1, counted from 0; of digits 0 to 9, where 0 is the digit zero. A
+        copy, not a view of `raw`.
 
     Raises:
-        DataFormatError: `raw` is not exactly one IDX file of labels 0 to 9.
+        DataFormatError: `raw` is not exactly one IDX file of such labels.
     """
     (count,) = _parse_header(raw, name, LABELS_MAGIC, ">II")
-    return check_labels(_parse_body(raw, name, 8, count), name)
+    return check_labels(_parse_body(raw, name, 8, count), name, classes)
 
 
-def parse_qmnist_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
+def parse_qmnist_labels(raw: bytes, name: str, classes: Classes = DIGITS) -> NDArray[np.uint8]:
     """Parses an IDX file of QMNIST's labels. The first column is the digit.
 
     Args:
         raw: The uncompressed content of the file.
         name: Name of the file in error messages.
+        classes: What the labels stand for.
 
     Returns:
-        uint8, shape (n,), n ≥ 1, 0 to 9, where 0 is the digit zero.
+        uint8, shape (n,), n ≥ 1, as in `parse_idx_labels`.
 
     Raises:
         DataFormatError: `raw` is not exactly one such file.
@@ -89,30 +93,39 @@ def parse_qmnist_labels(raw: bytes, name: str) -> NDArray[np.uint8]:
     if columns == 0:
         raise DataFormatError(f"{name} has no columns, expected QMNIST's 8: download it again")
     values = _parse_body(raw, name, 12, count * columns * 4).view(">i4")
-    return check_labels(values.reshape(count, columns)[:, 0], name)
+    return check_labels(values.reshape(count, columns)[:, 0], name, classes)
 
 
-def check_labels(labels: NDArray[np.integer[Any]], name: str) -> NDArray[np.uint8]:
-    """Checks that each label is a digit.
+def check_labels(
+    labels: NDArray[np.integer[Any]], name: str, classes: Classes = DIGITS
+) -> NDArray[np.uint8]:
+    """Checks that each label stands for one of the classes.
 
     Args:
-        labels: Integers of shape (n,), n ≥ 1.
+        labels: Integers of shape (n,), n ≥ 1, as files have them.
         name: Name of the file in error messages.
+        classes: What the labels stand for.
 
     Returns:
-        The labels as uint8, shape (n,), 0 to 9.
+        The labels counted from 0: uint8, shape (n,), 0 to 9 for digits.
 
     Raises:
-        DataFormatError: A label is not 0 to 9.
+        DataFormatError: A label stands for no class, such as 10 for digits.
     """
-    invalid = (labels < 0) | (labels > 9)
+    low, high = classes.first_label, classes.last_label
+    invalid = (labels < low) | (labels > high)
     if invalid.any():
         position = int(np.argmax(invalid))
+        remedy = (
+            "remove the images that are not digits, or say with dataset (--dataset) what they are"
+            if classes.are_digits
+            else "remove the images of other classes"
+        )
         raise DataFormatError(
             f"{name} contains the label {labels[position]} at position {position}, expected "
-            "0 to 9: remove the images that are not digits"
+            f"{low} to {high}: {remedy}"
         )
-    return labels.astype(np.uint8)
+    return (labels - labels.dtype.type(low)).astype(np.uint8)
 
 
 def build_idx_header(values: NDArray[np.uint8]) -> bytes:

@@ -1,4 +1,4 @@
-"""Images of digits with their labels, and their split into training and validation."""
+"""Images with their labels, and their split into training and validation."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from inkdigits.errors import DataFormatError, UsageError
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images of digits and their labels.
+    """Images of digits, or of other classes, and their labels.
 
     Attributes:
         images: uint8, shape (n, 28, 28), 0 background, 255 full ink.
-        labels: uint8, shape (n,), 0 to 9, where 0 is the digit zero.
+        labels: uint8, shape (n,), counted from 0; of digits 0 to 9, where 0 is the digit zero.
         files: The file of each image, if each has one of its own; else empty.
+        n_classes: Number of classes; labels are less.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     files: tuple[Path, ...] = ()
+    n_classes: int = 10
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
@@ -44,10 +46,10 @@ class LabelledImages:
                 f"{len(self.images)} images and {len(self.labels)} labels, expected one label "
                 "for each image: use arrays that belong together"
             )
-        if self.labels.size and self.labels.max() > 9:
+        if self.labels.size and self.labels.max() >= self.n_classes:
             raise DataFormatError(
-                f"the highest label is {self.labels.max()}, expected 0 to 9: "
-                "remove the images that are not digits"
+                f"the highest label is {self.labels.max()}, expected 0 to {self.n_classes - 1}: "
+                f"remove the images that are not {'digits' if self.n_classes == 10 else 'of these'}"
             )
 
     def __len__(self) -> int:
@@ -61,7 +63,7 @@ class LabelledImages:
         """
         chosen = indices if isinstance(indices, np.ndarray) else list(indices)
         files = tuple(self.files[index] for index in chosen) if self.files else ()
-        return LabelledImages(self.images[chosen], self.labels[chosen], files)
+        return LabelledImages(self.images[chosen], self.labels[chosen], files, self.n_classes)
 
 
 def split_validation(

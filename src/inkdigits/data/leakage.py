@@ -104,7 +104,11 @@ def build_leakage_error(named: Sequence[str], n: int, what: str) -> DataLeakageE
 
 
 def load_training_data(
-    data: Path | str | None, *, progress: bool = False, report: bool = True
+    data: Path | str | None,
+    *,
+    class_names: Sequence[str] = (),
+    progress: bool = False,
+    report: bool = True,
 ) -> Mnist:
     """Loads the data to train on, and leaves MNIST's test images out of it.
 
@@ -112,6 +116,7 @@ def load_training_data(
 
     Args:
         data: A path, as in `load_mnist`. None: MNIST from the cache, downloaded if missing.
+        class_names: As in `load_mnist`.
         progress: Whether to show progress bars of a download on stderr.
         report: Whether to log a warning that says how many test images are left out, and which.
 
@@ -125,7 +130,7 @@ def load_training_data(
     """
     if data is None:
         return fetch_mnist(progress=progress)
-    mnist = load_mnist(data, required=["train"])
+    mnist = load_mnist(data, required=["train"], class_names=class_names)
     if mnist.sha256[TRAIN_IMAGES] == PUBLISHED_SHA256[TRAIN_IMAGES]:
         return mnist
     is_test = find_test_images(mnist.train.images)

@@ -19,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from inkdigits.data.datasets import find_classes
 from inkdigits.data.folder import (
     PUBLISHED_SHA256,
     TEST_IMAGES,
@@ -102,8 +103,13 @@ class FileStatus:
     sha256: str | None
 
 
-def load_mnist(directory: Path | str | None = None, *, required: Collection[Part] = ()) -> Mnist:
-    """Loads MNIST, or other images of digits, from local files.
+def load_mnist(
+    directory: Path | str | None = None,
+    *,
+    required: Collection[Part] = (),
+    class_names: Sequence[str] = (),
+) -> Mnist:
+    """Loads MNIST, or other labelled images of its form, from local files.
 
     Args:
         directory: A file or folder in one of the forms that `inkdigits.data.forms` knows: IDX
@@ -112,6 +118,8 @@ def load_mnist(directory: Path | str | None = None, *, required: Collection[Part
             Hugging Face; folders 0 to 9 of tiles. None: the download cache, which must contain
             MNIST.
         required: The parts, "train" or "test", that must be there.
+        class_names: Names of the classes in the order of their labels, such as those in
+            `inkdigits.data.datasets.DATASETS`; empty for digits.
 
     Returns:
         The training set and the test set. One that is not there is of length 0.
@@ -124,7 +132,8 @@ def load_mnist(directory: Path | str | None = None, *, required: Collection[Part
     """
     if directory is None:
         return _load_cache(data_folder(None))
-    form = find_form(Path(directory).expanduser())
+    classes = find_classes(tuple(class_names))
+    form = find_form(Path(directory).expanduser(), classes)
     for part in required or (() if form.readers else PARTS[1:]):
         _check_part(form, part)
     # In the order of the published files, as in the cards of earlier runs.
@@ -133,7 +142,7 @@ def load_mnist(directory: Path | str | None = None, *, required: Collection[Part
     for part, labelled in sets.items():
         images_name, labels_name = _PART_FILES[part]
         sha256[images_name] = compute_idx_sha256(labelled.images)
-        sha256[labels_name] = compute_idx_sha256(labelled.labels)
+        sha256[labels_name] = compute_idx_sha256(labelled.labels + np.uint8(classes.first_label))
     empty = LabelledImages(np.zeros((0, SIDE, SIDE), np.uint8), np.zeros(0, np.uint8))
     source = "MNIST" if sha256 == PUBLISHED_SHA256 else f"{form.path} ({form.name})"
     return Mnist(sets.get("train", empty), sets.get("test", empty), sha256, source)

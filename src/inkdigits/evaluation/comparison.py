@@ -347,8 +347,8 @@ def compare(
         DataFormatError, DataUnavailableError: Pictures or test images are missing or damaged.
         MissingExtraError: A model, a suite or the report needs an extra that is not installed.
         OutputError: The report cannot be written.
-        UsageError: A suite is unknown, a model is given twice, the limit is less than 1, or a
-            reader is to classify tiles.
+        UsageError: A suite is unknown, a model is given twice, the limit is less than 1, a reader
+            is to classify tiles, or the models have different classes.
     """
     suites = [suite] if isinstance(suite, str) else list(suite)
     folders = [pictures] if isinstance(pictures, str | Path) else list(pictures)
@@ -362,12 +362,12 @@ def compare(
         check_exists(Path(folder), "folder of pictures", "a folder of labelled pictures")
     if output is not None:
         build_figure(1, 1)  # raises MissingExtraError now rather than after hours of reading
+    loaded = [load_model(name, members) for name, members in found.items()]
     sets: list[PictureSet] = []
     if data is not None or not (suites or folders):
-        sets.append(gather_tiles(data, limit))
+        sets.append(gather_tiles(data, limit, _find_class_names(loaded, data)))
     sets += [gather_suite(name, limit) for name in dict.fromkeys(suites)]
     sets += [gather_folder(Path(folder), digits=digits) for folder in dict.fromkeys(folders)]
-    loaded = [load_model(name, members) for name, members in found.items()]
     _check_readers(loaded, sets)
     comparison = Comparison(
         models=tuple(found),
@@ -393,6 +393,28 @@ def _compare_on(
         ),
         sizes=tuple(model.measure_size(on_tiles=pictures.on_tiles) for model in models),
     )
+
+
+def _find_class_names(models: Sequence[ComparedModel], data: Path | str | None) -> tuple[str, ...]:
+    """Returns the names of the classes that the models tell apart; empty for digits.
+
+    Raises:
+        UsageError: The models have different classes, or others than digits without data.
+    """
+    first, *others = models
+    names = first.recognizer.card.class_names
+    for other in others:
+        if other.recognizer.card.class_names != names:
+            raise UsageError(
+                f"{first.name} and {other.name} have different classes: compare models of the same "
+                "classes"
+            )
+    if names and data is None:
+        raise UsageError(
+            f"the models tell {', '.join(names[:3])}, … apart, not digits: name their test images "
+            "with data (--data)"
+        )
+    return names
 
 
 def _check_readers(models: Sequence[ComparedModel], sets: Sequence[PictureSet]) -> None:

@@ -92,14 +92,14 @@ class Evaluation:
         expected_calibration_error: Mean distance between confidence and accuracy over 15 bins of
             equal width, weighted by the tiles in each (Guo et al. 2017); 0 is best.
         macro_f1: Mean F1 of the digits that occur among labels or predictions.
-        per_digit: Scores of the digits 0 to 9, in this order.
-        confusion_matrix: int64, shape (10, 10): number of tiles by true digit (row) and predicted
-            digit (column).
+        per_digit: Scores of the digits 0 to 9, in this order; of other classes, of each of them.
+        confusion_matrix: int64, shape (10, 10), or (classes, classes): number of tiles by true
+            digit (row) and predicted digit (column).
         reviewed_accuracy: Accuracy on the labels as people reviewed them
             (`inkdigits.evaluation.reviewed`); None for images other than MNIST's test images.
         measured_on: What the tiles are, such as "MNIST's test images", for messages.
         misread: The tiles that were misread, in their order.
-        class_names: Names of the ten classes; empty for digits.
+        class_names: Names of the classes; empty for digits.
     """
 
     n: int
@@ -167,7 +167,7 @@ class Evaluation:
             return build_frame([asdict(row) for row in self.misread], _MISREAD_COLUMNS)
         if table == "confusion":
             rows = [dict(enumerate(row)) for row in self.confusion_matrix.tolist()]
-            return build_frame(rows, dict.fromkeys(range(10), WHOLE))
+            return build_frame(rows, dict.fromkeys(range(len(rows)), WHOLE))
         raise UsageError(describe_unknown("table", table, TABLES))
 
     def _repr_html_(self) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.data import fetch_mnist, load_labelled_pictures, load_mnist
+from inkdigits.data.datasets import DIGIT_NAMES
 from inkdigits.errors import PictureError
 from inkdigits.evaluation.suite_result import PictureRow
 from inkdigits.evaluation.suites import SUITE_PICTURES
@@ -131,19 +132,27 @@ class Measurement:
     shown: tuple[_Shown, ...]
 
 
-def gather_tiles(data: Path | str | None, limit: int | None) -> PictureSet:
+def gather_tiles(
+    data: Path | str | None, limit: int | None, class_names: tuple[str, ...] = ()
+) -> PictureSet:
     """Returns test images as tiles.
 
     Args:
         data: A file or folder, as in `load_mnist`; None takes MNIST.
         limit: Takes only the first `limit` images; None takes all.
+        class_names: Names of the classes; empty for digits.
 
     Raises:
         DataFormatError, DataUnavailableError: The test images are missing or damaged.
     """
-    mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
+    mnist = (
+        fetch_mnist()
+        if data is None
+        else load_mnist(data, required=["test"], class_names=class_names)
+    )
     images, labels = mnist.test.images[:limit], mnist.test.labels[:limit]
-    pairs = zip(images, map(str, labels.tolist()), strict=True)
+    names = class_names or DIGIT_NAMES
+    pairs = zip(images, [names[label] for label in labels.tolist()], strict=True)
     row = PictureRow(TILES, len(images), pairs)
     return PictureSet(TILES, f"{mnist.describe_test()} as tiles", (row,), _classify, on_tiles=True)
 
@@ -257,7 +266,7 @@ class _SheetSample:
 def _classify(model: Recognizer, tiles: Sequence[Picture]) -> list[tuple[str, float]]:
     probabilities = model.classify(np.stack([np.asarray(tile) for tile in tiles]))
     best = zip(probabilities.argmax(axis=1), probabilities.max(axis=1), strict=True)
-    return [(str(digit), float(confidence)) for digit, confidence in best]
+    return [(model.card.name_label(int(label)), float(confidence)) for label, confidence in best]
 
 
 def _read(

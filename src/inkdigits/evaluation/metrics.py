@@ -1,7 +1,8 @@
 """Metrics of a classifier: accuracy with its interval, loss, calibration, scores of each digit.
 
 Every function takes the predicted probabilities and the true labels: `probabilities` of shape
-(n, 10), 0 to 1, each row summing to 1, and `labels` of shape (n,), integers 0 to 9.
+(n, 10), 0 to 1, each row summing to 1, and `labels` of shape (n,), integers 0 to 9. For k other
+classes than digits, the shape is (n, k), and labels are 0 to k - 1.
 """
 
 from __future__ import annotations
@@ -94,11 +95,12 @@ def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[A
     check_predictions(probabilities, labels)
     n = len(labels)
     predictions = probabilities.argmax(axis=1)
+    k = probabilities.shape[1]
     confusion_matrix = np.bincount(
-        labels.astype(np.int64) * 10 + predictions, minlength=100
-    ).reshape(10, 10)
+        labels.astype(np.int64) * k + predictions, minlength=k * k
+    ).reshape(k, k)
     right = int(np.trace(confusion_matrix))
-    per_digit = tuple(_score_digit(confusion_matrix, digit) for digit in range(10))
+    per_digit = tuple(_score_digit(confusion_matrix, digit) for digit in range(k))
     occurring = np.flatnonzero(confusion_matrix.sum(axis=0) + confusion_matrix.sum(axis=1))
     of_truth = probabilities[np.arange(n), labels].astype(np.float64)
     return Evaluation(
@@ -289,15 +291,17 @@ def check_predictions(
         )
     if not len(labels):
         raise DataFormatError("no labelled tiles to evaluate: expected at least one")
-    if labels.min() < 0 or labels.max() > 9:
-        raise DataFormatError(
-            f"labels range from {labels.min()} to {labels.max()}: expected 0 to 9"
-        )
-    expected = (len(labels), 10)
-    if probabilities.shape != expected or not np.issubdtype(probabilities.dtype, np.floating):
+    k = probabilities.shape[1] if probabilities.ndim == 2 else 10
+    expected = (len(labels), k)
+    is_row = probabilities.shape == expected and k >= 2
+    if not is_row or not np.issubdtype(probabilities.dtype, np.floating):
         raise ModelError(
             f"the network returned {probabilities.dtype} of shape {probabilities.shape}: expected "
             f"floating-point probabilities of shape {expected}; use a network that ends in softmax"
+        )
+    if labels.min() < 0 or labels.max() >= k:
+        raise DataFormatError(
+            f"labels range from {labels.min()} to {labels.max()}: expected 0 to {k - 1}"
         )
     # This form of the condition also rejects NaN.
     if not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-3):
@@ -310,7 +314,7 @@ def check_predictions(
     worst = float(sums[np.abs(sums - 1).argmax()])
     if abs(worst - 1) > 1e-3:
         raise ModelError(
-            f"the network returned ten probabilities with the sum {worst:.4g}: expected 1; "
+            f"the network returned probabilities with the sum {worst:.4g}: expected 1; "
             "use a network that ends in softmax"
         )
 

@@ -102,21 +102,23 @@ def plot_confusion_matrix(
     colour, because its counts would make all errors look pale on a common scale.
 
     Args:
-        confusion_matrix: Shape (10, 10), counts by true digit (row) and predicted digit (column).
-        names: Names of the ten classes; empty for digits.
+        confusion_matrix: Shape (10, 10), counts by true digit (row) and predicted digit (column);
+            or of as many rows and columns as there are names.
+        names: Names of the classes; empty for digits.
 
     Returns:
         A figure with one panel.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UsageError: The array does not have shape (10, 10), is not of integers, has a negative
-            count, or is all 0.
+        UsageError: The array has another shape, is not of integers, has a negative count, or is
+            all 0.
     """
-    if confusion_matrix.shape != (10, 10) or not np.issubdtype(confusion_matrix.dtype, np.integer):
+    k = len(names) or 10
+    if confusion_matrix.shape != (k, k) or not np.issubdtype(confusion_matrix.dtype, np.integer):
         raise UsageError(
             f"the confusion matrix is {confusion_matrix.dtype} of shape {confusion_matrix.shape}: "
-            "expected integers of shape (10, 10)"
+            f"expected integers of shape ({k}, {k})"
         )
     if confusion_matrix.min() < 0 or not confusion_matrix.any():
         raise UsageError(
@@ -126,17 +128,20 @@ def plot_confusion_matrix(
     n = int(confusion_matrix.sum())
     mistakes = n - int(np.trace(confusion_matrix))
     support = confusion_matrix.sum(axis=1, keepdims=True)
-    off_diagonal = ~np.eye(10, dtype=bool)
+    off_diagonal = ~np.eye(k, dtype=bool)
     shares = 100 * confusion_matrix / np.maximum(support, 1)
     # Without mistakes the largest share is 0, and the colour scale would be empty.
     worst = float(shares[off_diagonal].max()) or 1.0
 
-    figure = build_figure(9.5, 8)
+    # Many classes share a larger figure, and their counts are written smaller.
+    growth = max(1.0, min(k / 16, 3.0))
+    size = max(12 * min(1.0, 16 * growth / k), 4.5)
+    figure = build_figure(9.5 * growth, 8 * growth)
     axes = figure.subplots()
     mesh = axes.imshow(np.where(off_diagonal, shares, np.nan), cmap="Oranges", vmin=0, vmax=worst)
     axes.set_facecolor(_PALE)
-    for truth in range(10):
-        for predicted in range(10):
+    for truth in range(k):
+        for predicted in range(k):
             count = int(confusion_matrix[truth, predicted])
             dark = truth != predicted and shares[truth, predicted] > 0.6 * worst
             axes.text(
@@ -145,14 +150,15 @@ def plot_confusion_matrix(
                 f"{count:,}" if count else "·",
                 ha="center",
                 va="center",
-                fontsize=12,
+                fontsize=size,
                 color="white" if dark else "black" if count else GREY,
                 fontweight="bold" if truth == predicted else "normal",
             )
     kind = "class" if names else "digit"
-    axes.set_xticks(range(10), names or None)
-    axes.tick_params(axis="x", labelrotation=40 if names else 0)
-    axes.set_yticks(range(10), names or None)
+    axes.set_xticks(range(k), names or None)
+    is_wide = any(len(name) > 2 for name in names)
+    axes.tick_params(axis="x", labelrotation=(90 if k > 16 else 40) if is_wide else 0)
+    axes.set_yticks(range(k), names or None)
     axes.tick_params(labelsize=11 if names else 13, length=0)
     axes.set_xlabel(f"Predicted {kind}", fontsize=14)
     axes.set_ylabel(f"True {kind}", fontsize=14)
@@ -160,7 +166,7 @@ def plot_confusion_matrix(
         axes, f"Accuracy {100 * (n - mistakes) / n:.2f} %: {_count_mistakes(mistakes)} in {n:,}"
     )
     colorbar = figure.colorbar(mesh, ax=axes, shrink=0.8, format="{x:g} %")
-    colorbar.set_label("Misread, as a share of the true digit's tiles", fontsize=12)
+    colorbar.set_label(f"Misread, as a share of the true {kind}'s tiles", fontsize=12)
     return figure
 
 

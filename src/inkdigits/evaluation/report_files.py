@@ -66,7 +66,9 @@ def evaluate_tiles(
             f"the model tells {', '.join(names[:3])}, … apart, not digits: name its test images "
             "with data (--data)"
         )
-    mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
+    mnist = (
+        fetch_mnist() if data is None else load_mnist(data, required=["test"], class_names=names)
+    )
     if not (mnist.has_mnist_test or names):
         warn_of_foreign_images(mnist.test, mnist.source)
     test = mnist.test

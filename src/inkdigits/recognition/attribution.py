@@ -19,18 +19,25 @@ COVER = 5  # side of the square in pixels: wider than a stroke
 
 
 def compute_occlusion(
-    tile: NDArray[np.uint8], classify: Classify, digit: int, *, cover: int = COVER, step: int = 1
+    tile: NDArray[np.uint8],
+    classify: Classify,
+    digit: int,
+    *,
+    cover: int = COVER,
+    step: int = 1,
+    n_classes: int = 10,
 ) -> NDArray[np.float32]:
     """Computes how much the probability of a digit drops when part of its tile is covered.
 
     Args:
         tile: uint8, shape (28, 28), 0 background, 255 full ink.
         classify: Takes tiles of shape (n, 28, 28) and returns probabilities, float32, shape
-            (n, 10), such as `Recognizer.classify`.
-        digit: The digit whose probability is measured, 0 to 9.
+            (n, 10), such as `Recognizer.classify`; or of other classes than digits.
+        digit: The digit whose probability is measured, 0 to 9; of other classes, the label.
         cover: Height and width of the covering square in pixels; odd.
         step: Distance between two positions of the square in pixels, in both directions. Pixels in
-            between take the value of the previous position. A larger step is faster.
+            between are interpolated linearly. A step of 3 is about nine times as fast as 1.
+        n_classes: Number of classes, ten for digits.
 
     Returns:
         float32, shape (28, 28), -1 to 1: the drop when the square is centred on that pixel. It is
@@ -40,8 +47,8 @@ def compute_occlusion(
         UsageError: The digit is not 0 to 9, the cover is even or less than 1, or the step is less
             than 1.
     """
-    if not 0 <= digit <= 9:
-        raise UsageError(f"invalid digit {digit}: expected 0 to 9")
+    if not 0 <= digit < n_classes:
+        raise UsageError(f"invalid digit {digit}: expected 0 to {n_classes - 1}")
     if cover < 1 or cover % 2 == 0:
         raise UsageError(f"invalid cover {cover}: expected an odd number of pixels")
     if step < 1:
@@ -61,9 +68,17 @@ def compute_occlusion(
     probabilities = classify(covered)[:, digit]
     drops[rows, columns] = probabilities[-1] - probabilities[:-1]
     if step > 1:
-        coarse = drops[::step, ::step].repeat(step, axis=0).repeat(step, axis=1)
-        drops = np.where(touches, coarse[: len(tile), : tile.shape[1]], np.float32(0))
-    return drops
+        drops = np.where(touches, _interpolate(drops[::step, ::step], tile.shape, step), 0)
+    return drops.astype(np.float32)
+
+
+def _interpolate(
+    values: NDArray[np.float32], shape: tuple[int, ...], step: int
+) -> NDArray[np.float64]:
+    """Interpolates values at every `step`-th row and column linearly to all pixels of a shape."""
+    rows, columns = (np.arange(side) for side in shape)
+    wide = np.array([np.interp(columns, columns[::step], row) for row in values])
+    return np.array([np.interp(rows, rows[::step], column) for column in wide.T]).T
 
 
 def _dilate(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:

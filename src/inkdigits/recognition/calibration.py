@@ -54,17 +54,20 @@ def calibrate(probabilities: NDArray[np.floating[Any]], temperature: float) -> N
     return weights.astype(np.float32)
 
 
-def keep_digits(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def keep_digits(
+    probabilities: NDArray[np.floating[Any]], n_classes: int = 10
+) -> NDArray[np.float32]:
     """Returns the probabilities of the ten digits, given that each image shows a digit.
 
     Args:
         probabilities: Shape (n, 10), or (n, 11) with the not-a-digit class in the last column.
+        n_classes: Number of classes instead of ten, of networks for other pictures than digits.
 
     Returns:
-        float32, shape (n, 10); each row sums to 1.
+        float32, shape (n, n_classes); each row sums to 1.
     """
     # If all digits have underflowed to 0, they become equally likely.
     smallest = float(np.finfo(np.float32).tiny)
-    digits: NDArray[np.float64] = probabilities[:, :10].astype(np.float64) + smallest
+    digits: NDArray[np.float64] = probabilities[:, :n_classes].astype(np.float64) + smallest
     shares: NDArray[np.float32] = (digits / digits.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares

@@ -22,11 +22,11 @@ CARD_FORMAT = "inkdigits-card-1"
 READER_FORMAT = "inkdigits-reader-1"
 TILE_SHAPE = (28, 28)
 LABELS = tuple(range(10))
-N_OUTPUTS = (10, 11)
 MAX_CARD_BYTES = (
     1_000_000  # thirty times the card of a reader, which lists every font and photograph
 )
 MAX_SEED = 2**32 - 1
+MIN_OUTPUTS, MAX_CLASSES = 2, 256  # labels are single bytes
 _MAX_DEPTH = 20  # of nested values; a recipe has five levels
 NONE = 10  # label of the eleventh output of networks with a not-a-digit class
 
@@ -45,7 +45,8 @@ class Card:
             data.
         framing_version: Version of the framing that the network was trained with.
         input_shape: Height and width of a tile in pixels.
-        labels: Label of each network output: the digits 0 to 9, and 10 for the not-a-digit class.
+        labels: Label of each network output: the digits 0 to 9, and 10 for the not-a-digit class;
+            of other classes than digits, 0 to their number less 1.
         refusal_threshold: Minimum calibrated probability of a digit, 0 to 1; less probable digits
             are rejected. Chosen on validation data.
         format: Format of this card.
@@ -66,9 +67,27 @@ class Card:
     format: str = CARD_FORMAT
     class_names: tuple[str, ...] = ()
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, without the not-a-digit class: ten for digits."""
+        return len(self.class_names) or len(LABELS)
+
+    @property
+    def class_labels(self) -> tuple[int, ...]:
+        """Label of each class, without the not-a-digit class."""
+        return tuple(range(self.n_classes))
+
+    def check_outputs(self, model: Path, n_outputs: int) -> None:
+        """Raises ModelError if a model has another number of outputs than this card has labels."""
+        if n_outputs != len(self.labels):
+            raise ModelError(
+                f"{model} returns {n_outputs} probabilities, but its card has {len(self.labels)} "
+                "labels: expected the card that belongs to the model"
+            )
+
     def name_label(self, label: int) -> str:
         """Returns the name of a label: its class, the digit, or "none" for "not a digit"."""
-        if label not in LABELS:
+        if not 0 <= label < self.n_classes:
             return "none"
         return self.class_names[label] if self.class_names else str(label)
 
@@ -90,18 +109,19 @@ class Card:
         values = _load_values(
             path, CARD_FORMAT, {f.name for f in fields(cls)}, optional={"class_names"}
         )
+        names = values.get("class_names", [])
+        is_named = isinstance(names, list) and len(names) != 1 and len(names) <= MAX_CLASSES
+        if not (is_named and all(isinstance(name, str) for name in names) and _is_plain(names)):
+            raise ModelError(f"{path} has invalid class_names: expected a text for each label")
+        labels = list(range(len(names) or len(LABELS)))
         for name, known_values in (
             ("framing_version", (FRAMING_VERSION,)),
             ("input_shape", (list(TILE_SHAPE),)),
-            ("labels", (list(LABELS), [*LABELS, NONE])),
+            ("labels", (labels, [*labels, NONE]) if labels == list(LABELS) else (labels,)),
         ):
             _check_known(path, name, values[name], known_values)
         _check_number(path, "temperature", values["temperature"], MIN_TEMPERATURE, MAX_TEMPERATURE)
         _check_number(path, "refusal_threshold", values["refusal_threshold"], 0, 1)
-        names = values.get("class_names", [])
-        is_named = isinstance(names, list) and len(names) in (0, len(LABELS))
-        if not (is_named and all(isinstance(name, str) for name in names) and _is_plain(names)):
-            raise ModelError(f"{path} has invalid class_names: expected ten texts")
         texts = {"labels": tuple(values["labels"]), "class_names": tuple(names)}
         return cls(**{**values, "input_shape": TILE_SHAPE, **texts})
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import UsageError
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS
 from inkdigits.recognition.recognizer import Recognizer
 
 
@@ -61,8 +60,8 @@ class DigitNetwork:
         self._member = member
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `Network.__call__`, always of shape (n, 10)."""
-        return keep_digits(self._member.network(tiles))
+        """As `Network.__call__`, always without the not-a-digit class."""
+        return keep_digits(self._member.network(tiles), self._member.card.n_classes)
 
 
 def combine(members: Sequence[Recognizer]) -> Recognizer:
@@ -86,7 +85,7 @@ def combine(members: Sequence[Recognizer]) -> Recognizer:
         members = [
             Recognizer(
                 DigitNetwork(member),
-                replace(member.card, labels=LABELS, refusal_threshold=0.0),
+                replace(member.card, labels=member.card.class_labels, refusal_threshold=0.0),
                 limits=member.limits,
                 device=member.device,
             )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError, UsageError
-from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
+from inkdigits.recognition.card import MIN_OUTPUTS, TILE_SHAPE
 from inkdigits.recognition.network import Network
 from inkdigits.recognition.network_layers import Layer, find_constants, find_layers
 from inkdigits.recognition.onnx_graph import read_graph
@@ -98,7 +98,7 @@ class Inside:
             tile: uint8, shape (28, 28), 0 background, 255 full ink.
 
         Returns:
-            The outputs, float32, shape (10,) or (11,), as of `Network`; and what each layer
+            The outputs, float32, shape (outputs,), as of `Network`; and what each layer
             computed.
 
         Raises:
@@ -149,9 +149,10 @@ class Inside:
         found = dict(zip(names, outputs, strict=True))
         first = outputs[0]
         n_outputs = first.shape[-1] if first.ndim == 2 else 0
-        if n_outputs not in N_OUTPUTS:
+        if n_outputs < MIN_OUTPUTS:
             raise ModelError(
-                f"{self._session.path} returns shape {first.shape}: expected (1, 10) or (1, 11)"
+                f"{self._session.path} returns shape {first.shape}: expected a probability for "
+                "each class, such as (1, 10)"
             )
         row = check_probabilities(self._session.path, first, (1, n_outputs))[0]
         return row, [self._arrange(layer, found[layer.value]) for layer in self.layers]

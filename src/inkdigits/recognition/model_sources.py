@@ -116,7 +116,9 @@ def _load_path(path: Path, limits: DecodingLimits, device: str) -> Recognizer:
             device=device,
         )
     network = OnnxNetwork(path, device=device)
-    return Recognizer(network, Card.load(locate_card(path)), limits=limits, device=device)
+    card = Card.load(locate_card(path))
+    card.check_outputs(path, network.n_outputs)
+    return Recognizer(network, card, limits=limits, device=device)
 
 
 def _load_ensemble(

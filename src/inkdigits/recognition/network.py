@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE
+from inkdigits.recognition.card import MAX_CLASSES, MIN_OUTPUTS, TILE_SHAPE
 from inkdigits.recognition.session import Session, check_probabilities
 
 BATCH = 128  # tiles per run: the activations of a layer still fit into the cache of a core
@@ -30,7 +30,8 @@ class Network(Protocol):
 
         Returns:
             float32, shape (n, 10): probabilities of the digits 0 to 9; or shape (n, 11) with the
-            not-a-digit class in the last column. Each row sums to 1.
+            not-a-digit class in the last column. Networks for other classes have a column for each
+            of them. Each row sums to 1.
         """
         ...
 
@@ -43,6 +44,7 @@ class OnnxNetwork:
 
     Attributes:
         path: The file.
+        n_outputs: Number of probabilities of a tile.
     """
 
     def __init__(self, path: Path, *, device: str = "cpu") -> None:
@@ -60,17 +62,19 @@ class OnnxNetwork:
         self._session = Session(path, n_threads=1, device=device)
         inputs, outputs = self._session.inputs, self._session.outputs
         signature = [(i.type, *(i.shape or ())[1:]) for i in (*inputs, *outputs)]
-        expected = [[("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", n)] for n in N_OUTPUTS]
+        n_outputs = signature[-1][-1]
+        expected = [("tensor(uint8)", *TILE_SHAPE), ("tensor(float)", n_outputs)]
+        is_row = isinstance(n_outputs, int) and MIN_OUTPUTS <= n_outputs <= MAX_CLASSES
         has_any_batch = not any(isinstance(i.shape[0], int) for i in inputs if i.shape)
-        if len(inputs) != 1 or signature not in expected or not has_any_batch:
+        if len(inputs) != 1 or signature != expected or not is_row or not has_any_batch:
             raise ModelError(
                 f"{path} maps {[(i.type, i.shape) for i in inputs]} to "
                 f"{[(o.type, o.shape) for o in outputs]}; expected uint8 tiles (n, 28, 28) to "
-                "float probabilities (n, 10) or (n, 11), as written by 'inkdigits export --format "
-                "onnx'"
+                "float probabilities (n, 10) or (n, 11), or of other classes than digits, as "
+                "written by 'inkdigits export --format onnx'"
             )
         self._input = inputs[0].name
-        self._n_outputs = int(outputs[0].shape[1])
+        self.n_outputs = int(outputs[0].shape[1])
         self._n_cores = (os.cpu_count() or 1) if device == "cpu" else 1
         self._cores = ThreadPoolExecutor(self._n_cores, "inkdigits-network")
         self._session.check_first_run(self._classify_blank)
@@ -86,14 +90,14 @@ class OnnxNetwork:
         size = min(BATCH, max(share, MIN_TILES_PER_CORE))
         parts = [tiles[start : start + size] for start in range(0, len(tiles), size)]
         if not parts:
-            return np.zeros((0, self._n_outputs), np.float32)
+            return np.zeros((0, self.n_outputs), np.float32)
         if len(parts) == 1:
             return self._run(tiles)
         return np.concatenate(list(self._cores.map(self._run, parts)))
 
     def _run(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         (probabilities,) = self._session.run({self._input: tiles})
-        shape = len(tiles), self._n_outputs
+        shape = len(tiles), self.n_outputs
         return check_probabilities(self._session.path, probabilities, shape)
 
     def _classify_blank(self) -> None:

@@ -20,7 +20,7 @@ from inkdigits.pictures.arrays import arrange_tiles
 from inkdigits.pictures.decoding import DecodingLimits, PictureSource, decode_picture
 from inkdigits.pictures.kept_pictures import hold_file, keep_picture
 from inkdigits.recognition.calibration import calibrate, keep_digits
-from inkdigits.recognition.card import LABELS, Card, ReaderCard, locate_card
+from inkdigits.recognition.card import Card, ReaderCard, locate_card
 from inkdigits.recognition.detection import Detections, Detector
 from inkdigits.recognition.devices import Device, check_device
 from inkdigits.recognition.interpretation import (
@@ -214,17 +214,19 @@ class Recognizer:
     def classify(self, tiles: ArrayLike) -> NDArray[np.float32]:
         """Returns calibrated probabilities of the ten digits, given that each tile shows a digit.
 
+        A network for other classes returns their probabilities, in the order of its card.
+
         Args:
             tiles: uint8, shape (n, 28, 28), 0 background, 255 full ink; or tensors and arrays of
                 other types and shapes, such as (n, 784), as `arrays.arrange_tiles` converts them.
 
         Returns:
-            float32, shape (n, 10), each row summing to 1.
+            float32, shape (n, 10), or (n, classes) of other classes, each row summing to 1.
 
         Raises:
             PictureFormatError: The array has another shape or other values.
         """
-        return keep_digits(self._classify(arrange_tiles(tiles)))
+        return keep_digits(self._classify(arrange_tiles(tiles)), self.card.n_classes)
 
     def measure_certainty(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns the confidence that each tile shows its most likely digit.
@@ -236,8 +238,8 @@ class Recognizer:
             float32, shape (n,), 0 to 1: calibrated probability of the most likely digit, including
             the possibility that the tile does not show a digit.
         """
-        certainties: NDArray[np.float32] = self._classify(tiles)[:, : len(LABELS)].max(axis=1)
-        return certainties
+        probabilities = self._classify(tiles)[:, : self.card.n_classes]
+        return np.asarray(probabilities.max(axis=1))
 
     def read(
         self,
@@ -433,15 +435,19 @@ class Recognizer:
 
         return map_in_threads(read_one, pictures, n_threads)
 
-    def _find(
-        self, picture: PictureSource, threshold: float | None, *, one_digit: bool
-    ) -> tuple[tuple[DigitOrMark, ...], tuple[str, ...], tuple[int, ...]]:
-        """Returns the digits and marks of a picture, notes on it, and its height and width."""
+    def check_reads_digits(self) -> None:
+        """Raises ModelError if the network tells other classes apart than digits."""
         if self.card.class_names:
             raise ModelError(
                 f"the model tells {', '.join(self.card.class_names[:3])}, … apart: it classifies "
                 "tiles and reads no digits in pictures"
             )
+
+    def _find(
+        self, picture: PictureSource, threshold: float | None, *, one_digit: bool
+    ) -> tuple[tuple[DigitOrMark, ...], tuple[str, ...], tuple[int, ...]]:
+        """Returns the digits and marks of a picture, notes on it, and its height and width."""
+        self.check_reads_digits()
         decoded = decode_picture(picture, self.limits)
         pixels, notes = decoded.pixels, decoded.notes
         threshold = self.threshold if threshold is None else threshold

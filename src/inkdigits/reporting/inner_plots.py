@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.data import fetch_mnist
+from inkdigits.data.class_names import choose_class_names
+from inkdigits.data.datasets import find_classes
 from inkdigits.errors import UsageError
 from inkdigits.evaluation.plots import set_title
 from inkdigits.model_formats import is_run
@@ -19,8 +21,9 @@ from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 from inkdigits.recognition.card import Card, locate_card
 from inkdigits.reporting.embedding import embed_points
 from inkdigits.reporting.inner_network import InnerNetwork, find_onnx
-from inkdigits.reporting.shown_images import choose_images, draw_batch, name_label
+from inkdigits.reporting.shown_images import choose_images, choose_signs, draw_batch
 from inkdigits.training.recipes.lookup import get_recipe
+from inkdigits.training.recipes.tile_recipe import set_classes
 from inkdigits.training.runs import Run
 
 if TYPE_CHECKING:
@@ -129,7 +132,8 @@ def plot_embedding(
         seed: Seed of the choice and of the map.
 
     Returns:
-        A figure with one panel: each image is its true digit, circled if it was misread.
+        A figure with one panel: each image is its true digit, circled if it was misread. Of other
+        classes, it is the name, or the label if names are long.
 
     Raises:
         MissingExtraError: matplotlib or scikit-learn is not installed.
@@ -149,8 +153,10 @@ def plot_embedding(
     from matplotlib import colormaps
 
     colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    for (x, y), label in zip(places, labelled.labels, strict=True):
-        axes.text(x, y, str(label), color=colours[label], fontsize=8, ha="center", va="center")
+    signs = choose_signs(recognizer.card)
+    for (x, y), label in zip(places, labelled.labels.tolist(), strict=True):
+        colour = colours[label % len(colours)]
+        axes.text(x, y, signs[label], color=colour, fontsize=8, ha="center", va="center")
     axes.plot(*places[wrong].T, "o", markersize=12, fillstyle="none", color=RED)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=[], yticks=[])
     set_title(axes, f"{len(labelled):,} of {shown.description}\n{wrong.sum():,} misread (circled)")
@@ -158,13 +164,20 @@ def plot_embedding(
 
 
 def plot_batch(
-    recipe: Any = "pictures", *, data: Path | str | None = None, n: int = 40, seed: int = 0
+    recipe: Any = "pictures",
+    *,
+    data: Path | str | None = None,
+    dataset: str | Path | None = None,
+    n: int = 40,
+    seed: int = 0,
 ) -> Figure:
     """Draws images as a recipe draws them for training, with augmentation and labels.
 
     Args:
         recipe: Name of a recipe for tiles, or a run or its folder.
-        data: Images to train on, as in `train`. None: MNIST.
+        data: Images to train on, as in `train`. None: MNIST; of a run for other classes than
+            digits, the images that it was trained on.
+        dataset: As in `train`, for the names of the classes; a run knows them.
         n: Number of images.
         seed: Seed of the choice and of the augmentation.
 
@@ -175,20 +188,30 @@ def plot_batch(
         MissingExtraError: matplotlib is not installed.
         RecipeError: The recipe is unknown, or not one for tiles.
         RunError: The settings of the run are damaged.
-        UsageError: `n` is less than 1.
+        UsageError: `n` is less than 1, or the data set is unknown or not that of the run.
         DataFormatError, DataUnavailableError: The images are missing or damaged.
     """
     _check_n(n)
     from inkdigits.data.leakage import load_training_data
 
+    class_names, data = choose_class_names(dataset, data)
     if isinstance(recipe, str) and not is_run(Path(recipe)):
-        found = get_recipe(recipe)
+        found = set_classes(get_recipe(recipe), len(find_classes(class_names).names))
     else:
-        found = Run.open(recipe).load_settings().recipe
-    training = (fetch_mnist() if data is None else load_training_data(data)).train
+        settings = Run.open(recipe).load_settings()
+        found = settings.recipe
+        if dataset is not None and class_names != settings.class_names:
+            raise UsageError(f"{recipe} was trained on other classes: leave dataset out")
+        class_names = settings.class_names
+        if data is None and class_names:
+            data = settings.data
+    training = (
+        fetch_mnist() if data is None else load_training_data(data, class_names=class_names)
+    ).train
     tiles, labels = draw_batch(found, training, n, seed)
     figure = build_figure(9, 1.35 * math.ceil(len(tiles) / _COLUMNS) + 0.8)
-    names = [name_label(int(label)) for label in labels]
+    shown = [*find_classes(class_names).names, "none"]
+    names = [shown[label] for label in labels.tolist()]
     title = f"As “{found.name}” trains on them: augmentation “{found.augmentation}”"
     _draw_grid(figure, title, tiles, "gray_r", (0, 255), names)
     return figure

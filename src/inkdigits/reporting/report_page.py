@@ -18,10 +18,11 @@ from inkdigits.evaluation.metrics import CalibrationBin, compute_interval
 from inkdigits.percentages import format_confidence
 from inkdigits.presentation.html_fragments import Html
 from inkdigits.presentation.svg_curves import Curve, draw_curves, load_style
-from inkdigits.recognition.card import LABELS, Card
+from inkdigits.recognition.card import Card
 from inkdigits.reporting.embedding import FITTED
 from inkdigits.reporting.inner_network import InnerNetwork
 from inkdigits.reporting.learning_rates import plan_rate
+from inkdigits.reporting.shown_images import choose_signs, list_names, name_kind
 from inkdigits.reporting.svg_charts import (
     draw_map,
     draw_network,
@@ -40,6 +41,7 @@ from inkdigits.reporting.tile_images import (
 _FOLDER: Final = Path(__file__).parent
 _MAX_FILTERS: Final = 64
 _MAX_MAPS: Final = 24
+_MANY_CLASSES: Final = 16
 _POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
@@ -116,7 +118,7 @@ def render_page(content: PageContent) -> str:
             for one in content.examples
         ],
         "mapped": list(content.mapped),
-        "names": [content.card.name_label(label) for label in LABELS],
+        "names": list_names(content.card),
     }
     # "<" could end the script element.
     script = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
@@ -145,14 +147,14 @@ def _render_summary(content: PageContent) -> Html:
         (f"{evaluation.mistakes:,}", f"mistakes in {evaluation.n:,} images"),
         (f"{100 * evaluation.expected_calibration_error:.2f} %", "calibration error"),
         (f"{network.parameters:,}", "parameters"),
-        (shorten_number(network.operations), "operations for one digit"),
+        (shorten_number(network.operations), "operations for one image"),
     ]  # fmt: skip
     items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for v, n in figures)
     summary = content.card.recipe.get("summary", "")
     name = content.card.recipe.get("name", "none")
     return Html(
         f"<section><p>Recipe <b>{escape(str(name))}</b>{': ' if summary else ''}"
-        f"{escape(str(summary))}. Measured on {escape(content.measured_on)}. Digits shown "
+        f"{escape(str(summary))}. Measured on {escape(content.measured_on)}. Images shown "
         f'below are of these images, if nothing else is said.</p><dl class="figures">{items}</dl>'
         "</section>"
     )
@@ -226,12 +228,13 @@ def _render_digits(content: PageContent) -> Html:
             cells.append(_format_interval(right, n))
         cells += [f"{100 * one.f1:.2f} %", f"{one.support:,}"]
         rows.append(cells)
-    header = ["digit", "recall", "95 % interval", "precision", "95 % interval", "F1", "images"]
+    noun = name_kind(content.card)
+    header = [noun, "recall", "95 % interval", "precision", "95 % interval", "F1", "images"]
     return _render_section(
-        "Each digit",
-        "Recall is the share of a digit's images that are read as it; precision is the share of "
-        "what is read as it that is right. The intervals are those of Wilson (1927): digits whose "
-        "intervals overlap widely may not differ.",
+        f"Each {noun}",
+        f"Recall is the share of a {noun}'s images that are read as it; precision is the share of "
+        "what is read as it that is right. The intervals are those of Wilson (1927): those that "
+        "overlap widely may not differ.",
         _render_table(header, rows, numbers=6),
     )
 
@@ -239,14 +242,15 @@ def _render_digits(content: PageContent) -> Html:
 def _render_confusion(content: PageContent) -> Html:
     matrix = content.evaluation.confusion_matrix
     support = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shares = np.where(np.eye(10, dtype=bool), 0, matrix / support)
+    shares = np.where(np.eye(len(matrix), dtype=bool), 0, matrix / support)
     worst = float(shares.max()) or 1.0
-    names = [content.card.name_label(label) for label in LABELS]
+    names = list_names(content.card)
+    many = " many" if len(names) > _MANY_CLASSES else ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = []
-    for truth in range(10):
+    for truth in range(len(names)):
         cells = []
-        for predicted in range(10):
+        for predicted in range(len(names)):
             count = int(matrix[truth, predicted])
             if not count:
                 cells.append("<td>·</td>")
@@ -263,9 +267,10 @@ def _render_confusion(content: PageContent) -> Html:
         body.append(f'<tr><th scope="row">{escape(names[truth])}</th>{"".join(cells)}</tr>')
     return _render_section(
         "Confusion matrix",
-        "Rows are the true digit, columns what was read. Choose a number to see its images.",
+        f"Rows are the true {name_kind(content.card)}, columns what was read. Choose a number to "
+        "see its images.",
         Html(
-            '<div class="scroll"><table class="confusion"><thead><tr><td></td>'
+            f'<div class="scroll"><table class="confusion{many}"><thead><tr><td></td>'
             f"{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
             '<div id="cell" aria-live="polite"></div>'
         ),
@@ -315,7 +320,7 @@ def _render_mistakes(content: PageContent) -> Html:
     return _render_section(
         "Worst mistakes",
         "The misread images with the highest confidence. On the right, orange is the ink that "
-        "spoke for the digit that was read: covering it lowers its probability. Blue ink spoke "
+        "spoke for what was read: covering it lowers its probability. Blue ink spoke "
         "against it (occlusion; Zeiler and Fergus, 2014).",
         Html(f'<div class="mistakes">{"".join(figures)}</div>'),
     )
@@ -328,22 +333,25 @@ def _render_map(content: PageContent) -> Html:
     labels = [one.label for one in shown]
     wrong = [one.label != one.predicted for one in shown]
     card = content.card
-    listed = ", ".join(f"{label} {card.name_label(label)}" for label in LABELS)
-    classes = f" The numbers are classes: {listed}." if card.class_names else ""
+    names, signs = list_names(card), choose_signs(card)
+    listed = ", ".join(f"{label} {name}" for label, name in enumerate(names))
+    classes = "" if signs == names else f" The numbers are classes: {listed}."
     placed = "t-SNE places them."
     if len(shown) > FITTED:
         placed = (
             f"t-SNE places {FITTED:,} of them, and each other one lies between its nearest "
             "neighbours among these."
         )
+    drawn = draw_map(content.places, labels, wrong, signs)
+    noun = name_kind(card, "image")
     return _render_section(
-        "Map of digits",
+        f"Map of {noun}s",
         f"{'All' if len(shown) == content.evaluation.n else 'At random'} {len(shown):,} images, "
         f"by the last hidden layer: what the network finds similar lies close together. {placed} "
-        "Distances between groups mean little. Misread images have a ring. Point at a digit, or "
+        "Distances between groups mean little. Misread images have a ring. Point at one, or "
         "use the arrow keys, to see its image."
         f"{classes}",
-        Html(f'<div class="map" tabindex="0">{draw_map(content.places, labels, wrong)}</div>'),
+        Html(f'<div class="map" tabindex="0">{drawn}</div>'),
     )
 
 
@@ -352,9 +360,10 @@ def _render_maps(content: PageContent) -> Html:
     numbers = [number for number, layer in enumerate(network.layers) if layer.has_maps]
     if not numbers:
         return Html("")
+    noun = "an image" if content.card.class_names else "a digit"
     outputs = network.run(content.typical[np.newaxis], numbers)
     parts = [
-        f'<figure><figcaption>a digit</figcaption><img class="ink pixels" width="84" alt="" '
+        f'<figure><figcaption>{noun}</figcaption><img class="ink pixels" width="84" alt="" '
         f'src="{encode_sprite(content.typical[np.newaxis])}"></figure>'
     ]
     for number in numbers:
@@ -369,7 +378,7 @@ def _render_maps(content: PageContent) -> Html:
             f'src="{encode_maps(maps[strongest], 8)}"></figure>'
         )
     return _render_section(
-        "What the layers make of a digit",
+        f"What the layers make of {noun}",
         "The feature maps of one image, strongest first. The more opaque, the stronger the answer; "
         "blue is below 0.",
         Html(f'<div class="charts">{"".join(parts)}</div>'),

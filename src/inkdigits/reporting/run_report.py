@@ -113,7 +113,12 @@ def _measure(
     choice = _choose(evaluation, labelled.labels, map_digits)
     predictions = probabilities.argmax(axis=1)
     heats = [
-        compute_occlusion(labelled.images[index], recognizer.classify, int(predictions[index]))
+        compute_occlusion(
+            labelled.images[index],
+            recognizer.classify,
+            int(predictions[index]),
+            n_classes=recognizer.card.n_classes,
+        )
         for index in choice.worst
     ]
     features = inner.embed(labelled.images[choice.mapped]) if len(choice.mapped) else None
@@ -157,7 +162,7 @@ def _choose(evaluation: Evaluation, labels: NDArray[np.uint8], map_digits: int) 
     if len(mapped) < MIN_POINTS:  # there are so few images
         mapped = order[:0]
     right: list[int] = []
-    for digit in range(10):
+    for digit in range(len(evaluation.per_digit)):
         of_digit = [int(i) for i in order if labels[i] == digit and int(i) not in wrong]
         right += of_digit[:_RIGHT_OF_EACH]
     every = np.unique(np.concatenate([misread, mapped, np.array(right, np.int64)]))

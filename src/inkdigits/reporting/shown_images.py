@@ -17,13 +17,16 @@ from inkdigits.data import LabelledImages, fetch_mnist, load_mnist, split_valida
 from inkdigits.data.folder import TRAIN_IMAGES, TRAIN_LABELS
 from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import DataFormatError, DataUnavailableError, RecipeError, UsageError
-from inkdigits.recognition.card import LABELS, NONE, Card
+from inkdigits.recognition.card import Card
 from inkdigits.suggestions import describe_unknown
 from inkdigits.training.recipes.tile_recipe import Recipe
 from inkdigits.training.samples.tile_epochs import draw_tiles
 
 PARTS: Final = ("validation", "test")
 """The images that a report can show."""
+
+
+_LONGEST_SIGN: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,11 @@ def choose_images(card: Card, images: str, data: Path | str | None) -> ShownImag
     if images not in PARTS:
         raise UsageError(describe_unknown("value of images", images, PARTS))
     if images == "test":
-        mnist = fetch_mnist() if data is None else load_mnist(data, required=["test"])
+        mnist = (
+            fetch_mnist()
+            if data is None
+            else load_mnist(data, required=["test"], class_names=card.class_names)
+        )
         return ShownImages(mnist.test, mnist.describe_test())
     _, validation = _split(card, data)
     description = f"the {len(validation):,} validation images of the run"
@@ -75,7 +82,7 @@ def draw_batch(
 
     Returns:
         Tiles, uint8, shape (n, 28, 28), 0 background, 255 full ink; and labels, int32, shape (n,),
-        0 to 9, or 10 for "not a digit".
+        0 to 9, or 10 for "not a digit"; of other classes, their labels.
     """
     random = np.random.default_rng(seed)
     chosen = labelled.take(random.permutation(len(labelled))[:n])
@@ -99,9 +106,22 @@ def load_batch(
         return None
 
 
-def name_label(label: int) -> str:
-    """Returns the digit of a label, or "none" for "not a digit"."""
-    return "none" if label == NONE or label not in LABELS else str(label)
+def list_names(card: Card) -> list[str]:
+    """Returns the name of each class of a network, in the order of the labels."""
+    return [card.name_label(label) for label in card.class_labels]
+
+
+def name_kind(card: Card, other: str = "class") -> str:
+    """Returns "digit", or another word for networks that tell other classes apart."""
+    return other if card.class_names else "digit"
+
+
+def choose_signs(card: Card) -> list[str]:
+    """Returns what stands for each class on a map: its name, or its label if names are long."""
+    names = list_names(card)
+    if any(len(name) > _LONGEST_SIGN for name in names):
+        return [str(label) for label in card.class_labels]
+    return names
 
 
 def _split(card: Card, data: Path | str | None) -> tuple[LabelledImages, LabelledImages]:
@@ -112,7 +132,7 @@ def _split(card: Card, data: Path | str | None) -> tuple[LabelledImages, Labelle
             "the validation images of this model are unknown, because it was not trained with a "
             "recipe: report on test images with images='test' (--images test)"
         )
-    mnist = load_training_data(data, report=False)
+    mnist = load_training_data(data, class_names=card.class_names, report=False)
     names = TRAIN_IMAGES, TRAIN_LABELS
     if any(mnist.sha256.get(name) != card.data_sha256.get(name) for name in names):
         raise UsageError(

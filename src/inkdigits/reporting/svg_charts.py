@@ -17,6 +17,8 @@ from inkdigits.reporting.inner_network import InnerLayer, InnerNetwork
 _MAP: Final = 640
 _CROWDED: Final = 2_000
 """More digits on a map are drawn smaller."""
+_COLOURS: Final = 10
+"""Number of colours on the map; with more classes, they repeat."""
 
 
 def draw_reliability(bins: Sequence[CalibrationBin]) -> Html:
@@ -58,13 +60,19 @@ def draw_reliability(bins: Sequence[CalibrationBin]) -> Html:
     )
 
 
-def draw_map(places: NDArray[np.float32], labels: Sequence[int], wrong: Sequence[bool]) -> Html:
-    """Draws the map of digits: each image is its label, ringed if it was misread.
+def draw_map(
+    places: NDArray[np.float32],
+    labels: Sequence[int],
+    wrong: Sequence[bool],
+    signs: Sequence[str],
+) -> Html:
+    """Draws the map of digits: each image is the sign of its label, ringed if it was misread.
 
     Args:
         places: Shape (n, 2), 0 to 1.
-        labels: The true digits.
+        labels: The true digits, or labels of other classes.
         wrong: Whether each was misread.
+        signs: What stands for each label, such as the digit.
     """
     parts = []
     is_crowded = len(labels) > _CROWDED
@@ -73,9 +81,12 @@ def draw_map(places: NDArray[np.float32], labels: Sequence[int], wrong: Sequence
         left, top = 10 + x * (_MAP - 20), 10 + (1 - y) * (_MAP - 20)
         if is_wrong:
             parts.append(f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{ring}"/>')
-        parts.append(f'<text class="d{label}" x="{left:.1f}" y="{top:.1f}">{label}</text>')
+        parts.append(
+            f'<text class="d{label % _COLOURS}" x="{left:.1f}" y="{top:.1f}">'
+            f"{escape(signs[label])}</text>"
+        )
     size = "many" if is_crowded else "few"
-    title = f"Map of {len(labels):,} digits, {sum(wrong):,} of them misread"
+    title = f"Map of {len(labels):,} images, {sum(wrong):,} of them misread"
     return Html(
         f'<svg id="map" class="{size}" viewBox="0 0 {_MAP} {_MAP}" role="img" '
         f'aria-label="{title}">{"".join(parts)}</svg>'

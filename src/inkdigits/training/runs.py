@@ -45,7 +45,7 @@ WRITTEN_FILES = (
     "model.json",
     *("model.keras", "model.h5", "model.onnx", "model.tflite"),
     *("model.int8.onnx", "model.int8.json"),
-    *("detector.npz", "judge.npz", "finder.onnx", "weights.npz"),
+    *("detector.npz", "judge.npz", "second-judge.npz", "finder.onnx", "weights.npz"),
     *("history.csv", "checkpoint.npz", "curves.png", "report.html"),
     *("recipe.toml", "recipe.py"),
     "settings.json",
@@ -84,7 +84,7 @@ class Settings:
         mlflow_run: Identifier of the run of MLflow that records the training; None: there is none.
         fold: Number of the fold that is validated on, from 0, and the number of folds; None outside
             of a cross-validation, where the recipe says how many images are validated on.
-        class_names: Names of the ten classes; empty for digits.
+        class_names: Names of the classes; empty for digits.
     """
 
     recipe: Recipe

@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from inkdigits.errors import RequestError
-from inkdigits.recognition.card import LABELS, TILE_SHAPE
+from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.web.bodies import check_counts, parse_length
 
 INPUT: Final = "tiles"
@@ -43,14 +43,14 @@ class InferRequest:
     is_binary: bool = False
 
 
-def describe_model(name: str) -> dict[str, Any]:
-    """Returns the metadata of a model."""
+def describe_model(name: str, n_classes: int = 10) -> dict[str, Any]:
+    """Returns the metadata of a model with so many classes."""
     return {
         "name": name,
         "versions": ["1"],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, *TILE_SHAPE]}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(LABELS)]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, n_classes]}],
     }
 
 
@@ -98,7 +98,7 @@ def encode_infer_response(
     Args:
         model: The name of the model.
         request: The request.
-        probabilities: float32, shape (n, 10), 0 to 1.
+        probabilities: float32, shape (n, classes), 0 to 1.
     """
     output: dict[str, Any] = {
         "name": OUTPUT,

@@ -63,7 +63,13 @@ class OwnGallery:
             # Before the file is looked for, which is there once the process has ended.
             is_pending = self._process is not None and self._process.poll() is None
             own = self._find()
-            if own is None and self._hash is not None and self._process is None and _has_mnist():
+            if (
+                own is None
+                and self._hash is not None
+                and self._process is None
+                and not recognizer.card.class_names  # of other pictures than MNIST's
+                and _has_mnist()
+            ):
                 self._process = self._start()
                 is_pending = True
         if own is not None:

@@ -21,7 +21,6 @@ from inkdigits.errors import ModelError, PictureError, RequestError
 from inkdigits.pictures.decoding import DecodingLimits, Picture
 from inkdigits.pictures.documents import DOCUMENT_FORMATS, MAX_PAGES
 from inkdigits.pictures.file_formats import detect_format
-from inkdigits.recognition.attribution import compute_occlusion
 from inkdigits.recognition.calibration import calibrate, keep_digits
 from inkdigits.recognition.card import TILE_SHAPE
 from inkdigits.recognition.ensemble import add_shifts
@@ -35,6 +34,7 @@ from inkdigits.web.bodies import BodyReader, Upload
 from inkdigits.web.corrections import CorrectionStore
 from inkdigits.web.counters import Metrics
 from inkdigits.web.decoders import DecoderPool
+from inkdigits.web.heat_maps import add_heat_maps
 from inkdigits.web.own_gallery import OwnGallery
 from inkdigits.web.responses import describe_picture_error
 from inkdigits.web.settings import Settings
@@ -44,10 +44,6 @@ Result = TypeVar("Result")
 Submit = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a task in a thread."""
 
-MAX_HEAT_MAPS = 12
-MAX_FINE_HEAT_MAPS = 5
-"""Largest number of heat maps per picture, and of digits up to which they have full resolution: a
-full heat map takes 0.2 CPU seconds, one of half the resolution a quarter of that."""
 _FILE_THREADS = 2
 _FIRST_PICTURE = (64, 64)  # height and width; enough for the reader to allocate its buffers
 
@@ -415,7 +411,7 @@ class Service:
         finally:
             for future in futures:
                 future.cancel()
-        return keep_digits(calibrate(np.concatenate(outputs), card.temperature))
+        return keep_digits(calibrate(np.concatenate(outputs), card.temperature), card.n_classes)
 
     def _deadline_error(self) -> RequestError:
         return RequestError(
@@ -442,6 +438,11 @@ def _read(
 ) -> dict[str, Any]:
     if upload.error is not None:
         raise upload.error
+    try:
+        recognizer.check_reads_digits()
+    except ModelError as error:
+        message = str(error)
+        raise RequestError(422, f"{message[0].upper()}{message[1:]}") from None
     picture = decode_page(upload, page)
     # The heat maps below stay without shifts, which would take nine times as long.
     reader = add_shifts(recognizer) if options.shifts else recognizer
@@ -453,19 +454,11 @@ def _read(
     )
     row = replace(reading, source=upload.name, page=page).to_dict()
     row["height"], row["width"] = picture.pixels.shape
-    if options.heat and len(reading.digits) > MAX_HEAT_MAPS:
-        row["notes"] = [
-            *row["notes"],
-            f"only the first {MAX_HEAT_MAPS} digits have a heat map",
-        ]
-    step = 1 if len(reading.digits) <= MAX_FINE_HEAT_MAPS else 2
-    for number, (digit, digit_row) in enumerate(zip(reading.digits, row["digits"], strict=True)):
-        if options.tiles:
+    if options.tiles:
+        for digit, digit_row in zip(reading.digits, row["digits"], strict=True):
             digit_row["tile"] = digit.tile
-        if options.heat and number < MAX_HEAT_MAPS:
-            best = int(digit.probabilities.argmax())
-            heat = compute_occlusion(digit.tile, recognizer.classify, best, step=step)
-            digit_row["heat"] = heat.round(4)
+    if options.heat:
+        add_heat_maps(row, reading, recognizer.classify)
     return row
 
 

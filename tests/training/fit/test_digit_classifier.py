@@ -42,6 +42,24 @@ def test_it_learns_digits(fitted: DigitClassifier, mnist: Mnist) -> None:
     assert len(fitted.history_) == 3
 
 
+def test_classifying_changes_nothing(fitted: DigitClassifier, mnist: Mnist) -> None:
+    before = {name: id(value) for name, value in vars(fitted).items()}
+
+    fitted.predict(mnist.test.images[:2])
+
+    assert {name: id(value) for name, value in vars(fitted).items()} == before
+
+
+def test_probabilities_hardly_depend_on_the_batch(fitted: DigitClassifier, mnist: Mnist) -> None:
+    """They differ by rounding, which two checks of scikit-learn do not allow for."""
+    images = mnist.test.images[:30]
+    whole = fitted.predict_proba(images)
+
+    one_by_one = np.concatenate([fitted.predict_proba(image[np.newaxis]) for image in images])
+    np.testing.assert_allclose(one_by_one, whole, atol=1e-6)
+    np.testing.assert_allclose(fitted.predict_proba(images[::-1]), whole[::-1], atol=1e-6)
+
+
 def test_it_survives_pickling(fitted: DigitClassifier, mnist: Mnist) -> None:
     few = mnist.test.images[:20]
 
@@ -105,7 +123,13 @@ def test_invalid_settings(settings: dict[str, Any], error: type[Exception], mess
         DigitClassifier(**settings).fit(np.eye(4), [0, 1, 0, 1])
 
 
-def test_eleven_classes_are_too_many() -> None:
-    with pytest.raises(UsageError, match="y has 11 classes: expected at most 10"):
-        DigitClassifier("smoke").fit(np.eye(11), np.arange(11))
+def test_more_classes_than_digits() -> None:
+    labels = np.repeat(np.arange(12), 2)
+    stripes = np.kron(np.eye(12), np.full((1, 12), 255))  # 12 × 12 pixels, one row of them white
+
+    fitted = DigitClassifier("smoke", epochs=1, batch_size=8).fit(stripes[labels], labels)
+
+    assert fitted.predict_proba(stripes).shape == (12, 12)
+    with pytest.raises(UsageError, match="y has 257 classes: expected at most 256"):
+        DigitClassifier("smoke").fit(np.eye(2)[np.arange(514) % 2], np.repeat(np.arange(257), 2))
     assert inkdigits.DigitClassifier is DigitClassifier

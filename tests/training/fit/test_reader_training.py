@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -34,12 +34,21 @@ TINY = replace(
     validation_images=200,
     validation_pages=6,
     precision="float32",
+    second_judge=True,
 )
 FIELDS = ("detector_pages", "judge_windows", "page_batch", "window_batch", "glyphs")
 OVERRIDES = [f"{name}={getattr(TINY, name)}" for name in FIELDS]
-OVERRIDES += ["validation_images=200", "validation_pages=6", "precision=float32"]
+OVERRIDES += [
+    "validation_images=200",
+    "validation_pages=6",
+    "precision=float32",
+    "second_judge=true",
+]
 
-StartTraining = Callable[..., "subprocess.Popen[str]"]
+if TYPE_CHECKING:
+    from tests.conftest import WarmTraining
+
+StartTraining = Callable[..., "WarmTraining"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,12 +133,13 @@ def test_stopped_run_is_resumed_to_a_reader_that_reads(
     assert [row.split(",")[:3] for row in rows[1:]] == [
         ["detector", "6", "48"],
         ["judge", "4", "256"],
+        ["second-judge", "4", "256"],
     ]
     card = ReaderCard.load(run.card)
     assert card.recipe == {**TINY.to_json(), "name": "reader-quick"}
     assert card.threshold == 0.5
     assert card.figures["fit_seconds"] > 0
-    assert card.figures["parameters"] > 1_000_000
+    assert card.figures["parameters"] == 864_557 + 576_513 + 1_175_505
     assert "train-images-idx3-ubyte" in card.data_sha256
 
     picture = Image.new("L", (400, 120), 230)

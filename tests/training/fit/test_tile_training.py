@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -35,7 +35,10 @@ from inkdigits.training import RECIPES, Run, export, resume, train
 from inkdigits.training.model_files.loading import load_keras_model
 from inkdigits.training.networks.frameworks import has_16_bit_arithmetic
 
-resource = pytest.importorskip("resource", reason="needs what Windows lacks")
+pytest.importorskip("resource", reason="needs what Windows lacks")
+
+if TYPE_CHECKING:
+    from tests.conftest import WarmTraining
 
 # A short training. It stops early, after epoch 5, with the weights of epoch 3.
 SMALL = (
@@ -47,7 +50,7 @@ SMALL = (
 )
 SMALL_ARGUMENTS = [word for override in SMALL for word in ("--set", override)]
 
-StartTraining = Callable[..., "subprocess.Popen[str]"]
+StartTraining = Callable[..., "WarmTraining"]
 Weights = list[NDArray[Any]]
 
 
@@ -71,7 +74,7 @@ def assert_same_run(run: Run, expected: Run) -> None:
     assert figures == expected_figures
 
 
-def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+def wait_until(process: WarmTraining, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not happened():
         assert process.poll() is None, process.communicate()
@@ -412,17 +415,12 @@ def test_second_process_is_refused(
         pass
 
 
-def fill_disk() -> None:
-    """Limits files to 100 kB, so that larger writes fail as on a full disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-
 @pytest.mark.slow
 def test_full_disk(small_run: Run, start_training: StartTraining, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = start_training(
-        "smoke", *SMALL_ARGUMENTS, "--output", str(folder), "--quiet", preexec_fn=fill_disk
-    )
+    # Larger writes fail, as on a full disk.
+    arguments = ["smoke", *SMALL_ARGUMENTS, "--output", str(folder), "--quiet"]
+    process = start_training(*arguments, max_file_bytes=100_000)
     output, error = process.communicate(timeout=120)
 
     assert process.returncode == 4, error

@@ -16,6 +16,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.data.folder import MAX_IMAGES
 from inkdigits.data.forms.form import Form, Part, assign_parts, check_count, find_part
 from inkdigits.data.idx import SIDE, check_labels
@@ -47,7 +48,7 @@ class Layout:
         return N_PIXELS + (self.label_column is not None)
 
 
-def find_csv_tables(path: Path) -> list[Form]:
+def find_csv_tables(path: Path, classes: Classes = DIGITS) -> list[Form]:
     """Finds tables: the path itself, or the files of a folder whose names say train or test.
 
     Raises:
@@ -78,21 +79,28 @@ def find_csv_tables(path: Path) -> list[Form]:
         Form(
             f"table {names}",
             path,
-            {part: partial(_read_labelled, parts[part]) for part in parts if part in labelled},
+            {
+                part: partial(_read_labelled, parts[part], classes)
+                for part in parts
+                if part in labelled
+            },
             {part: parts[part] for part in parts if part not in labelled},
         )
     ]
 
 
-def load_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def load_table(
+    path: Path, classes: Classes = DIGITS
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """Loads a table of tiles.
 
     Args:
         path: The CSV file. If its name starts with "emnist", the images are transposed back.
+        classes: What the labels stand for.
 
     Returns:
         The images, uint8, shape (n, 28, 28), 0 background, 255 full ink; and the labels, uint8,
-        shape (n,), 0 to 9, or None if there are none.
+        shape (n,), counted from 0, or None if there are none.
 
     Raises:
         DataFormatError: The file is not such a table, or has too many rows.
@@ -111,7 +119,7 @@ def load_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
     check_count(len(table), str(path))
     labels = None
     if layout.label_column is not None:
-        labels = check_labels(table[:, layout.label_column], str(path))
+        labels = check_labels(table[:, layout.label_column], str(path), classes)
         table = np.delete(table, layout.label_column, axis=1)
     images = table.reshape(-1, SIDE, SIDE)
     if path.name.lower().startswith("emnist"):
@@ -144,11 +152,11 @@ def inspect_table(path: Path) -> Layout:
     )
 
 
-def _read_labelled(path: Path) -> LabelledImages:
-    images, labels = load_table(path)
+def _read_labelled(path: Path, classes: Classes) -> LabelledImages:
+    images, labels = load_table(path, classes)
     if labels is None:
         raise DataFormatError(f"{path} changed while it was read: try again")
-    return LabelledImages(images, labels)
+    return LabelledImages(images, labels, n_classes=len(classes.names))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.data.folder import MAX_IMAGES
 from inkdigits.data.idx import SIDE, check_labels
 from inkdigits.data.labelled_images import LabelledImages
@@ -65,16 +66,21 @@ def check_count(count: int, name: str) -> None:
 
 
 def build_labelled(
-    images: NDArray[Any], labels: NDArray[Any], images_name: str, labels_name: str
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    images_name: str,
+    labels_name: str,
+    classes: Classes = DIGITS,
 ) -> LabelledImages:
     """Checks arrays as other libraries write them, and converts them.
 
     Args:
         images: Integers, 0 background to 255 full ink, of shape (n, 28, 28), (n, 28, 28, 1),
             (n, 1, 28, 28) or (n, 784).
-        labels: Integers, 0 to 9, of shape (n,) or (n, 1).
+        labels: Integers, of digits 0 to 9, of shape (n,) or (n, 1).
         images_name: Name of the images in error messages.
         labels_name: Name of the labels in error messages.
+        classes: What the labels stand for.
 
     Raises:
         DataFormatError: The arrays are of other types or shapes, or do not belong together.
@@ -96,7 +102,7 @@ def build_labelled(
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape[1:] not in ((), (1,)):
         raise DataFormatError(
             f"{labels_name} is {labels.dtype} of shape {labels.shape}, expected integers of shape "
-            "(n,): write one label 0 to 9 for each image"
+            "(n,): write one whole number for each image"
         )
     if len(images) != len(labels):
         raise DataFormatError(
@@ -105,5 +111,6 @@ def build_labelled(
         )
     return LabelledImages(
         np.ascontiguousarray(images.astype(np.uint8).reshape(-1, SIDE, SIDE)),
-        check_labels(labels.reshape(-1), labels_name),
+        check_labels(labels.reshape(-1), labels_name, classes),
+        n_classes=len(classes.names),
     )

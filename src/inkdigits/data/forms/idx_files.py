@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.data.datasets import DATASETS, DIGITS, Classes
 from inkdigits.data.folder import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -37,12 +38,14 @@ class Family:
         files: The files of images and of labels, for each part.
         parse_labels: The parser of the labels.
         is_transposed: Whether rows and columns of the images are exchanged.
+        dataset: The data set, if it is one of `DATASETS`.
     """
 
     name: str
     files: Mapping[Part, tuple[str, str]]
-    parse_labels: Callable[[bytes, str], NDArray[np.uint8]] = parse_idx_labels
+    parse_labels: Callable[[bytes, str, Classes], NDArray[np.uint8]] = parse_idx_labels
     is_transposed: bool = False
+    dataset: str = "mnist"
 
 
 def _name_emnist(split: str) -> Family:
@@ -56,6 +59,7 @@ def _name_emnist(split: str) -> Family:
             for part in PARTS
         },
         is_transposed=True,
+        dataset=f"emnist-{split}",
     )
 
 
@@ -70,14 +74,15 @@ _QMNIST = Family(
     },
     parse_labels=parse_qmnist_labels,
 )
-# The folder that EMNIST is published as has all its splits: the first one found is taken. Splits
-# with letters are found too, so that their labels are named instead of "nothing there".
+# The folder that EMNIST is published as has all its splits: the first one found is taken, and those
+# with the right classes come first. Others are found too, so that their labels are named instead of
+# "nothing there".
 _EMNIST = tuple(map(_name_emnist, ("digits", "mnist", "balanced", "bymerge", "byclass", "letters")))
 _FAMILIES = (_MNIST, _QMNIST, *_EMNIST)
 _TORCHVISION = ("MNIST", "QMNIST", "EMNIST")
 
 
-def find_idx_files(path: Path) -> list[Form]:
+def find_idx_files(path: Path, classes: Classes = DIGITS) -> list[Form]:
     """Finds IDX files in a folder, below torchvision's root, or beside one of the files.
 
     Raises:
@@ -87,17 +92,18 @@ def find_idx_files(path: Path) -> list[Form]:
     if path.is_file():
         plain = path.name.removesuffix(".gz").replace(".idx", "-idx")
         families = [f for f in _FAMILIES if any(plain in names for names in f.files.values())]
-        return [_build_form(path.parent, family) for family in families]
-    return list(_search(path))
+        return [_build_form(path.parent, family, classes) for family in families]
+    return list(_search(path, classes))
 
 
-def _search(path: Path) -> Iterator[Form]:
+def _search(path: Path, classes: Classes) -> Iterator[Form]:
     for folder in (path, *(path / name / "raw" for name in _TORCHVISION)):
         found = [family for family in _FAMILIES if _list_present(folder, family)]
         emnist = [family for family in found if family in _EMNIST]
+        emnist.sort(key=lambda family: DATASETS.get(family.dataset) != classes.names)
         for family in found:
             if family not in emnist[1:]:
-                yield _build_form(folder, family)
+                yield _build_form(folder, family, classes)
 
 
 def _list_present(folder: Path, family: Family) -> dict[str, Path]:
@@ -107,7 +113,7 @@ def _list_present(folder: Path, family: Family) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None}
 
 
-def _build_form(folder: Path, family: Family) -> Form:
+def _build_form(folder: Path, family: Family, classes: Classes) -> Form:
     present = _list_present(folder, family)
     parts = [part for part, pair in family.files.items() if any(name in present for name in pair)]
     missing = [name for part in parts for name in family.files[part] if name not in present]
@@ -120,13 +126,13 @@ def _build_form(folder: Path, family: Family) -> Form:
     readers = {}
     for part in parts:
         images, labels = (present[name] for name in family.files[part])
-        readers[part] = partial(_read, family, images, labels)
+        readers[part] = partial(_read, family, images, labels, classes)
     return Form(family.name, folder, readers)
 
 
-def _read(family: Family, images_path: Path, labels_path: Path) -> LabelledImages:
+def _read(family: Family, images_path: Path, labels_path: Path, classes: Classes) -> LabelledImages:
     images = parse_idx_images(read_raw(images_path), str(images_path))
-    labels = family.parse_labels(read_raw(labels_path), str(labels_path))
+    labels = family.parse_labels(read_raw(labels_path), str(labels_path), classes)
     if len(images) != len(labels):
         raise DataFormatError(
             f"{images_path} contains {len(images)} images but {labels_path} "
@@ -134,4 +140,4 @@ def _read(family: Family, images_path: Path, labels_path: Path) -> LabelledImage
         )
     if family.is_transposed:
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
-    return LabelledImages(images, labels)
+    return LabelledImages(images, labels, n_classes=len(classes.names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.data.forms.csv_tables import find_csv_tables
 from inkdigits.data.forms.form import Form
 from inkdigits.data.forms.idx_files import find_idx_files
@@ -26,12 +27,13 @@ _EXPECTED = (
 _N_SHOWN = 5
 
 
-def find_form(path: Path) -> Form:
+def find_form(path: Path, classes: Classes = DIGITS) -> Form:
     """Finds the data set at a path, without loading it.
 
     Args:
         path: A file, or a folder. IDX files that lie in the folder itself come first; of all other
             forms, only one may be there.
+        classes: What its labels stand for.
 
     Raises:
         DataUnavailableError: There is nothing at the path, it cannot be read, or parts are missing.
@@ -42,7 +44,7 @@ def find_form(path: Path) -> Form:
             raise DataUnavailableError(describe_missing(path))
         forms = []
         for find in _FINDERS:
-            forms += find(path)
+            forms += find(path, classes)
             if forms and forms[0].path == path and find is find_idx_files:
                 return forms[0]
         found = "" if forms else _describe(path)

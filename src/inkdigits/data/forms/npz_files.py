@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.data.folder import MAX_RAW_BYTES, read_content
 from inkdigits.data.forms.form import Form, Part, build_labelled
 from inkdigits.data.labelled_images import LabelledImages
@@ -33,7 +34,7 @@ _HEADER_READERS = {
 }
 
 
-def find_npz_files(path: Path) -> list[Form]:
+def find_npz_files(path: Path, classes: Classes = DIGITS) -> list[Form]:
     """Finds an .npz file: the path itself, mnist.npz in a folder, or else the folder's .npz files.
 
     Raises:
@@ -46,10 +47,10 @@ def find_npz_files(path: Path) -> list[Form]:
         files = [path / KERAS_FILE]
     else:
         files = sorted(path.glob("*.npz"))
-    return [_build_form(file) for file in files]
+    return [_build_form(file, classes) for file in files]
 
 
-def _build_form(path: Path) -> Form:
+def _build_form(path: Path, classes: Classes) -> Form:
     with _open(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
     parts = [part for part, arrays in _ARRAYS.items() if any(name in names for name in arrays)]
@@ -60,14 +61,15 @@ def _build_form(path: Path) -> Form:
             f"{path} contains {shown}; expected x_train and y_train, x_test and y_test, or one of "
             "these pairs, as in Keras's mnist.npz"
         )
-    return Form(f"NumPy archive {path.name}", path, {p: partial(_read, path, p) for p in parts})
+    readers = {part: partial(_read, path, part, classes) for part in parts}
+    return Form(f"NumPy archive {path.name}", path, readers)
 
 
-def _read(path: Path, part: Part) -> LabelledImages:
+def _read(path: Path, part: Part, classes: Classes) -> LabelledImages:
     with _open(path) as archive:
         images, labels = (_read_array(archive, path, name) for name in _ARRAYS[part])
     names = [f"{name} in {path}" for name in _ARRAYS[part]]
-    return build_labelled(images, labels, *names)
+    return build_labelled(images, labels, names[0], names[1], classes)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from inkdigits.data.datasets import DIGITS, Classes
 from inkdigits.data.folder import MAX_RAW_BYTES
 from inkdigits.data.forms.form import (
     PARTS,
@@ -27,7 +28,7 @@ _FOLDERS = (".", "mnist", "data")  # below the root of a data set on Hugging Fac
 _BATCH_ROWS = 1_024
 
 
-def find_parquet_files(path: Path) -> list[Form]:
+def find_parquet_files(path: Path, classes: Classes = DIGITS) -> list[Form]:
     """Finds Parquet files: the path itself, or those of a folder whose names say train or test.
 
     A part can consist of several files, such as train-00000-of-00002.parquet, which are read in
@@ -36,7 +37,7 @@ def find_parquet_files(path: Path) -> list[Form]:
     if path.is_file():
         if path.suffix.lower() != ".parquet":
             return []
-        return [_build_form(path, {part: [path] for part in assign_parts(path)})]
+        return [_build_form(path, {part: [path] for part in assign_parts(path)}, classes)]
     forms = []
     for folder in (path / name for name in _FOLDERS):
         parts: dict[Part, list[Path]] = {}
@@ -46,16 +47,16 @@ def find_parquet_files(path: Path) -> list[Form]:
             if files:
                 parts[part] = sorted(files)
         if parts:
-            forms.append(_build_form(folder, parts))
+            forms.append(_build_form(folder, parts, classes))
     return forms
 
 
-def _build_form(path: Path, parts: dict[Part, list[Path]]) -> Form:
-    readers = {part: partial(_read, files) for part, files in parts.items()}
+def _build_form(path: Path, parts: dict[Part, list[Path]], classes: Classes) -> Form:
+    readers = {part: partial(_read, files, classes) for part, files in parts.items()}
     return Form("Parquet files", path, readers)
 
 
-def _read(files: Sequence[Path]) -> LabelledImages:
+def _read(files: Sequence[Path], classes: Classes) -> LabelledImages:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -99,7 +100,7 @@ def _read(files: Sequence[Path]) -> LabelledImages:
             ) from error
     check_count(len(images), str(files[0]))
     name = str(files[0])
-    return build_labelled(np.stack(images), np.array(labels), name, name)
+    return build_labelled(np.stack(images), np.array(labels), name, name, classes)
 
 
 def _list_rows(file: Any, path: Path, n_before: int) -> Iterator[tuple[bytes, int]]:

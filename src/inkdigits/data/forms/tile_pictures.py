@@ -41,8 +41,8 @@ def decode_tile(content: bytes, name: str) -> NDArray[np.uint8]:
             if picture.size != (SIDE, SIDE):
                 width, height = picture.size
                 raise DataFormatError(
-                    f"{name} is {width} × {height} pixels, expected {SIDE} × {SIDE}: for pictures "
-                    "of other sizes, use --pictures"
+                    f"{name} is {width} × {height} pixels, expected {SIDE} × {SIDE}: resize it, "
+                    "or for digits in pictures of other sizes, use --pictures"
                 )
             if picture.mode not in _MODES:
                 raise DataFormatError(

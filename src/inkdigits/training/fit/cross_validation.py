@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from inkdigits.data.class_names import choose_class_names
+from inkdigits.data.datasets import find_classes
 from inkdigits.errors import OutputExistsError, RunError, TrainingInterrupted, UsageError
 from inkdigits.evaluation import summarise
 from inkdigits.evaluation.metrics import Summary
@@ -16,10 +18,10 @@ from inkdigits.files import iterate_names
 from inkdigits.training.fit.entry_points import choose_recipe
 from inkdigits.training.fit.tile_training import resume_tiles, train_tiles
 from inkdigits.training.recipes.recipe_fields import TileFields
-from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.recipes.tile_recipe import Recipe, set_classes
 from inkdigits.training.runs import Run
 
-_OPTIONS = ("folds", "seed", "data", "output", "progress", "callbacks")
+_OPTIONS = ("folds", "seed", "data", "dataset", "output", "progress", "callbacks")
 """Keywords of `cross_validate` that are not fields of a recipe."""
 
 
@@ -63,6 +65,7 @@ def cross_validate(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
     data: Path | str | None = None,
+    dataset: str | Path | None = None,
     output: Path | str | None = None,
     progress: bool = True,
     callbacks: Sequence[Any] = (),
@@ -79,6 +82,7 @@ def cross_validate(
         overrides: As in `train`.
         seed: Seed of the folds and of each run.
         data: As in `train`.
+        dataset: As in `train`.
         output: The folder of the runs `fold-1`, `fold-2`, …; None: the first of
             `runs/<recipe>-folds`, `runs/<recipe>-folds-2`, … that does not exist. If it has runs of
             the same cross-validation, finished ones are kept and the others are continued.
@@ -100,6 +104,8 @@ def cross_validate(
         raise UsageError(f"{chosen.name} is trained on drawn pages: it has no folds to validate on")
     if folds < 2:
         raise UsageError(f"invalid number of folds {folds}: expected 2 or more")
+    class_names, _ = choose_class_names(dataset, data)
+    chosen = set_classes(chosen, len(find_classes(class_names).names))
     if output is None:
         names = iterate_names(Path("runs") / f"{chosen.name}-folds")
         folder = next(name for name in names if not name.exists())
@@ -126,6 +132,7 @@ def cross_validate(
                     overwrite=False,
                     progress=progress,
                     callbacks=callbacks,
+                    dataset=dataset,
                     source=source,
                     fold=(number, folds),
                 )

@@ -31,7 +31,7 @@ def train(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
     data: Path | str | None = None,
-    dataset: str | None = None,
+    dataset: str | Path | None = None,
     pictures: Path | str | None = None,
     teacher: Model | Sequence[Model] = (),
     output: Path | str | None = None,
@@ -60,8 +60,10 @@ def train(
             2**32 - 1.
         data: A path, as in `load_mnist`; None: MNIST from the cache, downloaded if missing. MNIST's
             test images are left out, with a warning.
-        dataset: What the images in `data` are, for the names of their classes: "mnist", "qmnist",
-            "emnist-digits", "fashion-mnist" or "kmnist". None: digits. Not for readers.
+        dataset: What the images in `data` are, for the names of their classes: a key of
+            `inkdigits.data.datasets.DATASETS`, such as "fashion-mnist" or "emnist-letters". Or a
+            folder with a subfolder of 28 × 28 pictures for each class, instead of `data`. The
+            network has an output for each class. None: digits. Not for readers.
         pictures: A folder of labelled pictures, such as corrections. Its single digits are trained
             on too, repeated up to 2 % of the images. None: no such pictures. Not for readers.
         teacher: A run or its folder, a model file, or several of them. Their mean probabilities for

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import split_validation
+from inkdigits.data.class_names import choose_class_names
+from inkdigits.data.datasets import find_classes
 from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import OutputExistsError, TrainingInterrupted, UsageError
 from inkdigits.evaluation.learning_rate_plot import plot_learning_rates
@@ -36,7 +38,7 @@ from inkdigits.training.networks.frameworks import (
     make_deterministic,
 )
 from inkdigits.training.recipes.recipe_fields import TileFields
-from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.recipes.tile_recipe import Recipe, set_classes
 from inkdigits.training.samples.tile_epochs import EpochFeed, draw_tiles, encode_targets
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def find_learning_rate(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     seed: int = 0,
     data: Path | str | None = None,
+    dataset: str | Path | None = None,
     output: Path | str | None = None,
     progress: bool = True,
     **fields: Unpack[TileFields],
@@ -138,6 +141,7 @@ def find_learning_rate(
         overrides: As in `train`.
         seed: Seed of the weights and of the images.
         data: As in `train`.
+        dataset: As in `train`.
         output: The folder for `learning_rate.csv` and `learning_rate.png`, which must not exist;
             None: the first of `runs/<recipe>-learning-rate`, … that does not exist.
         progress: Whether to report progress on stderr.
@@ -153,7 +157,7 @@ def find_learning_rate(
         RecipeError, DataFormatError, DataUnavailableError, MissingExtraError: As in `train`.
     """
     chosen, _ = choose_recipe(
-        recipe, overrides, fields, options=["seed", "data", "output", "progress"]
+        recipe, overrides, fields, options=["seed", "data", "dataset", "output", "progress"]
     )
     if not isinstance(chosen, Recipe):
         raise UsageError(
@@ -163,7 +167,9 @@ def find_learning_rate(
     folder = Path(output) if output is not None else None
     if folder is not None and folder.exists():
         raise OutputExistsError(f"{folder} exists already: choose another folder")
-    rates, losses = _measure(chosen, seed, data, progress=progress)
+    names, data = choose_class_names(dataset, data)
+    chosen = set_classes(chosen, len(find_classes(names).names))
+    rates, losses = _measure(chosen, seed, data, names, progress=progress)
     if not len(losses):
         raise UsageError(
             f"the loss of {chosen.name} is not finite even at the learning rate {LOWEST:g}: check "
@@ -199,12 +205,17 @@ def smooth_losses(losses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _measure(
-    recipe: Recipe, seed: int, data: Path | str | None, *, progress: bool
+    recipe: Recipe,
+    seed: int,
+    data: Path | str | None,
+    class_names: tuple[str, ...],
+    *,
+    progress: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Trains while the rate rises, and returns rate and loss of each step."""
     if not has_16_bit_arithmetic():
         recipe = replace(recipe, precision="float32")
-    images = load_training_data(data, progress=progress).train
+    images = load_training_data(data, class_names=class_names, progress=progress).train
     training, validation = split_validation(images, recipe.validation_images, seed)
     n_images = min(len(training), STEPS * recipe.batch_size)
     training = training.take(np.arange(min(n_images, recipe.training_images or n_images)))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, split_validation
-from inkdigits.data.datasets import DIGIT_NAMES, get_class_names
+from inkdigits.data.class_names import choose_class_names
+from inkdigits.data.datasets import find_classes
 from inkdigits.data.labelled_images import split_fold
 from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import MissingExtraError, RunError, TrainingInterrupted, UsageError
@@ -52,7 +53,7 @@ from inkdigits.training.networks.frameworks import (
 from inkdigits.training.networks.optimizers import build_loss, build_optimizer
 from inkdigits.training.networks.tile_network import build_network
 from inkdigits.training.recipes.lookup import check_overrides
-from inkdigits.training.recipes.tile_recipe import Recipe
+from inkdigits.training.recipes.tile_recipe import Recipe, set_classes
 from inkdigits.training.runs import Run, Settings, list_versions
 from inkdigits.training.samples.distillation import Teacher, encode_one_hot
 from inkdigits.training.samples.own_pictures import add_copies, load_tiles
@@ -80,7 +81,7 @@ def train_tiles(
     tensorboard: bool = False,
     mlflow: bool = False,
     live: bool | int = False,
-    dataset: str | None = None,
+    dataset: str | Path | None = None,
     source: RecipeFile | None = None,
     fold: tuple[int, int] | None = None,
 ) -> Run:
@@ -98,13 +99,16 @@ def train_tiles(
     if mlflow:
         check_mlflow()
     check_port(int(live))
-    names = _choose_class_names(dataset, data)
+    names, data = choose_class_names(dataset, data)
+    if names and pictures is not None:
+        raise UsageError(f"pictures are of digits, not of {names[0]}, …: leave pictures out")
+    recipe = set_classes(recipe, len(find_classes(names).names))
     build_network(recipe)
     build_optimizer(recipe, 1)
     build_loss(recipe, with_labels=True)
-    teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
+    teacher = Teacher(teachers, recipe.n_outputs, names) if teachers else None
     sets, sha256 = _gather(
-        recipe, seed, data, pictures, teacher, fold, are_digits=not names, progress=progress
+        recipe, seed, data, pictures, teacher, fold, class_names=names, progress=progress
     )
     folder = None if output is None else Path(output)
     run = Run.create(folder, recipe.name, overwrite=overwrite)
@@ -162,7 +166,7 @@ def resume_tiles(
                 f"{backend}: set KERAS_BACKEND={settings.backend}"
             )
         recipe, teachers = settings.recipe, settings.teachers
-        teacher = Teacher(teachers, recipe.n_outputs) if teachers else None
+        teacher = Teacher(teachers, recipe.n_outputs, settings.class_names) if teachers else None
         sets, sha256 = _gather(
             recipe,
             settings.seed,
@@ -170,7 +174,7 @@ def resume_tiles(
             settings.pictures,
             teacher,
             settings.fold,
-            are_digits=not settings.class_names,
+            class_names=settings.class_names,
             progress=progress,
         )
         if sha256 != settings.data_sha256:
@@ -236,20 +240,6 @@ def _check_matplotlib() -> None:
         ) from error
 
 
-def _choose_class_names(dataset: str | None, data: Path | str | None) -> tuple[str, ...]:
-    """Returns the class names for the card, which are empty for digits.
-
-    Raises:
-        UsageError: The data set is unknown, or its files are not named.
-    """
-    names = DIGIT_NAMES if dataset is None else get_class_names(dataset)
-    if data is None and dataset not in (None, "mnist"):
-        raise UsageError(
-            f"the files of {dataset} are not known: name them with --data; only MNIST is downloaded"
-        )
-    return () if names == DIGIT_NAMES else names
-
-
 def _gather(
     recipe: Recipe,
     seed: int,
@@ -258,13 +248,13 @@ def _gather(
     teacher: Teacher | None,
     fold: tuple[int, int] | None,
     *,
-    are_digits: bool,
+    class_names: tuple[str, ...],
     progress: bool,
 ) -> tuple[tuple[LabelledImages, LabelledImages], dict[str, str]]:
     """Returns the training and validation sets, and the SHA-256 of every data source."""
-    mnist = load_training_data(data, progress=progress)
+    mnist = load_training_data(data, class_names=class_names, progress=progress)
     sha256 = dict(mnist.sha256)
-    if data is not None and not mnist.is_mnist and are_digits:
+    if data is not None and not mnist.is_mnist and not class_names:
         warn_of_foreign_images(mnist.train, mnist.source)
     if fold is None:
         training, validation = split_validation(mnist.train, recipe.validation_images, seed)
@@ -388,10 +378,12 @@ def _finish(
     save_keras(finished, run.keras_model)
     export_model(run.keras_model, "onnx", run.onnx_model)
     network = OnnxNetwork(run.onnx_model)
-    trained = score(keep_digits(network(training.images)), training.labels)
+    n_classes = settings.recipe.n_classes
+    trained = score(keep_digits(network(training.images), n_classes), training.labels)
     probabilities = network(validation.images)
-    held_out = score(keep_digits(probabilities), validation.labels)
-    temperature = fit_temperature(keep_digits(probabilities), validation.labels)
+    validated_as = keep_digits(probabilities, n_classes)
+    held_out = score(validated_as, validation.labels)
+    temperature = fit_temperature(validated_as, validation.labels)
     card = Card(
         recipe=settings.recipe.to_json(),
         seed=settings.seed,
@@ -407,7 +399,7 @@ def _finish(
             "parameters": fit.network.count_params(),
         },
         temperature=temperature,
-        labels=LABELS if probabilities.shape[1] == len(LABELS) else (*LABELS, NONE),
+        labels=tuple(range(settings.recipe.n_outputs)),
         class_names=settings.class_names,
         refusal_threshold=_choose_threshold(settings.recipe, network, temperature, validated),
     )

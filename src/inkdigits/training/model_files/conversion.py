@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.data import fetch_mnist
+from inkdigits.data.leakage import load_training_data
 from inkdigits.errors import (
     InkdigitsError,
     ModelError,
@@ -185,8 +186,13 @@ def save_keras(network: Any, path: Path) -> None:
 
 def _draw_calibration(model: Path) -> NDArray[np.uint8]:
     """Returns tiles like those of training, uint8 (n, 28, 28), to measure value ranges on."""
-    values = Card.load(locate_card(model)).recipe
-    training = fetch_mnist(progress=False).train
+    card = Card.load(locate_card(model))
+    values = card.recipe
+    if card.class_names:  # of images that only the run knows
+        data, names = Run.open(model.parent).load_settings().data, card.class_names
+        training = load_training_data(data, class_names=names, report=False).train
+    else:
+        training = fetch_mnist(progress=False).train
     few = training.take(np.arange(min(CALIBRATION_IMAGES, len(training))))
     if values.get("name") == ADOPTED:
         return few.images

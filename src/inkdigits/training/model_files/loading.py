@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inkdigits.errors import MissingExtraError, ModelError
 from inkdigits.recognition import Recognizer
-from inkdigits.recognition.card import N_OUTPUTS, TILE_SHAPE, Card, locate_card
+from inkdigits.recognition.card import MAX_CLASSES, MIN_OUTPUTS, TILE_SHAPE, Card, locate_card
 from inkdigits.recognition.network import BATCH, Network
 from inkdigits.recognition.session import check_probabilities
 from inkdigits.training.model_files.keras_opening import KERAS_SUFFIXES, open_keras_model
@@ -33,13 +33,16 @@ def load_recognizer(path: Path | str) -> Recognizer:
 
     Raises:
         ModelError: The model or its card is missing or damaged, the model contains code, or its
-            inputs and outputs are not tiles and ten or eleven probabilities.
+            inputs and outputs are not tiles and probabilities.
         MissingExtraError: The framework that the model needs is not installed.
     """
     path = Path(path)
     if path.suffix == ".onnx" or (path / "model.onnx").is_file():
         return Recognizer.load(path)
-    return Recognizer(_load_network(path), Card.load(locate_card(path)))
+    network, n_outputs = _load_network(path)
+    card = Card.load(locate_card(path))
+    card.check_outputs(path, n_outputs)
+    return Recognizer(network, card)
 
 
 def load_keras_model(path: Path, *, compile: bool = False) -> Any:
@@ -53,7 +56,7 @@ def load_keras_model(path: Path, *, compile: bool = False) -> Any:
 
     Raises:
         ModelError: The file is missing, damaged or too large, contains code or weights only, or
-            does not map uint8 tiles to ten or eleven probabilities.
+            does not map uint8 tiles to probabilities.
     """
     network = open_keras_model(path, compile=compile)
     if len(network.inputs) != 1 or len(network.outputs) != 1:
@@ -66,7 +69,7 @@ def load_keras_model(path: Path, *, compile: bool = False) -> Any:
     return network
 
 
-def _load_network(path: Path) -> Network:
+def _load_network(path: Path) -> tuple[Network, int]:
     reason = explain_unusable(path)
     if reason is not None:
         raise ModelError(reason)
@@ -92,7 +95,7 @@ def _load_network(path: Path) -> Network:
     )
 
 
-def _load_saved_model(path: Path) -> Network:
+def _load_saved_model(path: Path) -> tuple[Network, int]:
     module = load_saved_model(path)
     try:
         serve = module.signatures[SIGNATURE]
@@ -117,7 +120,7 @@ def _load_saved_model(path: Path) -> Network:
     return _check_each_run(path, run_saved_model, outputs.shape[1])
 
 
-def _load_litert(path: Path) -> Network:
+def _load_litert(path: Path) -> tuple[Network, int]:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -151,11 +154,13 @@ def _load_litert(path: Path) -> Network:
 
 def _check_each_run(
     path: Path, run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], n_outputs: int
-) -> Network:
+) -> tuple[Network, int]:
+    """Returns the network, whose outputs are checked in each run, and their number."""
+
     def run_checked(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         return check_probabilities(path, run(tiles), (len(tiles), n_outputs))
 
-    return run_checked
+    return run_checked, n_outputs
 
 
 def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -165,11 +170,14 @@ def _batch(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 
 def _check_shapes(path: Path, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Raises ModelError unless shapes, with the batch first, are those of tiles and labels."""
-    if (*inputs[1:], *outputs[1:]) not in [(*TILE_SHAPE, n) for n in N_OUTPUTS]:
+    n_outputs = outputs[1] if len(outputs) == 2 else None
+    is_row = n_outputs is not None and MIN_OUTPUTS <= n_outputs <= MAX_CLASSES
+    if tuple(inputs[1:]) != TILE_SHAPE or not is_row:
         raise ModelError(
             f"{path} maps inputs of shape {_describe(inputs)} to outputs of shape "
             f"{_describe(outputs)}; expected tiles {(None, *TILE_SHAPE)} to probabilities "
-            f"(None, 10) or (None, 11): 'inkdigits adopt {path}' wraps a model from elsewhere"
+            "(None, 10) or (None, 11), or of other classes than digits: 'inkdigits adopt "
+            f"{path}' wraps a model from elsewhere"
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, get_args
 
 from inkdigits.errors import RecipeError
 from inkdigits.training.recipes.call_texts import parse_call
@@ -22,6 +22,15 @@ Precision = Literal["float32", "bfloat16"]
 
 LABEL_LOSS = "sparse_categorical_crossentropy"
 """The loss that takes labels. All others take probabilities, one for each output."""
+
+
+N_DIGITS: Final = 10
+
+DRAWN_AS_DIGITS: Final = "pictures"
+"""The augmentation that knows the strokes of digits."""
+
+_AFTER_OUTPUTS: Final = ("Softmax", "Activation", "Dropout", "Rescaling")
+"""Layers that may follow the layer of outputs, and keep their number."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class Recipe:
             "categorical_crossentropy". Validation reports the same loss.
         class_weight: Weight of each class in the loss: one number for each output, or "balanced",
             which weights classes by the inverse of their number of images. None: all the same.
+        n_classes: Number of classes. `train` takes it from the data set.
     """
 
     name: str
@@ -84,10 +94,12 @@ class Recipe:
     optimizer: str = "adam"
     loss: str = LABEL_LOSS
     class_weight: Literal["balanced"] | tuple[float, ...] | None = None
+    n_classes: int = N_DIGITS
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validation_images"):
             check_integer(name, getattr(self, name), 1)
+        check_integer("n_classes", self.n_classes, 2)
         for name in ("training_images", "patience"):
             check_integer(name, getattr(self, name), 1, optional=True)
         for name, highest in (("learning_rate", 10.0), ("beta_1", 1.0), ("beta_2", 1.0)):
@@ -110,6 +122,11 @@ class Recipe:
         if isinstance(self.class_weight, list):  # as JSON and TOML have it
             object.__setattr__(self, "class_weight", tuple(self.class_weight))
         check_class_weight(self.class_weight, self.n_outputs)
+        if self.n_classes != N_DIGITS and (self.outliers or self.augmentation == DRAWN_AS_DIGITS):
+            raise RecipeError(
+                f"recipe {self.name} is made for digits, by {_describe_digits(self)}: expected "
+                f"n_classes=10, not {self.n_classes}, or a recipe such as quick"
+            )
         if not self.network or not all(isinstance(layer, Layer) for layer in self.network):
             raise RecipeError(
                 "network is empty or contains values that are not layers; expected a list such as "
@@ -119,7 +136,7 @@ class Recipe:
     @property
     def n_outputs(self) -> int:
         """Number of network outputs: ten digits, plus "not a digit" if the recipe uses outliers."""
-        return 11 if self.outliers else 10
+        return self.n_classes + bool(self.outliers)
 
     @property
     def takes_labels(self) -> bool:
@@ -130,6 +147,8 @@ class Recipe:
         """Returns the recipe as plain JSON, which `from_json` reads."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         weights = values["class_weight"]
+        if self.n_classes == N_DIGITS:  # earlier versions read the recipes of digits
+            del values["n_classes"]
         return {
             **values,
             "network": [layer.to_json() for layer in self.network],
@@ -149,3 +168,50 @@ class Recipe:
             raise RecipeError(
                 f"unsupported recipe format ({error}): train again with this version"
             ) from error
+
+
+def set_classes(recipe: Recipe, n_classes: int) -> Recipe:
+    """Returns a recipe for a data set with another number of classes.
+
+    If the network ends in a dense layer with an output for each of the recipe's classes, it gets an
+    output for each of the new ones.
+
+    Args:
+        recipe: The recipe.
+        n_classes: Number of classes of the data set.
+
+    Raises:
+        RecipeError: The recipe names another number of classes itself, or is made for digits.
+    """
+    if recipe.n_classes == n_classes:
+        return recipe
+    if recipe.n_classes != N_DIGITS:
+        raise RecipeError(
+            f"recipe {recipe.name} has n_classes={recipe.n_classes}, but the data set has "
+            f"{n_classes} classes: leave n_classes out, or name the data set with dataset "
+            "(--dataset)"
+        )
+    layers = list(recipe.network)
+    for number in reversed(range(len(layers))):
+        layer = layers[number]
+        if layer.kind == "Dense":
+            layers[number] = _replace_units(layer, n_classes)
+            break
+        if layer.kind not in _AFTER_OUTPUTS:
+            break
+    return replace(recipe, network=tuple(layers), n_classes=n_classes)
+
+
+def _replace_units(layer: Layer, n: int) -> Layer:
+    """Returns a dense layer of ten units with `n`; another dense layer as it is."""
+    if layer.arguments and layer.arguments[0] == N_DIGITS:
+        return Layer(layer.kind, n, *layer.arguments[1:], **layer.settings)
+    if layer.settings.get("units") == N_DIGITS:
+        return Layer(layer.kind, *layer.arguments, **{**layer.settings, "units": n})
+    return layer
+
+
+def _describe_digits(recipe: Recipe) -> str:
+    if recipe.outliers:
+        return f"its not-a-digit class (outliers={recipe.outliers:g})"
+    return f"its augmentation '{recipe.augmentation}'"

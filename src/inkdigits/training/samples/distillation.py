@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from inkdigits.errors import UsageError
 from inkdigits.recognition import Recognizer, combine
 from inkdigits.recognition.calibration import keep_digits
-from inkdigits.recognition.card import LABELS
 from inkdigits.recognition.recognizer import DEFAULT_MODEL
 
 TEACHER_SHARE: Final = 0.5
@@ -27,18 +26,21 @@ class Teacher:
         sha256: SHA-256 of each teacher's model file, with the keys "teacher 1", "teacher 2", …
     """
 
-    def __init__(self, models: Sequence[Path | str], n_outputs: int) -> None:
+    def __init__(
+        self, models: Sequence[Path | str], n_outputs: int, class_names: tuple[str, ...] = ()
+    ) -> None:
         """Loads the teachers.
 
         Args:
             models: Folders of runs, or `.onnx` files with their cards; at least one.
             n_outputs: Number of outputs of the network to train: 10, or 11 with a not-a-digit
-                class.
+                class; another number of other classes than digits.
+            class_names: Names of the classes; empty for digits.
 
         Raises:
             ModelError: A model is missing or damaged.
-            UsageError: A teacher is a reader, or the network to train has a not-a-digit class, but
-                a teacher has none.
+            UsageError: A teacher is a reader or has other classes, or the network to train has a
+                not-a-digit class, but a teacher has none.
         """
         loaded = [Recognizer.load(model) for model in models]
         for model, recognizer in zip(models, loaded, strict=True):
@@ -47,6 +49,15 @@ class Teacher:
                 raise UsageError(
                     f"the teacher {model} reads whole pictures: expected a network for tiles, such "
                     "as that of 'inkdigits train pictures'"
+                )
+        for model, recognizer in zip(models, loaded, strict=True):
+            if recognizer.card.class_names != class_names:
+                known, needed = (
+                    ", ".join(n[:3]) + ", …" if n else "digits"
+                    for n in (recognizer.card.class_names, class_names)
+                )
+                raise UsageError(
+                    f"the teacher {model} has other classes: expected {needed}, not {known}"
                 )
         self._teachers = combine(loaded)
         self._n_outputs = n_outputs
@@ -72,8 +83,9 @@ class Teacher:
             Probabilities, float32, shape (n, n_outputs), each row summing to 1.
         """
         taught = self._teachers.network(tiles)
-        if self._n_outputs == len(LABELS):
-            taught = keep_digits(taught)
+        n_classes = self._teachers.card.n_classes
+        if self._n_outputs == n_classes:
+            taught = keep_digits(taught, n_classes)
         certain = encode_one_hot(labels, self._n_outputs)
         return TEACHER_SHARE * taught + np.float32(1 - TEACHER_SHARE) * certain
 

@@ -62,8 +62,9 @@ async def is_model_ready(request: Request, name: str) -> Response:
 @router.get("/v2/models/{name}", responses=_describe_errors(401, 404, 422, 429, 503))
 async def get_model(request: Request, name: str) -> Response:
     """Returns the input and output tensors of the model."""
-    _check_model(get_service(request), name)
-    return json_response(describe_model(name))
+    service = get_service(request)
+    _check_model(service, name)
+    return json_response(describe_model(name, service.recognizer.card.n_classes))
 
 
 @router.post(
@@ -73,7 +74,7 @@ async def get_model(request: Request, name: str) -> Response:
     openapi_extra=schemas.describe_body(schemas.Inference),
 )
 async def infer(request: Request, name: str) -> Response:
-    """Returns the probabilities of the ten digits for tiles of one digit each."""
+    """Returns the probabilities of the ten digits, or other classes, for tiles of one each."""
     service = get_service(request)
     max_tiles = service.settings.max_tiles
     max_bytes = max_tiles * _MAX_TILE_BYTES + _MAX_ENVELOPE_BYTES
