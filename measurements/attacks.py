@@ -372,7 +372,10 @@ def list_attacks(model: str) -> list[Attack]:
         Attack("hatching", (200,), ask(lambda: encode(draw_hatching(), "PNG"))),
         Attack("a page full of digits", (200,), ask(lambda: encode(draw_digits(), "PNG"))),
         Attack(
-            "the same, with what mattered for each",
+            "the same, upside down", (200,), ask(lambda: encode(draw_digits()[::-1, ::-1], "PNG"))
+        ),
+        Attack(
+            "a page full of digits, with what mattered for each",
             (200, 413, 422, 503),
             lambda: build_request(
                 "/v1/read?heat=true&tiles=true", "image/png", encode(draw_digits(), "PNG")

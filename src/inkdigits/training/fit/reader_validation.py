@@ -32,12 +32,12 @@ THRESHOLD: Final = 0.5
 pages, the F1 score was highest, 88.6 %, at 0.68."""
 DETECTOR_WEIGHT: Final = 1.8
 """Weight of the detector relative to the judges. Drawn pages alone would give less, but then more
-digits are read where real pictures have none. With two judges, 964, 974 and 974 of 1,140 pictures by
-people were exact with 1.2, 1.8 and 2.5."""
+digits are read where real pictures have none. With two judges, 964, 974 and 974 of 1,140 pictures
+by people were exact with 1.2, 1.8 and 2.5."""
 NONE_ODDS: Final = 1.35
 """People's pictures show more shapes that are no mark than drawn pages, so the odds of no mark are
 raised (prior shift; Saerens et al., 2002). Of 1,140 pictures by people, 968 were exact with 1 and
-979 with 1.35."""
+979 with 1.35, with weights in 16 bits."""
 WINDOW_ZOOMS: Final = (1.07, 0.93)
 """Sizes of the windows in which each mark is judged. Of 1,390 pictures by people, 1,111 were exact
 with one window and 1,117 with two, at the same temperature, with one judge."""
@@ -149,9 +149,9 @@ def choose_settings(
         folder: Folder for temporary models.
 
     Returns:
-        The settings with the temperature of the lowest loss, and the figures measured with them: the
-        loss, and the numbers of digits that were missed, read correctly, read wrongly, and read where there is
-        none, each divided by the number of true digits.
+        The settings with the temperature of the lowest loss, and the figures measured with them:
+        the loss, and the numbers of digits that were missed, read correctly, read wrongly, and read
+        where there is none, each divided by the number of true digits.
     """
     path = folder / "tried.onnx"
 

@@ -78,8 +78,8 @@ class ReaderSettings:
         detector_floor: Added to the detector's probabilities, so that the detector rules out no
             class.
         temperature: Divides the logarithms of the product (Guo et al., 2017).
-        none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained readers
-            use `reader_validation.NONE_ODDS`.
+        none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained
+            readers use `reader_validation.NONE_ODDS`.
         least_score: Boxes with a lower probability of their best class are dropped.
     """
 
