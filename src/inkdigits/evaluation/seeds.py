@@ -30,8 +30,10 @@ DEFAULT_FIELDS: Final[dict[str, Any]] = {
     "optimizer": "adam",
     "loss": "sparse_categorical_crossentropy",
     "class_weight": None,
+    "n_classes": 10,
 }
-"""Fields of a recipe that the cards of earlier versions lack, with what these versions did."""
+"""Fields of a recipe that cards may lack, with what this means: those of earlier versions do, and
+those of digits have no number of classes."""
 
 
 @dataclass(frozen=True)
