@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +37,20 @@ def test_numbers_are_of_all_kinds() -> None:
         (r".*000?", 50),  # round
     ):
         assert sum(bool(re.fullmatch(kind, number)) for number in numbers) > least, kind
+
+
+def test_first_digits_are_often_small_and_neighbours_often_equal() -> None:
+    random = np.random.default_rng(0)
+    numbers = [compose_number(random) for _ in range(6_000)]
+    plain = [number for number in numbers if re.fullmatch(r"[1-9]\d+", number)]
+    first = [number[0] for number in plain]
+
+    # Half of them by Benford's law, half drawn evenly, without the zeros.
+    for digit, share in (("1", 0.5 * 0.301 + 0.5 / 9), ("9", 0.5 * 0.046 + 0.5 / 9)):
+        assert first.count(digit) / len(first) == pytest.approx(share, abs=0.03)
+    pairs = [pair for number in plain for pair in itertools.pairwise(number)]
+    equal = sum(one == other != "0" for one, other in pairs) / len(pairs)
+    assert equal > 0.12  # 0.09 if digits were independent
 
 
 def test_letters_are_not_like_digits() -> None:
@@ -90,6 +106,34 @@ def test_slant_keeps_the_foot() -> None:
 
     top, foot = (writing.placed[0].matrix @ np.array([[0, 0], [0, GLYPH_HEIGHT], [1, 1]])).T
     np.testing.assert_allclose([top, foot], [(26, 50), (10, 82)])
+
+
+@pytest.mark.parametrize(("sinking", "top"), [(0.0, 34), (0.5, 42), (1.0, 50)])
+def test_a_larger_digit_sinks_below_the_line(sinking: float, top: float) -> None:
+    glyph = Glyph(np.full((GLYPH_HEIGHT, 40), 255, np.uint8), 0.0, 1)
+    writing = Writing()
+
+    place(
+        writing, glyph, 10, 50, replace(PLAIN, sinking=sinking), np.random.default_rng(0), size=1.5
+    )
+
+    (matrix,) = (placed.matrix for placed in writing.placed)
+    rows = matrix @ np.array([[0, 0], [0, GLYPH_HEIGHT], [1, 1]])
+    np.testing.assert_allclose(rows[1], [top, top + 48])
+
+
+def test_digits_of_a_number_differ_in_size() -> None:
+    random = np.random.default_rng(0)
+    style = replace(PLAIN, first_size=1.5, unevenness=0.2)
+
+    first = [style.draw_size("7", random, is_first=True) for _ in range(400)]
+    later = [style.draw_size("7", random, is_first=False) for _ in range(400)]
+
+    assert np.median(first) == pytest.approx(1.5, rel=0.05)
+    assert np.median(later) == pytest.approx(1.0, rel=0.05)
+    assert np.std(np.log(later)) == pytest.approx(0.2, rel=0.15)
+    assert style.draw_size(",", random, is_first=True) == 1
+    assert PLAIN.draw_size("7", random, is_first=True) == 1
 
 
 def test_text_runs_to_the_right(scriptorium: Scriptorium) -> None:

@@ -243,7 +243,7 @@ def _judge(
         _write_windows(writer, picture, best if index else rows, zoom)
         for index, zoom in enumerate(zooms)
     ]
-    judged: list[Value] = [rows] * len(zooms)
+    judged: dict[int, Value] = {}
     for number, judge in enumerate(judges):
         own = range(number, len(zooms), len(judges))
         logits = writer.inline(
@@ -258,7 +258,7 @@ def _judge(
     n_best, n = best.shape(0, 1), rows.shape(0, 1)
     judged_once = writer.op("Slice", judged[0], n_best, n, [0])
     judged[0] = writer.op("Slice", judged[0], [0], n_best, [0])
-    return writer.concat(writer.op("Mean", *judged), judged_once)
+    return writer.concat(writer.op("Mean", *judged.values()), judged_once)
 
 
 def _write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float) -> Value:

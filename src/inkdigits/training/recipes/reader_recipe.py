@@ -63,7 +63,7 @@ class ReaderRecipe:
         precision: As in `Recipe.precision`.
         start: The `weights.npz` of a finished reader, from which training starts; None: random
             weights.
-        start_parts: Which networks start from it: "both", or only the "judge".
+        start_parts: Which networks start from it: "both" for all of them, or only the "judge".
         detector_size: Size of the detector. "small" trains on a processor in hours, "large" on a
             GPU.
         second_judge: Whether a second, larger judge is trained, on other pages. The mean of the log
