@@ -35,7 +35,7 @@ TRIED_ELSEWHERE = ("what-you-can-bring", "commands", "changelog", "contributing"
 SHORT = ("epochs=1", "training_images=600", "validation_images=300")
 SHORT_READER = (
     *("detector_pages=16", "judge_windows=128", "glyphs=300"),
-    *("validation_images=300", "validation_pages=2"),
+    *("validation_images=300", "validation_pages=2", "context_pages=2", "context_batch=1"),
 )
 # Placeholders, help, suites of minutes, and files of others: tests of their own have slices and
 # such files.

@@ -73,7 +73,7 @@ def test_boxes_are_rotated_back_to_the_original_picture(turns: int) -> None:
         assert rotate_back(found, turns, picture.shape).box == Box(20, 5, 30, 10)
 
 
-@pytest.mark.parametrize(("mark_px", "side"), [(1, 1024), (100, 720)])
+@pytest.mark.parametrize(("mark_px", "side"), [(1, 549), (100, 480)])
 def test_rotations_of_large_pictures_are_tried_on_small_ones(mark_px: int, side: int) -> None:
     sides = []
 
@@ -86,6 +86,7 @@ def test_rotations_of_large_pictures_are_tried_on_small_ones(mark_px: int, side:
     boxes = np.array([[0, top, mark_px, mark_px] for top in (0, 1000, 2000, 2900)], np.float32)
     marks = Detections(boxes, np.full(4, 15), np.ones(4, np.float32), probabilities)
     assert find_rotation(pixels, marks, detect) == 0
+    # 72 x 72 pixels as a long strip, or marks of 16 pixels.
     assert sides == [side] * 3
 
 
@@ -102,5 +103,5 @@ def test_rotations_are_tried_on_some_adjacent_marks_if_there_are_many() -> None:
     probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (400, 1))
     marks = Detections(boxes, np.full(400, 15), np.ones(400, np.float32), probabilities)
     assert find_rotation(np.full((800, 800), 255, np.uint8), marks, detect) == 0
-    # Six marks are within three rows and columns, and there is some paper around these.
-    assert shapes == [(96, 96)] * 3
+    # Six marks are within three rows and columns, and there is some paper around these: 96 pixels.
+    assert shapes == [(72, 72)] * 3

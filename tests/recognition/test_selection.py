@@ -73,7 +73,7 @@ def test_a_box_that_lies_in_a_number_is_weighed_as_a_part_of_it() -> None:
 
 
 def test_points_and_dashes_may_lie_within_digits() -> None:
-    boxes = make_boxes((0, 0, 30, 40), (10, 18, 4, 4), (2, 17, 26, 5), (11, 19, 4, 4))
+    boxes = make_boxes((0, 0, 30, 40), (10, 18, 4, 4), (2, 17, 26, 5), (10, 19, 4, 4))
     rows = make_rows({2: 0.99}, {POINT: 0.9}, {DASH: 0.6}, {POINT: 0.8})
 
     selected, _ = select_marks(boxes, rows)

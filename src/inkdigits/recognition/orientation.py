@@ -37,20 +37,16 @@ MAX_TRIAL_MARKS: Final = 6
 """Rotations are tried on the region around this many marks. They are enough to decide, and every
 mark in that region is classified three times."""
 
-TRIAL_MARK_PX: Final = (12, 24)
-"""Rotations are tried on pictures shrunk until the marks have the second size, by the median of
-their longer sides, or the first where the picture is still larger than `TRIAL_SIDE`. The detector
-enlarges small pictures to twice their size, and finds digits from 12 pixels."""
-
-TRIAL_SIDE: Final = 100
-"""Square root of the pixels of such a picture. The levels that the detector sees of it have a
-quarter of the pixels of those of a larger one."""
+TRIAL_MARK_PX: Final = 16
+TRIAL_SIDE: Final = 72
+"""Rotations are tried on pictures shrunk until the marks have the first size, by the median of
+their longer sides, and the square root of the pixels is at most the second. The detector enlarges
+small pictures to twice their size, so a line of six digits is still large enough. Marks that lie
+closer become too small: a tangle of strokes is not classified three times more. Of 70 cheques, 24
+and 25 were noticed at 90° and 180°, as with 24 and 100, which take 1.4 times as long."""
 
 _PAPER: Final = 0.25
 """Width of the paper around these marks, as a fraction of their median size."""
-
-MAX_TRIAL_SIDE: Final = 1024
-"""Longer side of such a picture in pixels, however small the marks are."""
 
 
 def find_rotation(pixels: Grey, detections: Detections, detect: Detect) -> int:
@@ -122,9 +118,7 @@ def _cut_sample(pixels: Grey, detections: Detections) -> Grey:
     left, top = np.maximum(middle - reach, 0).astype(int)
     right, bottom = np.ceil(middle + reach).astype(int)
     sample = pixels[top:bottom, left:right]
-    least, enough = (side / size for side in TRIAL_MARK_PX)
-    scale = max(least, min(enough, TRIAL_SIDE / float(np.sqrt(sample.size))))
-    scale = min(scale, MAX_TRIAL_SIDE / max(sample.shape))
+    scale = min(TRIAL_MARK_PX / size, TRIAL_SIDE / float(np.sqrt(sample.size)))
     if scale >= 1:
         return sample
     height, width = (max(round(side * scale), 1) for side in sample.shape)

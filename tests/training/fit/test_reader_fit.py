@@ -76,6 +76,27 @@ def test_batches_are_used_again_in_other_light() -> None:
     assert not any((used[index][0] == new[of_targets[index]][0]).all() for index in again)
 
 
+def test_rows_of_the_context_network_are_used_again_as_other_rows() -> None:
+    recipe = replace(RECIPE, context_pages=6, context_batch=2, context_repeats=3, repeats=1)
+    fit = PartFit.start("context", recipe, 0)
+    random = np.random.default_rng(0)
+    rows = random.uniform(1, 9, (2, 5, 21)).astype(np.float32)
+    rows[..., 4:] = np.log(random.dirichlet(np.ones(17), (2, 5)) + 1e-3)
+    rows[:, 4:, 2] = 0
+    labels = np.array([[3, 16, 3, 16, -1]] * 2)
+
+    used = list(_repeat(iter([(rows, labels)] * 3), fit))
+    losses = [fit.run_step(*batch) for batch in used]
+
+    assert fit.n_steps == len(used) == 9
+    assert [index for index, batch in enumerate(used) if batch[0] is rows] == [0, 3, 6]
+    assert np.isfinite(losses).all()
+    # Rows without a label do not count: at first, the network returns what it is given.
+    shares = np.exp(rows[:, :4, 4:]) / np.exp(rows[:, :4, 4:]).sum(axis=-1, keepdims=True)
+    true = np.take_along_axis(shares, labels[:, :4, np.newaxis], axis=-1)
+    assert losses[0] == pytest.approx(-np.log(true).mean(), rel=1e-3)
+
+
 def test_resumed_fit_with_repeats_makes_no_step_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,9 +119,10 @@ def start(tmp_path: Path) -> Callable[..., Read]:
         detector: onnx.ModelProto,
         *judges: onnx.ModelProto,
         settings: ReaderSettings | None = None,
+        context: onnx.ModelProto | None = None,
     ) -> Read:
         path = tmp_path / "reader.onnx"
-        onnx.save(build_reader(detector, judges, settings), path)
+        onnx.save(build_reader(detector, judges, settings, context), path)
         return Detector(path, n_threads=1)
 
     return start_reader
@@ -210,6 +211,51 @@ def test_the_score_is_that_of_both_networks(start: Callable[..., Read]) -> None:
     product = product ** (1 / 1.3)
     product[NO_MARK] *= 1.5
     np.testing.assert_allclose(found.probabilities[0], product / product.sum(), atol=1e-5)
+
+
+def make_context() -> onnx.ModelProto:
+    """Adds the number of boxes around, times 3, to the logit of class 3."""
+    kernel = np.zeros((21, 17), np.float32)
+    kernel[4:] = np.eye(17)
+    nodes = [
+        helper.make_node("MatMul", ["x", "kernel"], ["logits"]),
+        helper.make_node("Slice", ["x", "two", "three", "one"], ["widths"]),
+        helper.make_node("Sign", ["widths"], ["are_there"]),
+        helper.make_node("ReduceSum", ["are_there"], ["count"], keepdims=1),
+        helper.make_node("Mul", ["count", "step"], ["change"]),
+        helper.make_node("Add", ["logits", "change"], ["y"]),
+    ]
+    step = np.zeros((1, 17), np.float32)
+    step[0, 3] = 3
+    numbers = {name: np.array([n]) for n, name in enumerate(("one", "two", "three"), start=1)}
+    return make_model(nodes, {"kernel": kernel, "step": step, **numbers}, [["n", 21], ["n", 17]])
+
+
+def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None:
+    """The placeholder row does not count."""
+    settings = ReaderSettings(LevelSettings(scales=(128.0,)), context_weight=0.5)
+    for lefts in ((57,), (12, 57, 102)):
+        picture = draw_squares(128, 128, [(left, 53, 18) for left in lefts])
+        networks = (make_square_detector(), make_sure_judge())
+        plain = start(*networks, settings=settings)(picture)
+        found = start(*networks, settings=settings, context=make_context())(picture)
+
+        assert len(plain) == len(found) == len(lefts)
+        logits = np.log(plain.probabilities + 1e-3)
+        logits[:, 3] += 0.5 * 3 * len(lefts)
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        order = [np.argsort(read.boxes[:, 0]) for read in (plain, found)]
+        np.testing.assert_allclose(
+            found.probabilities[order[1]], expected[order[0]], rtol=2e-3, atol=1e-5
+        )
+        assert found.candidates is not None
+        assert len(found.candidates[0]) == len(lefts)
+
+
+def test_a_picture_without_marks_is_read_with_a_context_network(start: Callable[..., Read]) -> None:
+    read = start(make_square_detector(), make_sure_judge(), context=make_context())
+
+    assert len(read(np.zeros((60, 90), np.uint8))) == 0
 
 
 def test_a_mark_at_the_edge_is_found_and_its_box_ends_there(start: Callable[..., Read]) -> None:

@@ -17,6 +17,8 @@ import pytest
 from inkdigits.data import Mnist
 from inkdigits.data.fonts import load_fonts
 from inkdigits.errors import DataUnavailableError, InkdigitsError, RunError
+from inkdigits.recognition import DEFAULT_MODEL
+from inkdigits.recognition.detection import Detector
 from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.training import READER_RECIPES
 from inkdigits.training.samples import page_batches
@@ -68,6 +70,20 @@ def test_batch_of_pages(source: Source, opened: Scriptorium) -> None:
     assert pictures.dtype == np.uint8
     assert targets.shape == (2, 64, 64, 23)
     assert targets.dtype == np.float16
+
+
+def test_batch_of_found_boxes(source: Source) -> None:
+    wanted = replace(source, recipe=replace(RECIPE, context_batch=3))
+    scribes = source.open_validation(np.random.default_rng(0))
+
+    rows, labels = draw_batch("context", wanted, scribes, 0, Detector(DEFAULT_MODEL))
+
+    assert rows.shape == (3, 48, 21)
+    assert labels.shape == (3, 48)
+    assert ((labels == -1) | (rows[..., 2] > 0)).all()
+    assert (labels >= 0).any()
+    with pytest.raises(ValueError, match="expected `find`"):
+        draw_batch("context", wanted, scribes, 0)
 
 
 @pytest.mark.parametrize("size", [5, 20, 33])

@@ -17,9 +17,11 @@ from inkdigits.errors import RunError
 from inkdigits.files import write_whole
 from inkdigits.training.fit.detector_loss import compute_detector_loss
 from inkdigits.training.fit.interruption import interrupts_held_back
+from inkdigits.training.networks.context_network import build_context
 from inkdigits.training.networks.frameworks import has_16_bit_arithmetic, load_keras
 from inkdigits.training.networks.reader_networks import build_detector, build_judge
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
+from inkdigits.training.samples.context_rows import NOT_COUNTED, vary_rows
 from inkdigits.training.samples.light import vary_light
 from inkdigits.training.samples.page_batches import Batch, Part, Source, draw_batches
 
@@ -62,8 +64,14 @@ class PartFit:
     def n_steps(self) -> int:
         """Number of steps of the whole training."""
         recipe = self.recipe
-        samples = recipe.detector_pages if self.part == "detector" else recipe.judge_windows
-        return -(-samples // self.batch) * recipe.repeats
+        samples = {"detector": recipe.detector_pages, "context": recipe.context_pages}
+        n = samples.get(self.part, recipe.judge_windows)
+        return -(-n // self.batch) * self.repeats
+
+    @property
+    def repeats(self) -> int:
+        """Number of times that each sample is used."""
+        return self.recipe.context_repeats if self.part == "context" else self.recipe.repeats
 
     @property
     def rate(self) -> float:
@@ -75,7 +83,9 @@ class PartFit:
     @property
     def batch(self) -> int:
         """Number of samples per step."""
-        return self.recipe.page_batch if self.part == "detector" else self.recipe.window_batch
+        recipe = self.recipe
+        batches = {"detector": recipe.page_batch, "context": recipe.context_batch}
+        return batches.get(self.part, recipe.window_batch)
 
     @classmethod
     def start(cls, part: Part, recipe: ReaderRecipe, seed: int) -> PartFit:
@@ -94,6 +104,8 @@ class PartFit:
         precision = recipe.precision if has_16_bit_arithmetic() else "float32"
         if part == "detector":
             network = build_detector(precision, recipe.detector_size)
+        elif part == "context":
+            network = build_context()
         else:
             network = build_judge(precision, "small" if part == "judge" else "large")
         fit = cls(part, recipe, network)
@@ -106,8 +118,12 @@ class PartFit:
         )
         loss: Any = compute_detector_loss
         if part != "detector":
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if recipe.start is not None and recipe.start_parts in ("both", part):
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, ignore_class=NOT_COUNTED
+            )
+        # The context network is trained in minutes, and anew for other networks before it.
+        starts = part != "context" and recipe.start_parts in ("both", part)
+        if recipe.start is not None and starts:
             load_weights(part, fit.network, Path(recipe.start))
         fit.network.compile(optimizer, loss)
         optimizer.build(fit.network.trainable_variables)
@@ -117,15 +133,17 @@ class PartFit:
         """Trains on one batch.
 
         Args:
-            inputs: Pictures or windows, shape (n, side, side), as `draw_batch` returns them. Keras
-                converts them to float32.
+            inputs: Pictures, windows or rows, as `draw_batch` returns them. Keras converts them to
+                float32.
             targets: Their targets or classes, as `draw_batch` returns them.
 
         Returns:
             The loss before the step.
         """
         self.network.optimizer.learning_rate = self.rate
-        outputs = self.network.train_on_batch(inputs[..., np.newaxis], targets)
+        if self.part != "context":
+            inputs = inputs[..., np.newaxis]
+        outputs = self.network.train_on_batch(inputs, targets)
         self.step += 1
         return float(np.asarray(outputs).reshape(-1)[0])
 
@@ -239,7 +257,7 @@ def fit_part(
         fit.restore(checkpoint)
     first, losses = fit.step, list[float]()
     saved = reported = counted = time.monotonic()
-    repeats = source.recipe.repeats
+    repeats = fit.repeats
     numbers = range(first // repeats, fit.n_steps // repeats)
     with closing(draw_batches(part, source, numbers, n_processes)) as batches:
         try:
@@ -267,24 +285,25 @@ def fit_part(
 
 
 def _repeat(batches: Iterable[Batch], fit: PartFit) -> Iterator[Batch]:
-    """Yields each new batch, and after it earlier ones in other light, until all steps are made.
+    """Yields each new batch, and after it varied earlier ones, until all steps are made.
 
     On average each batch is used `repeats` times. A resumed run repeats other batches than one that
     was not interrupted.
     """
     random = np.random.default_rng([fit.step])
+    vary = vary_rows if fit.part == "context" else vary_light
     kept: list[Batch] = []
     for batch in batches:
         yield batch
-        if fit.recipe.repeats == 1:
+        if fit.repeats == 1:
             continue
         if len(kept) < _KEPT_BATCHES:
             kept.append(batch)
         else:
             kept[random.integers(len(kept))] = batch
-        for _ in range(fit.recipe.repeats - 1):
+        for _ in range(fit.repeats - 1):
             inputs, targets = kept[random.integers(len(kept))]
-            yield vary_light(inputs, random), targets
+            yield vary(inputs, random), targets
 
 
 def _describe(fit: PartFit, losses: list[float], seconds: float) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class ReaderReport:
             "detector": recipe.detector_pages,
             "judge": recipe.judge_windows,
             "second-judge": recipe.judge_windows,
+            "context": recipe.context_pages,
         }
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}

@@ -4,8 +4,10 @@ The run of a reader is a folder like that of a network for tiles:
 
 settings.json    recipe, seed, SHA-256 of the data, versions
 history.csv      one row per 50 steps of each network
-detector.npz     checkpoint of the detector; judge.npz and second-judge.npz are those of the judges
+detector.npz     checkpoint of the detector; those of the judges and of the context network are
+                 judge.npz, second-judge.npz and context.npz
 finder.onnx      the detector alone; the judges are trained on the boxes that it finds
+judged.onnx      the reader without context network, which is trained on what it returns
 weights.npz      the weights of all networks in 16 bits, for other runs to start from
 model.onnx       the reader, from a picture to boxes, classes and scores
 model.json       its card; written last, so a folder with it is complete
@@ -15,8 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,18 @@ from inkdigits.data.photographs import fetch_photographs
 from inkdigits.errors import RunError, TrainingInterrupted
 from inkdigits.files import write_text_whole, write_whole
 from inkdigits.recognition.card import ReaderCard
+from inkdigits.recognition.detection import Detector
+from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training.fit.interruption import sigterm_as_interrupt
 from inkdigits.training.fit.reader_fit import PartFit, fit_part, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
-from inkdigits.training.fit.reader_validation import THRESHOLD, choose_settings, draw_validation
+from inkdigits.training.fit.reader_validation import (
+    THRESHOLD,
+    choose_settings,
+    draw_validation,
+    measure,
+)
+from inkdigits.training.model_files.context_graph import write_context
 from inkdigits.training.model_files.network_graph import write_network
 from inkdigits.training.model_files.reader_graph import ReaderSettings, build_reader
 from inkdigits.training.model_files.reader_levels import LevelSettings
@@ -41,6 +50,7 @@ from inkdigits.training.recipes.reader_recipe import ReaderRecipe, load_reader_r
 from inkdigits.training.runs import Run, list_versions
 from inkdigits.training.samples.page_batches import Part, Source
 
+JUDGED = "judged.onnx"
 _FINDER_SCORE = 0.05
 """Minimum score of the boxes that the judge is trained on: lower than any score that the reader
 accepts."""
@@ -173,9 +183,16 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
                     finder = write_finder(fits[part].network, run.folder / "finder.onnx")
                     source = replace(source, finder=finder)
             report.say("choosing the temperature on validation pages")
+            pages = draw_validation(source)
+            chosen = choose_temperature(run, fits, pages)
+            if recipe.context_pages:
+                source = replace(source, finder=run.folder / JUDGED)
+                fits["context"] = fit_part(
+                    "context", source, run.folder, n_processes=cores, report=report.add
+                )
             seconds = sum(fit.seconds for fit in fits.values())
             figures = {"fit_seconds": round(seconds, 1), "cores": cores}
-            finish_reader(run, fits, source, settings, figures)
+            finish_reader(run, fits, chosen, pages, settings, figures)
     except KeyboardInterrupt:
         raise TrainingInterrupted(
             "stopped after the last step, which is saved: continue with "
@@ -186,10 +203,40 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
     return run
 
 
+def choose_temperature(
+    run: Run, fits: Mapping[Part, PartFit], pages: Sequence[DrawnPage]
+) -> ReaderSettings:
+    """Chooses the temperature of detector and judges, and writes the reader that they make.
+
+    Args:
+        run: The run, in whose folder `judged.onnx` is written.
+        fits: The fits of detector and judges, with averaged weights.
+        pages: Validation pages.
+
+    Returns:
+        The settings of that reader.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    build = prepare_build({part: fit.network for part, fit in fits.items() if part != "context"})
+    path = run.folder / JUDGED
+
+    def detect(settings: ReaderSettings) -> Detector:
+        with write_whole(path) as temporary:
+            temporary.write_bytes(build(settings).SerializeToString())
+        return Detector(path)
+
+    chosen = choose_settings(detect, pages)
+    detect(chosen)
+    return chosen
+
+
 def finish_reader(
     run: Run,
     fits: Mapping[Part, PartFit],
-    source: Source,
+    chosen: ReaderSettings,
+    pages: Sequence[DrawnPage],
     settings: Mapping[str, Any],
     figures: Mapping[str, float],
 ) -> None:
@@ -198,7 +245,8 @@ def finish_reader(
     Args:
         run: The run to write to.
         fits: The fits of all networks, with averaged weights.
-        source: The settings and data that the validation pages are drawn from.
+        chosen: The settings that `choose_temperature` returned.
+        pages: The validation pages, on which the reader is measured.
         settings: The content of `settings.json`: recipe, seed, data_sha256, versions.
         figures: Figures for the card, besides those that are measured here.
 
@@ -206,12 +254,9 @@ def finish_reader(
         OutputError: The files cannot be written.
     """
     networks = {part: fit.network for part, fit in fits.items()}
-    build = prepare_build(networks)
-    with tempfile.TemporaryDirectory(dir=run.folder) as folder:
-        chosen, measured = choose_settings(build, draw_validation(source), Path(folder))
     save_weights(networks, run.folder / "weights.npz")
     with write_whole(run.onnx_model) as temporary:
-        temporary.write_bytes(build(chosen).SerializeToString())
+        temporary.write_bytes(prepare_build(networks)(chosen).SerializeToString())
     ReaderCard(
         recipe=dict(settings["recipe"]),
         seed=int(settings["seed"]),
@@ -219,7 +264,7 @@ def finish_reader(
         versions=dict(settings["versions"]),
         figures={
             **figures,
-            **measured,
+            **measure(Detector(run.onnx_model), pages),
             "detector_weight": chosen.detector_weight,
             "temperature": chosen.temperature,
             "parameters": sum(fit.network.count_params() for fit in fits.values()),
@@ -245,17 +290,20 @@ def prepare_build(networks: Mapping[Part, Any]) -> Callable[[ReaderSettings], on
     """Converts the networks once.
 
     Args:
-        networks: Keras models of the detector and of each judge.
+        networks: Keras models of the detector, of each judge, and perhaps of the context network.
 
     Returns:
         A function that builds a reader from them with given settings.
     """
-    converted = {part: write_network(network) for part, network in networks.items()}
-    detector = converted.pop("detector")
-    return lambda settings: build_reader(detector, list(converted.values()), settings)
+    converted = {
+        part: write_context(network) if part == "context" else write_network(network)
+        for part, network in networks.items()
+    }
+    detector, context = converted.pop("detector"), converted.pop("context", None)
+    return lambda settings: build_reader(detector, list(converted.values()), settings, context)
 
 
 def list_parts(recipe: ReaderRecipe) -> tuple[Part, ...]:
-    """Returns the networks that a recipe trains, in the order of training."""
+    """Returns the networks that see pictures, in the order of training."""
     judges: tuple[Part, ...] = ("judge", "second-judge") if recipe.second_judge else ("judge",)
     return ("detector", *judges)

@@ -69,6 +69,9 @@ class Value:
     def __or__(self, other: Any) -> Value:
         return self._combine("Or", self, other)
 
+    def __invert__(self) -> Value:
+        return self.writer.op("Not", self)
+
     def to_float(self) -> Value:
         """Converts to float32."""
         return self.writer.op("Cast", self, to=TensorProto.FLOAT)

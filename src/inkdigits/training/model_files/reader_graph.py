@@ -29,6 +29,7 @@ from inkdigits.training.model_files.reader_levels import (
     LevelSettings,
     write_levels,
 )
+from inkdigits.training.networks.context_network import LEAST_PROBABILITY
 
 # A window is cut from the picture shrunk by the largest of these factors at which the window still
 # has `LEAST_CUT` pixels. This limits RoiAlign to 8 x 8 samples per pixel, because its time and
@@ -80,24 +81,27 @@ class ReaderSettings:
         temperature: Divides the logarithms of the product (Guo et al., 2017).
         none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained
             readers use `reader_validation.NONE_ODDS`.
+        context_weight: Fraction of the context network's change of the logits that counts. Trained
+            readers use `reader_validation.CONTEXT_WEIGHT`.
         least_score: Boxes with a lower probability of their best class are dropped.
     """
 
     levels: LevelSettings = field(default_factory=LevelSettings)
     max_pixels: int = 12_000_000
     max_overlap: float = 0.4
-    kept_boxes: int = 400
+    kept_boxes: int = 300
     max_contained: float = MAX_CONTAINED
     max_judged_overlap: float = MAX_OVERLAP
     least_distance: float = LEAST_DISTANCE
     free_classes: tuple[int, ...] = FREE_CLASSES
     free_score: float = FREE_SCORE
     window_zooms: tuple[float, ...] = (1.0,)
-    all_zooms_boxes: int = 100
+    all_zooms_boxes: int = 60
     detector_weight: float = 0.3
     detector_floor: float = 0.01
     temperature: float = 1.0
     none_odds: float = 1.0
+    context_weight: float = 1.0
     least_score: float = 0.1
 
 
@@ -105,6 +109,7 @@ def build_reader(
     detector: onnx.ModelProto,
     judges: Sequence[onnx.ModelProto],
     settings: ReaderSettings | None = None,
+    context: onnx.ModelProto | None = None,
 ) -> onnx.ModelProto:
     """Builds the graph that reads a whole picture.
 
@@ -117,6 +122,7 @@ def build_reader(
             logits, float32 (n, 17), at most one for each of `settings.window_zooms`; empty: the
             classes come from the detector alone.
         settings: Constants; None: the defaults.
+        context: Network that `write_context` returns, which corrects the classes; None: they stay.
 
     Returns:
         A model with the input `picture`, uint8 (height, width), grey values 0 to 255, and these
@@ -129,7 +135,7 @@ def build_reader(
         - `unread`: int64, number of marks, and of windows of small writing, that the limits left
           out;
         - `candidate_boxes`, `candidate_probabilities`: float32 (m, 4) and (m, 17), all boxes that
-          reach `least_score`, including those that a better one overlaps.
+          reach `least_score` before the correction, including those that a better one overlaps.
 
     Raises:
         ModelError: A network with other shapes, or more judges than windows of a mark.
@@ -153,6 +159,9 @@ def build_reader(
     if judges:
         logits = _judge(writer, judges, picture, rows, settings)
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
+    rows, probabilities = _drop_improbable(writer, rows, probabilities, settings)
+    if context is not None:
+        probabilities = _correct(writer, context, rows, probabilities, settings)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
     for name in ("boxes", "candidate_boxes"):
@@ -345,6 +354,37 @@ def _combine(
     return writer.op("Softmax", product / settings.temperature + prior, axis=1)
 
 
+def _drop_improbable(
+    writer: GraphWriter, rows: Value, probabilities: Value, settings: ReaderSettings
+) -> tuple[Value, Value]:
+    """Drops rows whose best class is improbable; the placeholder row stays."""
+    scores = probabilities.slice(0, NO_MARK, axis=1).reduce("Max", 1)
+    is_kept = (scores >= settings.least_score) | ~_is_found(rows)
+    return rows.compress(is_kept), probabilities.compress(is_kept)
+
+
+def _is_found(rows: Value) -> Value:
+    """Returns False for the placeholder row: bool, shape (n,)."""
+    return rows.slice(SCORE, SCORE + 1, axis=1).reshape(-1) > 0.0
+
+
+def _correct(
+    writer: GraphWriter,
+    context: onnx.ModelProto,
+    rows: Value,
+    probabilities: Value,
+    settings: ReaderSettings,
+) -> Value:
+    """Returns the probabilities given the boxes around: float32, shape (n, 17)."""
+    corners = rows.slice(0, 2, axis=1)
+    sizes = (rows.slice(2, 4, axis=1) - corners) * _is_found(rows).to_float().reshape(-1, 1)
+    boxes = writer.concat(corners.take([1, 0], axis=1), sizes.take([1, 0], axis=1), axis=1)
+    logits = writer.op("Log", probabilities + LEAST_PROBABILITY)
+    corrected = writer.inline(context, "context", writer.concat(boxes, logits, axis=1))
+    logits = logits + (corrected - logits) * settings.context_weight
+    return writer.op("Softmax", logits, axis=1)
+
+
 def _select(
     writer: GraphWriter, rows: Value, probabilities: Value, settings: ReaderSettings
 ) -> dict[str, Value]:
@@ -360,8 +400,8 @@ def _select(
     marks = probabilities.slice(0, NO_MARK, axis=1)
     classes = writer.op("ArgMax", marks, axis=1, keepdims=0)
     scores = marks.reduce("Max", 1)
-    found = rows.slice(SCORE, SCORE + 1, axis=1).reshape(-1)
-    is_mark = (scores >= settings.least_score) & (found > 0.0)
+    is_found = _is_found(rows)
+    is_mark = (scores >= settings.least_score) & is_found
 
     boxes = rows.slice(0, 4, axis=1)
     first, last = boxes.slice(0, 2, axis=1), boxes.slice(2, 4, axis=1)
@@ -393,8 +433,8 @@ def _select(
     return {
         **chosen,
         "scores": sorted_scores,
-        "candidate_boxes": boxes.compress(is_mark),
-        "candidate_probabilities": probabilities.compress(is_mark),
+        "candidate_boxes": boxes.compress(is_found),
+        "candidate_probabilities": probabilities.compress(is_found),
     }
 
 

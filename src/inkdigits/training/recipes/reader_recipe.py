@@ -8,6 +8,9 @@ training digits, with handwriting and print fonts, and with digits drawn stroke 
   mark: a digit, point, comma, dash, slash, plus, or any other sign.
 - The judge sees windows of 48 × 48 pixels around the boxes that the detector finds, and around
   places without a mark. It learns to classify a window. There may be a second one, which is larger.
+- The context network sees the boxes of whole pages with the classes that the others give them. It
+  learns to correct them by the boxes around. Its pages are written with digits and fonts that the
+  other networks were not trained on.
 
 At the end, the networks are combined into one ONNX graph. The temperature of the probabilities is
 chosen on pages written with digits and fonts that training does not use.
@@ -71,6 +74,11 @@ class ReaderRecipe:
             Lakshminarayanan et al., 2017).
         repeats: How often each page and window is used for training. On a GPU, drawing takes
             longer than training.
+        context_pages: Number of pages whose boxes the context network is trained on; 0: a reader
+            without one.
+        context_batch: Pages per step of the context network.
+        context_repeats: As `repeats`, for the context network. Reading a page takes far longer than
+            a step.
     """
 
     name: str
@@ -91,6 +99,9 @@ class ReaderRecipe:
     detector_size: NetworkSize = "small"
     second_judge: bool = False
     repeats: int = 1
+    context_pages: int = 17_000
+    context_batch: int = 32
+    context_repeats: int = 5
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -102,6 +113,9 @@ class ReaderRecipe:
             ("validation_images", _LEAST_DIGITS),
             ("validation_pages", 1),
             ("repeats", 1),
+            ("context_pages", 0),
+            ("context_batch", 1),
+            ("context_repeats", 1),
         ):
             check_integer(name, getattr(self, name), least)
         for name in ("learning_rate", "weight_decay", "average"):
@@ -158,7 +172,8 @@ def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
     given = {name: value for name, value in values.items() if name != "kind"}
     known = {field.name for field in fields(ReaderRecipe)}
     # Early versions did not write these.
-    required = known - {"detector_size", "second_judge", "start_parts", "repeats"}
+    later = {"detector_size", "second_judge", "start_parts", "repeats"}
+    required = known - later - {"context_pages", "context_batch", "context_repeats"}
     if values.get("kind") != KIND or not required <= set(given) <= known:
         differing = ", ".join(sorted((set(given) - known) | (required - set(given)))) or "kind"
         raise RecipeError(

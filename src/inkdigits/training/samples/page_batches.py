@@ -33,15 +33,16 @@ from inkdigits.recognition.opencv import cv2
 from inkdigits.synthesis.pages import DrawnPage, draw_pages
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
 from inkdigits.training.recipes.reader_recipe import ReaderRecipe
+from inkdigits.training.samples.context_rows import gather_rows
 from inkdigits.training.samples.detector_targets import build_targets, frame_page
 from inkdigits.training.samples.judge_windows import cut_windows
 
-Part = Literal["detector", "judge", "second-judge"]
+Part = Literal["detector", "judge", "second-judge", "context"]
 Batch = tuple[NDArray[Any], NDArray[Any]]
 
 _AHEAD: Final = 4
 """Number of batches drawn ahead per process, because drawing times of pages differ."""
-_STREAMS: Final = {"detector": 1, "judge": 2, "second-judge": 4}
+_STREAMS: Final = {"detector": 1, "judge": 2, "second-judge": 4, "context": 5}
 """Gives each part its own stream of random numbers."""
 _PAGE_SHARE: Final = 3
 """A page fills at most a third of a batch of windows, so that each batch has several pages."""
@@ -66,6 +67,7 @@ class Source:
         seed: Seed of all pages.
         data: Folder with MNIST, or None for the cache.
         finder: A reader whose detected boxes the judge is trained on too; None: true boxes only.
+            The context network is trained on the boxes of a reader alone.
     """
 
     recipe: ReaderRecipe
@@ -88,6 +90,23 @@ class Source:
             [font.path for font in fonts if font.kind == "handwriting"],
             [font.path for font in fonts if font.kind == "printed"],
             [photograph.path for photograph in load_photographs()],
+        )
+
+    def open_validation(self, random: np.random.Generator) -> Scriptorium:
+        """Prepares what pages other than those for training are written with.
+
+        These are MNIST's validation digits, handwriting fonts that training does not use, and
+        digits drawn stroke by stroke.
+
+        Args:
+            random: Chooses the pens of the glyphs.
+        """
+        _, validation = self.split_digits()
+        fonts = load_fonts("validation")
+        return Scriptorium(
+            DigitBank(validation, len(validation), random),
+            [font.path for font in fonts if font.kind == "handwriting"],
+            [font.path for font in fonts if font.kind == "printed"],
         )
 
 
@@ -117,7 +136,10 @@ def _end_with_parent() -> None:
 def _draw(part: Part, index: int) -> Batch:
     source: Source = _opened["source"]
     if "scribes" not in _opened:
-        _opened["scribes"] = source.open()
+        # A network is corrected on what it has not seen: it is too sure of its training pages.
+        random = np.random.default_rng([source.seed, _STREAMS["context"]])
+        is_context = part == "context"
+        _opened["scribes"] = source.open_validation(random) if is_context else source.open()
         if source.finder is not None:
             _opened["find"] = Detector(source.finder, n_threads=1)
     return draw_batch(part, source, _opened["scribes"], index, _opened.get("find"))
@@ -143,7 +165,7 @@ def draw_batch(
         For the detector: pictures, uint8, shape (n, 256, 256), grey values 0 to 255; and targets as
         `build_targets` returns them, float16, shape (n, 64, 64, 23). For the judge: standardised
         windows, float16, shape (n, 48, 48); and classes, int64, shape (n,), 0 to 15, or 16 for no
-        mark.
+        mark. For the context network: rows and classes as `gather_rows` returns them.
     """
     recipe = source.recipe
     random = np.random.default_rng([source.seed, _STREAMS[part], index])
@@ -153,6 +175,13 @@ def draw_batch(
             pages += draw_pages(scribes, random, min(_ONE_WRITING, recipe.page_batch - len(pages)))
         pages = [frame_page(page, random) for page in pages]
         return np.stack([page.picture for page in pages]), np.stack(list(map(build_targets, pages)))
+    if part == "context":
+        if find is None:
+            raise ValueError("the context network is trained on a reader's boxes: expected `find`")
+        pages = []
+        while len(pages) < recipe.context_batch:
+            pages += draw_pages(scribes, random, 1)
+        return gather_rows(pages, find, random)
     windows: list[NDArray[np.float32]] = []
     classes: list[NDArray[np.int64]] = []
     n = recipe.window_batch
