@@ -39,5 +39,5 @@ def test_the_graph_is_the_network(n: int, tmp_path: Path) -> None:
     (found,) = session.run(None, {"rows": rows})
 
     expected = np.asarray(network(rows[np.newaxis]))[0]
-    assert np.abs(expected - rows[:, 4:]).max() > 0.1
+    assert n == 1 or np.abs(expected - rows[:, 4:]).max() > 0.1
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

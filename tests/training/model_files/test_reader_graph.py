@@ -233,7 +233,7 @@ def make_context() -> onnx.ModelProto:
 
 def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None:
     """The placeholder row does not count."""
-    settings = ReaderSettings(LevelSettings(scales=(128.0,)), context_weight=0.5)
+    settings = ReaderSettings(LevelSettings(scales=(128.0,)))
     for lefts in ((57,), (12, 57, 102)):
         picture = draw_squares(128, 128, [(left, 53, 18) for left in lefts])
         networks = (make_square_detector(), make_sure_judge())
@@ -242,7 +242,7 @@ def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None
 
         assert len(plain) == len(found) == len(lefts)
         logits = np.log(plain.probabilities + 1e-3)
-        logits[:, 3] += 0.5 * 3 * len(lefts)
+        logits[:, 3] += 3 * len(lefts)
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         order = [np.argsort(read.boxes[:, 0]) for read in (plain, found)]
         np.testing.assert_allclose(

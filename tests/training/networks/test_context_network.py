@@ -70,6 +70,14 @@ def test_place_and_scale_of_the_page_do_not_matter(network: Any) -> None:
     np.testing.assert_allclose(run(network, moved), run(network, rows), rtol=1e-3, atol=1e-2)
 
 
+def test_a_single_mark_keeps_its_probabilities(network: Any) -> None:
+    rows = make_rows(1)
+    filled = np.concatenate([rows, np.zeros((2, rows.shape[1]), np.float32)])
+
+    np.testing.assert_allclose(run(network, rows), rows[:, 4:], atol=1e-4)
+    np.testing.assert_allclose(run(network, filled)[:1], rows[:, 4:], atol=1e-4)
+
+
 def test_boxes_hear_of_each_other(network: Any) -> None:
     rows = make_rows(2)
     alone = run(network, rows[:1])

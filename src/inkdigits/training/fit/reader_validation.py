@@ -36,11 +36,6 @@ raised (prior shift; Saerens et al., 2002). Of 1,140 pictures by people, 968 wer
 WINDOW_ZOOMS: Final = (1.07, 0.93)
 """Sizes of the windows in which each mark is judged. Of 1,390 pictures by people, 1,111 were exact
 with one window and 1,117 with two, at the same temperature, with one judge."""
-CONTEXT_WEIGHT: Final = 0.7
-"""Fraction of the context network's change that counts. It fits drawn pages, which it was trained
-on, better than people's pictures. Of 1,640 of these, 1,428 are exact without it, 1,444, 1,452 and
-1,452 with 0.4, 0.7 and 1; with 1, more single row numbers of registers become wrong (92 instead of
-96 of 103)."""
 _LEAST_OVERLAP: Final = 0.4
 """Minimum intersection over union of a detected box and its true box. Boxes of one digit at two
 scales overlap more, those of neighbouring digits less."""
@@ -142,9 +137,7 @@ def choose_settings(
     Returns:
         The settings with the temperature of the lowest loss.
     """
-    settings = ReaderSettings(
-        window_zooms=WINDOW_ZOOMS, detector_weight=DETECTOR_WEIGHT, context_weight=CONTEXT_WEIGHT
-    )
+    settings = ReaderSettings(window_zooms=WINDOW_ZOOMS, detector_weight=DETECTOR_WEIGHT)
     best = match(pages, build(settings))
     temperatures = np.exp(np.linspace(np.log(0.5), np.log(3), 41))
     losses = [

@@ -50,7 +50,8 @@ def write_context(network: Any) -> onnx.ModelProto:
     is_there = other((size.slice(0, 1, axis=1) > 0.0).to_float())
     size = writer.op("Max", size, 1.0)
     end, middle = start + size, start + size / 2.0
-    side = one(size.reduce("Max", 1, keep=True))
+    longer = size.reduce("Max", 1, keep=True)
+    side = one(longer)
     apart = ((other(middle) - one(middle)) / side).clip(-FARTHEST, FARTHEST) / 2.0
     ratios = writer.op("Log", other(size) / side).clip(-LARGEST_RATIO, LARGEST_RATIO)
     inner = writer.op("Max", other(start), one(start))
@@ -61,15 +62,26 @@ def write_context(network: Any) -> onnx.ModelProto:
     pairs = writer.concat(
         apart, ratios, common / union, common / one(areas), common / other(areas), axis=2
     )
+    ratios = writer.op("Log", size / longer).clip(-LARGEST_RATIO, LARGEST_RATIO)
+    same = longer * 0.0 + 1.0
+    own = writer.concat(size * 0.0, ratios, same, same, same, axis=1)
 
-    x = relu(dense("start", logits))
-    for number in range(ROUNDS):
-        sent, heard = dense(f"sent_{number}", x), dense(f"heard_{number}", x)
-        messages = relu(dense(f"geometry_{number}", pairs) + other(sent) + one(heard))
-        messages = relu(dense(f"message_{number}", messages)) * is_there
-        both = writer.concat(x, messages.reduce("Max", 1), axis=1)
-        x = x + dense(f"update_{number}", relu(dense(f"joined_{number}", both)))
-    writer.name_output(logits + dense("change", x), "output")
+    def listen(pairs: Value, *, alone: bool) -> Value:
+        x = relu(dense("start", logits))
+        for number in range(ROUNDS):
+            sent, heard = dense(f"sent_{number}", x), dense(f"heard_{number}", x)
+            if not alone:
+                sent, heard = other(sent), one(heard)
+            messages = relu(dense(f"geometry_{number}", pairs) + sent + heard)
+            messages = relu(dense(f"message_{number}", messages))
+            if not alone:
+                messages = (messages * is_there).reduce("Max", 1)
+            both = writer.concat(x, messages, axis=1)
+            x = x + dense(f"update_{number}", relu(dense(f"joined_{number}", both)))
+        return x
+
+    change = dense("change", listen(pairs, alone=False) - listen(own, alone=True))
+    writer.name_output(logits + change, "output")
     shapes = {"rows": ["n", N_ROW_COLUMNS], "output": ["n", N_CLASSES + 1]}
     types = {name: (TensorProto.FLOAT, shape) for name, shape in shapes.items()}
     return helper.make_model(

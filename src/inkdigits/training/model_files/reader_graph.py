@@ -81,8 +81,6 @@ class ReaderSettings:
         temperature: Divides the logarithms of the product (Guo et al., 2017).
         none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained
             readers use `reader_validation.NONE_ODDS`.
-        context_weight: Fraction of the context network's change of the logits that counts. Trained
-            readers use `reader_validation.CONTEXT_WEIGHT`.
         least_score: Boxes with a lower probability of their best class are dropped.
     """
 
@@ -101,7 +99,6 @@ class ReaderSettings:
     detector_floor: float = 0.01
     temperature: float = 1.0
     none_odds: float = 1.0
-    context_weight: float = 1.0
     least_score: float = 0.1
 
 
@@ -161,7 +158,7 @@ def build_reader(
     probabilities = _combine(writer, logits, rows.slice(FIRST_CLASS, N_COLUMNS, axis=1), settings)
     rows, probabilities = _drop_improbable(writer, rows, probabilities, settings)
     if context is not None:
-        probabilities = _correct(writer, context, rows, probabilities, settings)
+        probabilities = _correct(writer, context, rows, probabilities)
     outputs = _select(writer, rows, probabilities, settings)
     scale = size / picture.shape(2, 4).to_float()
     for name in ("boxes", "candidate_boxes"):
@@ -369,20 +366,16 @@ def _is_found(rows: Value) -> Value:
 
 
 def _correct(
-    writer: GraphWriter,
-    context: onnx.ModelProto,
-    rows: Value,
-    probabilities: Value,
-    settings: ReaderSettings,
+    writer: GraphWriter, context: onnx.ModelProto, rows: Value, probabilities: Value
 ) -> Value:
     """Returns the probabilities given the boxes around: float32, shape (n, 17)."""
     corners = rows.slice(0, 2, axis=1)
+    # The placeholder row gets a width of 0.
     sizes = (rows.slice(2, 4, axis=1) - corners) * _is_found(rows).to_float().reshape(-1, 1)
     boxes = writer.concat(corners.take([1, 0], axis=1), sizes.take([1, 0], axis=1), axis=1)
     logits = writer.op("Log", probabilities + LEAST_PROBABILITY)
     corrected = writer.inline(context, "context", writer.concat(boxes, logits, axis=1))
-    logits = logits + (corrected - logits) * settings.context_weight
-    return writer.op("Softmax", logits, axis=1)
+    return writer.op("Softmax", corrected, axis=1)
 
 
 def _select(
