@@ -38,7 +38,8 @@ from pathlib import Path
 
 import numpy as np
 import uvloop
-from attacks import Attack, list_attacks, read_memory_mb
+from attack_costs import Attack, read_memory_mb
+from attacks import list_attacks
 from load import Exchange, await_answer, build_request, draw_exchanges, find_text, start
 
 from inkdigits.recognition import Recognizer

@@ -86,8 +86,38 @@ def test_rotations_of_large_pictures_are_tried_on_small_ones(mark_px: int, side:
     boxes = np.array([[0, top, mark_px, mark_px] for top in (0, 1000, 2000, 2900)], np.float32)
     marks = Detections(boxes, np.full(4, 15), np.ones(4, np.float32), probabilities)
     assert find_rotation(pixels, marks, detect) == 0
-    # 72 x 72 pixels as a long strip, or marks of 16 pixels.
-    assert sides == [side] * 3
+    # 72 x 72 pixels as a long strip, or marks of 16 pixels; a line that runs down is on its side.
+    assert sides == [side] * 2
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "n_turns"),
+    [
+        (30, 60, 1),  # lines across: upside down
+        (60, 30, 2),  # lines down: on one side or the other
+        (40, 40, 3),  # a table
+        (36, 40, 3),
+    ],
+)
+def test_the_direction_of_the_lines_tells_which_turns_are_tried(
+    across: int, down: int, n_turns: int
+) -> None:
+    tried: list[Grey] = []
+
+    def detect(pixels: Grey) -> Detections:
+        tried.append(pixels)
+        return detect_blobs(np.full((2, 2), 1, np.uint8), 0, 0)
+
+    places = [(column * across, row * down) for row in range(6) for column in range(6)]
+    boxes = np.array([[*place, 20, 25] for place in places], np.float32)
+    probabilities = np.tile(np.array([0] * 15 + [1, 0], np.float32), (len(boxes), 1))
+    n = len(boxes)
+    marks = Detections(boxes, np.full(n, 15), np.ones(n, np.float32), probabilities)
+    pixels = np.full((400, 400), 255, np.uint8)
+
+    assert find_rotation(pixels, marks, detect) == 0
+
+    assert len(tried) == n_turns
 
 
 def test_rotations_are_tried_on_some_adjacent_marks_if_there_are_many() -> None:

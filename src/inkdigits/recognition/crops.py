@@ -208,7 +208,7 @@ def _measure_noise(background: NDArray[np.float32]) -> float:
 
     Unlike the standard deviation itself, it is robust against the blurred edges of strokes.
     """
-    return 1.4826 * float(np.quantile(np.abs(background - np.quantile(background, 0.5)), 0.5))
+    return 1.4826 * float(np.median(np.abs(background - np.median(background))))
 
 
 def _find_mark(foreground: NDArray[np.bool_], box: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -4,7 +4,8 @@ The judges see each box alone. Whether a stroke beside a 4 is a 1 or its own sec
 ring is a 0 or an o, and whether a flourish after a dash is a digit, shows in the boxes around. The
 network takes all boxes of a page at once and passes messages between each two of them, as relation
 networks (Hu et al., 2018) and GossipNet (Hosang et al., 2017) do. It learns which of several boxes
-on one mark stays, and what stands beside what.
+on one mark stays, and what stands beside what. What it would say about a box alone is subtracted,
+so a single mark keeps its probabilities.
 """
 
 from __future__ import annotations

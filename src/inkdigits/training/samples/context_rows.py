@@ -32,8 +32,8 @@ _NONE_SHIFT: Final = 0.5
 _LOGIT_NOISE: Final = 0.5
 """How much logits are varied: factor of a page, standard deviation of a page's shift of "no mark",
 and of each logit. With little of it (0.8 to 1.2, 0.5 and 0.15) and 12 uses of each page instead of
-5, the network fits drawn pages better (loss 0.286 instead of 0.313) and people's pictures worse: of
-1,640, 1,442 instead of 1,452 were exact."""
+5, an earlier network fitted drawn pages better (loss 0.286 instead of 0.313) and people's pictures
+worse: of 1,640, 1,442 instead of 1,452 were exact."""
 _BOX_NOISE: Final = (0.02, 0.03)
 """Standard deviations of the shift, as a fraction of the box's size, and of the logarithm of the
 size."""
