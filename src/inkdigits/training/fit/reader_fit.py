@@ -118,8 +118,9 @@ class PartFit:
         )
         loss: Any = compute_detector_loss
         if part != "detector":
+            ignored = NOT_COUNTED if part == "context" else None
             loss = keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True, ignore_class=NOT_COUNTED
+                from_logits=True, ignore_class=ignored
             )
         # The context network is trained in minutes, and anew for other networks before it.
         starts = part != "context" and recipe.start_parts in ("both", part)
@@ -133,7 +134,7 @@ class PartFit:
         """Trains on one batch.
 
         Args:
-            inputs: Pictures, windows or rows, as `draw_batch` returns them. Keras converts them to
+            inputs: Pictures, windows or rows, as `draw_batch` returns them. They are converted to
                 float32.
             targets: Their targets or classes, as `draw_batch` returns them.
 
@@ -143,6 +144,8 @@ class PartFit:
         self.network.optimizer.learning_rate = self.rate
         if self.part != "context":
             inputs = inputs[..., np.newaxis]
+        if inputs.dtype == np.float16:  # TensorFlow would report that it has no fast kernel for it
+            inputs = inputs.astype(np.float32)
         outputs = self.network.train_on_batch(inputs, targets)
         self.step += 1
         return float(np.asarray(outputs).reshape(-1)[0])

@@ -49,3 +49,6 @@ class RecipeFields(TileFields, total=False):
     detector_size: NetworkSize
     second_judge: bool
     repeats: int
+    context_pages: int
+    context_batch: int
+    context_repeats: int
