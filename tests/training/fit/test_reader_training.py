@@ -120,7 +120,7 @@ def test_stopped_run_is_resumed_to_a_reader_that_reads(
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert output == ""
     assert errors.splitlines() == [

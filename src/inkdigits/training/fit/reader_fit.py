@@ -144,8 +144,11 @@ class PartFit:
         self.network.optimizer.learning_rate = self.rate
         if self.part != "context":
             inputs = inputs[..., np.newaxis]
-        if inputs.dtype == np.float16:  # TensorFlow would report that it has no fast kernel for it
-            inputs = inputs.astype(np.float32)
+        # TensorFlow reports on stderr if it has no fast kernels for 16-bit numbers.
+        inputs, targets = (
+            array.astype(np.float32) if array.dtype == np.float16 else array
+            for array in (inputs, targets)
+        )
         outputs = self.network.train_on_batch(inputs, targets)
         self.step += 1
         return float(np.asarray(outputs).reshape(-1)[0])
