@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +22,6 @@ from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training import READER_RECIPES
 from inkdigits.training.fit.reader_validation import Match, _count, _temper, draw_validation, match
 from inkdigits.training.samples.page_batches import Source
-
-
-def make_page(*marks: tuple[tuple[float, float, float, float], int, float, bool]) -> DrawnPage:
-    boxes, labels, heights, sure = zip(*marks, strict=True) if marks else ((), (), (), ())
-    return DrawnPage(
-        np.zeros((64, 64), np.uint8),
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.array(labels, np.int64),
-        np.array(heights, np.float32),
-        np.array(sure, np.bool_),
-    )
 
 
 def detect(*found: tuple[tuple[float, float, float, float], int, float]) -> Detections:
@@ -69,6 +59,7 @@ EIGHT = ((10.0, 10.0, 20.0, 30.0), 8, 30.0, True)
     ],
 )
 def test_matching(
+    make_page: Callable[..., DrawnPage],
     marks: list[tuple[tuple[float, float, float, float], int, float, bool]],
     found: list[tuple[tuple[float, float, float, float], int, float]],
     labels: list[int],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,17 +22,6 @@ from inkdigits.training.samples.context_rows import (
 Box = tuple[float, float, float, float]
 SEVEN: Box = (10, 10, 20, 30)
 POINTED: Box = (34, 36, 4, 4)
-
-
-def make_page(*marks: tuple[Box, int, float, bool]) -> DrawnPage:
-    boxes, labels, heights, sure = zip(*marks, strict=True) if marks else ((), (), (), ())
-    return DrawnPage(
-        np.zeros((64, 64), np.uint8),
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.array(labels, np.int64),
-        np.array(heights, np.float32),
-        np.array(sure, np.bool_),
-    )
 
 
 def make_rows(*shares: tuple[int, float]) -> NDArray[np.float32]:
@@ -63,6 +54,7 @@ def make_rows(*shares: tuple[int, float]) -> NDArray[np.float32]:
     ],
 )
 def test_labels(
+    make_page: Callable[..., DrawnPage],
     marks: list[tuple[Box, int, float, bool]],
     boxes: list[Box],
     shares: list[tuple[int, float]],
@@ -83,7 +75,7 @@ def read_grid(n: int) -> Detections:
     return Detections(boxes, np.full(n, 3), np.full(n, 0.9, np.float32), probabilities)
 
 
-def test_pages_are_filled_up() -> None:
+def test_pages_are_filled_up(make_page: Callable[..., DrawnPage]) -> None:
     random = np.random.default_rng(0)
 
     rows, labels = gather_rows([make_page()] * 2, lambda pixels: read_grid(3), random)
@@ -97,7 +89,7 @@ def test_pages_are_filled_up() -> None:
     )
 
 
-def test_of_a_crowded_page_one_place_is_taken() -> None:
+def test_of_a_crowded_page_one_place_is_taken(make_page: Callable[..., DrawnPage]) -> None:
     rows, labels = gather_rows(
         [make_page()], lambda pixels: read_grid(200), np.random.default_rng(0)
     )
@@ -107,7 +99,7 @@ def test_of_a_crowded_page_one_place_is_taken() -> None:
     assert spans.max() < 180  # of 180 x 380
 
 
-def test_variation_keeps_what_a_row_is() -> None:
+def test_variation_keeps_what_a_row_is(make_page: Callable[..., DrawnPage]) -> None:
     random = np.random.default_rng(0)
     rows, _ = gather_rows([make_page()] * 500, lambda pixels: read_grid(3), random)
 

@@ -179,4 +179,4 @@ def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
         raise RecipeError(
             f"unsupported reader recipe format ({differing}): train again with this version"
         )
-    return ReaderRecipe(**given)
+    return ReaderRecipe(**{"context_pages": 0, **given})  # their readers had no context network

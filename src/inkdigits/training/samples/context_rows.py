@@ -20,8 +20,7 @@ from inkdigits.training.samples.detector_targets import READABLE_PX
 from inkdigits.training.samples.judge_windows import compute_overlaps
 
 MAX_BOXES: Final = 48
-"""Number of boxes of a page for training. Of pages with more, those around one
-of its boxes are taken."""
+"""Maximum number of boxes per page. A page with more gives those nearest to one of its boxes."""
 NOT_COUNTED: Final = -1
 """Label of boxes whose class is uncertain, and of rows that fill up a page."""
 _LEAST_OVERLAP: Final = 0.4
