@@ -18,7 +18,8 @@ from inkdigits.training.networks.frameworks import load_keras
 N_BOX_COLUMNS: Final = 4
 N_ROW_COLUMNS: Final = N_BOX_COLUMNS + N_CLASSES + 1
 LEAST_PROBABILITY: Final = 1e-3
-"""Added to probabilities before their logarithm is taken."""
+"""Added to probabilities before their logarithm is taken. A sure class loses up to 1.6
+percentage points by it."""
 FARTHEST: Final = 4.0
 """Distances are limited to so many times the longer side of a box."""
 LARGEST_RATIO: Final = 2.0
