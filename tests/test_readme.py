@@ -36,6 +36,7 @@ SHORT = ("epochs=1", "training_images=600", "validation_images=300")
 SHORT_READER = (
     *("detector_pages=16", "judge_windows=128", "glyphs=300"),
     *("validation_images=300", "validation_pages=2", "context_pages=2", "context_batch=1"),
+    "picture_windows=128",
 )
 # Placeholders, help, suites of minutes, and files of others: tests of their own have slices and
 # such files.
@@ -165,7 +166,10 @@ def test_docs_state_the_names_of_the_graph() -> None:
 
     session = onnxruntime.InferenceSession(str(DEFAULT_MODEL), providers=["CPUExecutionProvider"])
     for value in (*session.get_inputs(), *session.get_outputs()):
-        kind = {"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"}
+        kind = {
+            **{"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"},
+            "tensor(bool)": "bool",
+        }
         stated = re.search(rf"^\|.*`{value.name}` \| (\w+)", GUIDE.read_text("utf-8"), re.MULTILINE)
         assert stated is not None, f"{value.name} is not in the table"
         assert stated[1] == kind[value.type]

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition import DEFAULT_MODEL, Recognizer
 from inkdigits.recognition.detection import Detections
-from inkdigits.recognition.windows import WINDOW_SIDE, crop_windows
+from inkdigits.recognition.windows import WINDOW_SIDE, crop_windows, locate_windows
 from inkdigits.results.alphabet import CLASS_NAMES
 from inkdigits.results.drawing import draw_boxes
 from inkdigits.training.model_files.reader_levels import FIRST_CLASS, SCORE
@@ -121,7 +121,7 @@ def draw_windows(
     distances[:, candidates.scores < 0] = np.inf
     guessed = candidates.classes[distances.argmin(axis=1)]
     order = boxes[:, 0].argsort()
-    windows = crop_windows(pixels, boxes, guessed)[order]
+    windows = crop_windows(pixels, locate_windows(boxes, guessed))[order]
     side, gap = 2 * WINDOW_SIDE, 6
     n_columns = max(min(len(windows), 4), 1)
     n_rows = max(-(-len(windows) // n_columns), 1)

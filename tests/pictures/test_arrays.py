@@ -214,6 +214,13 @@ def test_a_picture_784_pixels_wide_is_a_picture(background: int, data: st.DataOb
     assert decode_picture(picture).pixels.shape == (n, 784)
 
 
+def test_bars_in_neighbouring_cells_are_a_picture() -> None:
+    """All rows are the same, as if one tile was repeated; its ink ends within two tile rows."""
+    picture = np.zeros((2, 784), np.uint8)
+    picture[:, [31, 32, 33, 59, 60, 61]] = 255
+    assert not is_table(picture)
+
+
 @given(st.integers(2, 90), st.integers(0, 255), st.integers(0, 255))
 def test_a_blank_or_framed_crop_784_pixels_wide_is_a_picture(n: int, paper: int, rim: int) -> None:
     picture = np.full((n, 784), paper, np.uint8)

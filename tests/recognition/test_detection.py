@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.errors import ModelError, PictureError
-from inkdigits.recognition.detection import Detections, Detector
+from inkdigits.recognition.detection import Candidates, Detections, Detector
 
 BOXES = np.array([[1, 2, 3, 4], [5, 6, 7, 8.5]], np.float32)
 PROBABILITIES = np.full((2, 17), 0.2 / 16, np.float32)
@@ -134,3 +134,23 @@ def test_detections_check_their_shapes(change: dict[str, Any]) -> None:
     }
     with pytest.raises(ValueError, match="detections have shapes"):
         Detections(**{**arrays, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boxes": BOXES[:, :3]},
+        {"probabilities": PROBABILITIES[:, :10]},
+        {"fills": np.zeros((2, 1), np.bool_)},
+        {"fills": np.zeros(3, np.bool_)},
+    ],
+)
+def test_candidates_check_their_shapes(change: dict[str, Any]) -> None:
+    arrays: dict[str, Any] = {
+        "boxes": BOXES,
+        "probabilities": PROBABILITIES,
+        "fills": np.zeros(2, np.bool_),
+    }
+    Candidates(**arrays)
+    with pytest.raises(ValueError, match="candidates have shapes"):
+        Candidates(**{**arrays, **change})

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inkdigits.recognition.detection import Candidates
 from inkdigits.recognition.selection import find_best_set, find_conflicts, select_marks
 from inkdigits.results.alphabet import DASH, NO_MARK, OTHER, POINT
 
 Boxes = NDArray[np.float32]
+Rows = NDArray[np.float32]
 
 
 def make_rows(*marks: dict[int, float]) -> NDArray[np.float32]:
@@ -28,11 +30,15 @@ def make_boxes(*boxes: tuple[int, int, int, int]) -> Boxes:
     return np.array(boxes, np.float32).reshape(-1, 4)
 
 
+def select(boxes: Boxes, rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], Rows]:
+    return select_marks(Candidates(boxes, rows, np.zeros(len(rows), np.bool_)))
+
+
 def test_two_likely_digits_beat_a_likelier_box_over_both() -> None:
     boxes = make_boxes((0, 0, 40, 30), (0, 0, 18, 30), (22, 0, 18, 30))
     rows = make_rows({4: 0.93}, {1: 0.9}, {1: 0.9})
 
-    selected, _ = select_marks(boxes, rows)
+    selected, _ = select(boxes, rows)
 
     assert selected.tolist() == [False, True, True]
 
@@ -41,7 +47,7 @@ def test_a_likely_box_beats_two_unlikely_parts() -> None:
     boxes = make_boxes((0, 0, 40, 30), (0, 0, 18, 30), (22, 0, 18, 30))
     rows = make_rows({4: 0.97}, {1: 0.6}, {1: 0.6})
 
-    selected, _ = select_marks(boxes, rows)
+    selected, _ = select(boxes, rows)
 
     assert selected.tolist() == [True, False, False]
 
@@ -51,13 +57,11 @@ def test_the_word_decides_between_boxes_on_top_of_each_other() -> None:
     boxes = make_boxes((0, 0, 24, 40), (30, 0, 24, 40), (30, 18, 24, 22), (60, 0, 24, 40))
     digit, letter = {5: 0.99}, {OTHER: 0.99}
     rows = make_rows(digit, {8: 0.19, OTHER: 0.8}, {0: 0.93}, digit)
-    selected, weighed = select_marks(boxes, rows)
+    selected, weighed = select(boxes, rows)
     assert selected.tolist() == [True, True, False, True]
     assert weighed[1].argmax() == 8
 
-    selected, weighed = select_marks(
-        boxes, make_rows(letter, {8: 0.19, OTHER: 0.8}, {0: 0.93}, letter)
-    )
+    selected, weighed = select(boxes, make_rows(letter, {8: 0.19, OTHER: 0.8}, {0: 0.93}, letter))
     assert selected.tolist() == [True, True, False, True]
     assert weighed[1].argmax() == OTHER
 
@@ -66,7 +70,7 @@ def test_a_box_that_lies_in_a_number_is_weighed_as_a_part_of_it() -> None:
     boxes = make_boxes((0, 0, 24, 40), (30, 0, 24, 40), (30, 4, 24, 40), (60, 0, 24, 40))
     rows = make_rows({5: 0.99}, {OTHER: 0.8}, {8: 0.4, OTHER: 0.35}, {5: 0.99})
 
-    selected, weighed = select_marks(boxes, rows)
+    selected, weighed = select(boxes, rows)
 
     assert selected.tolist() == [True, False, True, True]
     assert weighed[2, 8] / weighed[2, OTHER] > 5 * rows[2, 8] / rows[2, OTHER]
@@ -76,7 +80,7 @@ def test_points_and_dashes_may_lie_within_digits() -> None:
     boxes = make_boxes((0, 0, 30, 40), (10, 18, 4, 4), (2, 17, 26, 5), (10, 19, 4, 4))
     rows = make_rows({2: 0.99}, {POINT: 0.9}, {DASH: 0.6}, {POINT: 0.8})
 
-    selected, _ = select_marks(boxes, rows)
+    selected, _ = select(boxes, rows)
 
     assert selected[0]
     assert selected[1]
@@ -84,10 +88,25 @@ def test_points_and_dashes_may_lie_within_digits() -> None:
 
 
 def test_boxes_without_a_mark_are_not_selected() -> None:
-    selected, weighed = select_marks(make_boxes((0, 0, 9, 9)), make_rows({3: 0.4}))
+    selected, weighed = select(make_boxes((0, 0, 9, 9)), make_rows({3: 0.4}))
     assert not selected.any()
     assert weighed.shape == (1, NO_MARK + 1)
-    assert select_marks(make_boxes(), make_rows())[0].shape == (0,)
+    assert select(make_boxes(), make_rows())[0].shape == (0,)
+
+
+def test_a_mark_that_fills_the_picture_has_none_beside_it() -> None:
+    """It may be a digit crossed by a line, of which the detector sees some parts."""
+    boxes = make_boxes((0, 0, 8, 9), (18, 10, 9, 9), (20, 2, 3, 3), (0, 0, 28, 28))
+    rows = make_rows({1: 0.8}, {7: 0.8}, {POINT: 0.9}, {5: 0.99})
+    fills = np.array([False, False, False, True])
+
+    selected, weighed = select_marks(Candidates(boxes, rows, fills))
+    assert selected.tolist() == [False, False, True, True]  # A point may stand beside it.
+    np.testing.assert_array_equal(weighed[3], rows[3])  # It is no part of a word.
+
+    sure = make_rows({1: 0.99}, {7: 0.99}, {POINT: 0.9}, {5: 0.99})
+    selected, _ = select_marks(Candidates(boxes, sure, fills))
+    assert selected.tolist() == [True, True, True, False]
 
 
 def test_the_best_set_is_that_of_all_sets() -> None:
@@ -118,9 +137,9 @@ def test_hundreds_of_boxes_on_top_of_each_other_take_little_time() -> None:
     rows[:, NO_MARK] = 1 - rows.sum(axis=1)
     begin_s = time.process_time()
 
-    selected, _ = select_marks(boxes.astype(np.float32), rows)
+    selected, _ = select(boxes.astype(np.float32), rows)
 
     assert time.process_time() - begin_s < 2
-    conflicts = find_conflicts(boxes.astype(np.float32), rows)
+    conflicts = find_conflicts(Candidates(boxes.astype(np.float32), rows, np.zeros(400, np.bool_)))
     assert selected.any()
     assert not conflicts[np.ix_(selected, selected)].any()

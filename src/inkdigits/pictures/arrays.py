@@ -295,7 +295,7 @@ def _is_table_of_tiles(values: NDArray[Any]) -> bool:
     between = float(np.abs(np.diff(rows, axis=0)).mean() * rows.size) / ink
     if within >= _MAX_TILE_VARIATION:
         return False
-    return within < _SURE_TILE_VARIATION or within < between or between == 0  # 0: one tile repeated
+    return within < _SURE_TILE_VARIATION or within < between
 
 
 def _is_nested_numbers(values: list[Any] | tuple[Any, ...]) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +25,39 @@ _OUTPUTS = {
     "probabilities": ("tensor(float)", 2, N_CLASSES + 1),
     "unread": ("tensor(int64)", 0, None),
 }
-# Readers of earlier versions lack these outputs.
+# Readers of earlier versions lack these outputs, or the last of them.
 _CANDIDATES = {
     "candidate_boxes": ("tensor(float)", 2, 4),
     "candidate_probabilities": ("tensor(float)", 2, N_CLASSES + 1),
+    "candidate_fills": ("tensor(bool)", 1, None),
 }
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All boxes that may show marks, before those are dropped that a better one rules out.
+
+    Attributes:
+        boxes: float32, shape (n, 4): x, y, width, height in pixels of the picture.
+        probabilities: float32, shape (n, 17): probability of each class, and of no mark in the last
+            column; rows sum to 1.
+        fills: bool, shape (n,): whether the mark, if it is one, fills the picture, so that there
+            are no others beside it.
+
+    Raises:
+        ValueError: The arrays have other shapes.
+    """
+
+    boxes: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    fills: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        expected = [(n, 4), (n, N_CLASSES + 1), (n,)]
+        shapes = [array.shape for array in (self.boxes, self.probabilities, self.fills)]
+        if shapes != expected:
+            raise ValueError(f"candidates have shapes {shapes}; expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -42,8 +72,8 @@ class Detections:
             column; rows sum to 1.
         unread: Number of marks, and of regions with small writing, that were skipped because the
             compute budget was used up.
-        candidates: Boxes and probabilities, as above, of all m boxes, before those are dropped that
-            a better one overlaps; None: a reader of an earlier version, which does not return them.
+        candidates: The boxes that these marks were selected from; None: a reader of an early
+            version, which does not return them.
     """
 
     boxes: NDArray[np.float32]
@@ -51,7 +81,7 @@ class Detections:
     scores: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     unread: int = 0
-    candidates: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    candidates: Candidates | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -62,18 +92,17 @@ class Detections:
             "probabilities": (n, N_CLASSES + 1),
         }
         shapes = {name: getattr(self, name).shape for name in expected}
-        if self.candidates is not None:
-            candidate_boxes, candidate_probabilities = self.candidates
-            m = len(candidate_boxes)
-            expected |= {"candidate_boxes": (m, 4), "candidate_probabilities": (m, N_CLASSES + 1)}
-            shapes["candidate_boxes"] = candidate_boxes.shape
-            shapes["candidate_probabilities"] = candidate_probabilities.shape
         if shapes != expected:
             raise ValueError(f"detections have shapes {shapes}; expected {expected}")
 
     def __len__(self) -> int:
         """The number of marks."""
         return len(self.boxes)
+
+    def list_candidates(self) -> Candidates:
+        """Returns the boxes to select marks from: the marks themselves without candidates."""
+        none = np.zeros(len(self), np.bool_)
+        return self.candidates or Candidates(self.boxes, self.probabilities, none)
 
 
 class Detector:
@@ -99,9 +128,14 @@ class Detector:
         self._session = Session(path, n_threads=n_threads, frees_memory=True, device=device)
         inputs, outputs = self._session.inputs, self._session.outputs
         found = {o.name: (o.type, len(o.shape), o.shape[-1] if o.shape else None) for o in outputs}
+
+        def is_there(name: str, kind: tuple[str, int, int | None]) -> bool:
+            return (
+                name in found and found[name][:2] == kind[:2] and kind[2] in (None, found[name][2])
+            )
+
         is_reader = [(i.name, i.type, len(i.shape)) for i in inputs] == [_INPUT] and all(
-            name in found and found[name][:2] == kind[:2] and kind[2] in (None, found[name][2])
-            for name, kind in _OUTPUTS.items()
+            is_there(name, kind) for name, kind in _OUTPUTS.items()
         )
         if not is_reader:
             raise ModelError(
@@ -109,8 +143,8 @@ class Detector:
                 f"{[(o.name, o.type, o.shape) for o in outputs]}; expected a uint8 picture "
                 f"(height, width) to {', '.join(_OUTPUTS)}, as written by 'inkdigits train reader'"
             )
-        has_candidates = all(found.get(name) == kind for name, kind in _CANDIDATES.items())
-        self._outputs = [*_OUTPUTS, *(_CANDIDATES if has_candidates else ())]
+        candidates = (name for name, kind in _CANDIDATES.items() if is_there(name, kind))
+        self._outputs = [*_OUTPUTS, *candidates]
         self._session.check_first_run(lambda: self(np.zeros(_BLANK, np.uint8)))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Detections:
@@ -143,7 +177,7 @@ class Detector:
                 scores,
                 probabilities,
                 int(unread),
-                (candidates[0], candidates[1]) if candidates else None,
+                _build_candidates(candidates),
             )
         except (TypeError, ValueError) as error:
             raise ModelError(f"{self._session.path} returns invalid detections: {error}") from error
@@ -153,3 +187,11 @@ class Detector:
                 f"{found.classes.max()}: expected 0 to {N_CLASSES - 1}"
             )
         return found
+
+
+def _build_candidates(outputs: Sequence[NDArray[Any]]) -> Candidates | None:
+    """Returns the candidates from the outputs in `_CANDIDATES`; early readers lack some of them."""
+    if len(outputs) < 2:
+        return None
+    boxes, probabilities, *fills = outputs
+    return Candidates(boxes, probabilities, fills[0] if fills else np.zeros(len(boxes), np.bool_))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -98,12 +99,13 @@ def interpret(
         Digits, including uncertain and rejected ones, and other marks: the boxes that
         `select_marks` selects, or the best detections, which are then rejected, if it selects none.
     """
-    boxes, probabilities = detections.candidates or (detections.boxes, detections.probabilities)
+    candidates = detections.list_candidates()
     if one_digit:
-        probabilities = _favour_digits(probabilities)
-    is_mark, weighed = select_marks(boxes, probabilities)
+        favoured = _favour_digits(candidates.probabilities)
+        candidates = replace(candidates, probabilities=favoured)
+    is_mark, weighed = select_marks(candidates)
     if is_mark.any():
-        boxes, probabilities = boxes[is_mark], weighed[is_mark]
+        boxes, probabilities = candidates.boxes[is_mark], weighed[is_mark]
     else:  # shows what was rejected
         boxes = detections.boxes
         probabilities = detections.probabilities.copy()
@@ -117,11 +119,11 @@ def interpret(
     }
     if classify is not None:
         # Every mark that is most likely a digit, even below the threshold.
-        candidates = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
-        if candidates:
-            classified = _expand_classes(classify(np.stack([tiles[index] for index in candidates])))
-            probabilities[candidates] = _favour_digits(classified) if one_digit else classified
-            for index in candidates:
+        judged = [index for index in tiles if decide(probabilities[index], 0) is Verdict.READ]
+        if judged:
+            classified = _expand_classes(classify(np.stack([tiles[index] for index in judged])))
+            probabilities[judged] = _favour_digits(classified) if one_digit else classified
+            for index in judged:
                 verdicts[index] = decide(probabilities[index], threshold)
     lines, order = _order(boxes, verdicts)
     found: list[DigitOrMark] = []

@@ -14,12 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.recognition.detection import Candidates
 from inkdigits.recognition.words import Probabilities, weigh_by_words
 from inkdigits.results.alphabet import COMMA, DASH, NO_MARK, POINT
 
 Mask = NDArray[np.bool_]
-Boxes = NDArray[np.float32]
-
 MAX_CONTAINED: Final = 0.7
 MAX_OVERLAP: Final = 0.4
 LEAST_DISTANCE: Final = 0.25
@@ -44,31 +43,29 @@ _MAX_STEPS: Final = 2_000
 need at most 9; a hostile picture gets the best set found until then."""
 
 
-def select_marks(boxes: Boxes, probabilities: Probabilities) -> tuple[Mask, Probabilities]:
+def select_marks(candidates: Candidates) -> tuple[Mask, Probabilities]:
     """Selects the boxes that show marks.
 
     Args:
-        boxes: float32, shape (n, 4): x, y, width, height in pixels.
-        probabilities: float32, shape (n, 17), of the classes and of no mark; rows sum to 1.
+        candidates: n boxes.
 
     Returns:
         Which boxes are marks, bool, shape (n,); and the probabilities given the words, float32,
         shape (n, 17).
     """
-    conflicts = find_conflicts(boxes, probabilities)
-    selected = find_best_set(_measure_odds(probabilities), conflicts)
+    boxes, probabilities, fills = candidates.boxes, candidates.probabilities, candidates.fills
+    conflicts = find_conflicts(candidates)
+    beside = ~fills  # a mark that fills the picture is no part of a word
+    selected = find_best_set(_measure_odds(probabilities) * beside, conflicts)
     # Once: the marks of 400 cheques are as often right after one round as after four.
-    weighed = weigh_by_words(boxes, probabilities, selected)
+    weighed = probabilities.copy()
+    weighed[beside] = weigh_by_words(boxes[beside], probabilities[beside], selected[beside])
     return find_best_set(_measure_odds(weighed), conflicts), weighed
 
 
-def find_conflicts(boxes: Boxes, probabilities: Probabilities) -> Mask:
-    """Returns which pairs of boxes cannot both be marks: bool, shape (n, n), symmetric.
-
-    Args:
-        boxes: As in `select_marks`.
-        probabilities: As in `select_marks`.
-    """
+def find_conflicts(candidates: Candidates) -> Mask:
+    """Returns which pairs of n boxes cannot both be marks: bool, shape (n, n), symmetric."""
+    boxes, fills = candidates.boxes, candidates.fills
     first, last = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     inner = np.maximum(first[:, np.newaxis], first)
     outer = np.minimum(last[:, np.newaxis], last)
@@ -79,7 +76,8 @@ def find_conflicts(boxes: Boxes, probabilities: Probabilities) -> Mask:
     conflicts: Mask = common > MAX_CONTAINED * np.minimum(areas[:, np.newaxis], areas)
     conflicts |= common > MAX_OVERLAP * (areas[:, np.newaxis] + areas - common)
     conflicts |= distances < LEAST_DISTANCE * np.minimum(sides[:, np.newaxis], sides)
-    is_free = probabilities[:, FREE_CLASSES].max(axis=1, initial=0) >= FREE_SCORE
+    conflicts |= fills[:, np.newaxis] | fills
+    is_free = candidates.probabilities[:, FREE_CLASSES].max(axis=1, initial=0) >= FREE_SCORE
     conflicts &= is_free[:, np.newaxis] == is_free
     np.fill_diagonal(conflicts, False)
     return conflicts

@@ -48,10 +48,22 @@ def locate_windows(boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> ND
     return np.concatenate([corners, sides[:, np.newaxis]], axis=1).astype(np.float32)
 
 
-def crop_windows(
-    pixels: NDArray[np.uint8], boxes: NDArray[np.float32], classes: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Crops the windows of boxes, resamples them and standardises their values.
+def locate_picture(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Returns the window of a whole picture.
+
+    Args:
+        shape: Height and width in pixels.
+
+    Returns:
+        float32, shape (1, 3): left, top and side in pixels of the square around the picture.
+    """
+    height, width = shape
+    side = max(height, width, LEAST_SIDE_PX)
+    return np.array([[(width - side) / 2, (height - side) / 2, side]], np.float32)
+
+
+def crop_windows(pixels: NDArray[np.uint8], windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Crops windows, resamples them and standardises their values.
 
     Each pixel of a window is the mean of evenly spaced bilinear samples, at most one pixel of the
     picture apart (RoIAlign; He et al., 2017). Pixels outside the picture take the mean of the
@@ -59,17 +71,15 @@ def crop_windows(
 
     Args:
         pixels: uint8, shape (height, width), grey.
-        boxes: float32, shape (n, 4): x, y, width, height in pixels.
-        classes: int64, shape (n,): class of each box according to the detector.
+        windows: float32, shape (n, 3): left, top and side in pixels, as `locate_windows` or
+            `locate_picture` returns them.
 
     Returns:
         float32, shape (n, 48, 48): (grey - mean) / (standard deviation + 4).
     """
-    windows = np.empty((len(boxes), WINDOW_SIDE, WINDOW_SIDE), np.float32)
+    cropped = np.empty((len(windows), WINDOW_SIDE, WINDOW_SIDE), np.float32)
     height, width = pixels.shape
-    for window, (left, top, side) in zip(
-        windows, locate_windows(boxes, classes).tolist(), strict=True
-    ):
+    for window, (left, top, side) in zip(cropped, windows.tolist(), strict=True):
         n = max(int(np.ceil(side / WINDOW_SIDE)), 1)  # samples per pixel, in each direction
         step = side / (WINDOW_SIDE * n)
         columns = left + (np.arange(WINDOW_SIDE * n) + 0.5) * step
@@ -94,4 +104,4 @@ def crop_windows(
         if not inside.all():
             sampled[~inside] = sampled[inside].mean() if inside.any() else 0
         window[:] = (sampled - sampled.mean()) / (sampled.std() + NOISE_FLOOR)
-    return windows
+    return cropped

@@ -151,28 +151,57 @@ def _draw_on_paper(
 
 def _crop(page: DrawnPage, random: Random) -> DrawnPage:
     """Crops a page to a line of writing or a mark; a page without marks is cropped anywhere."""
+    if not len(page.boxes):
+        return crop_anywhere(page, random)
+    chosen = int(random.integers(len(page.boxes)))
+    if random.random() < _STRIP_SHARE:
+        return _crop_to_line(page, chosen, random)
+    return crop_to_mark(page, chosen, random)
+
+
+def _crop_to_line(page: DrawnPage, chosen: int, random: Random) -> DrawnPage:
     side = page.picture.shape[0]
-    if len(page.boxes):
-        chosen = int(random.integers(len(page.boxes)))
-        first = page.boxes[chosen, :2].astype(np.float64)
-        last = first + page.boxes[chosen, 2:]
-        height_px = min(float(page.heights[chosen]), side)
-        if random.random() < _STRIP_SHARE:
-            first[1] -= random.uniform(-0.1, 0.8) * height_px
-            last[1] += random.uniform(-0.1, 0.8) * height_px
-            reach = np.exp(random.uniform(np.log(height_px), np.log(2.0 * side), 2))
-            first[0] -= reach[0]
-            last[0] += reach[1]
-        else:
-            longer = float((last - first).max())
-            first -= random.uniform(-0.1, 0.7, 2) * longer
-            last += random.uniform(-0.1, 0.7, 2) * longer
-    else:
-        sides = np.exp(random.uniform(np.log(_MIN_CROP_PX), np.log(side), 2))
-        first = random.uniform(0, side - sides)
-        last = first + sides
-    first = np.clip(np.round(first), 0, side - _MIN_CROP_PX)
-    last = np.clip(np.round(last), first + _MIN_CROP_PX, side)
+    first = page.boxes[chosen, :2].astype(np.float64)
+    last = first + page.boxes[chosen, 2:]
+    height_px = min(float(page.heights[chosen]), side)
+    first[1] -= random.uniform(-0.1, 0.8) * height_px
+    last[1] += random.uniform(-0.1, 0.8) * height_px
+    reach = np.exp(random.uniform(np.log(height_px), np.log(2.0 * side), 2))
+    first[0] -= reach[0]
+    last[0] += reach[1]
+    return _cut_out(page, first, last)
+
+
+def crop_to_mark(page: DrawnPage, chosen: int, random: Random) -> DrawnPage:
+    """Crops a page to one mark and some of its surroundings.
+
+    Args:
+        page: The page.
+        chosen: Index of the mark.
+        random: Random number generator.
+    """
+    first = page.boxes[chosen, :2].astype(np.float64)
+    last = first + page.boxes[chosen, 2:]
+    longer = float((last - first).max())
+    first -= random.uniform(-0.1, 0.7, 2) * longer
+    last += random.uniform(-0.1, 0.7, 2) * longer
+    return _cut_out(page, first, last)
+
+
+def crop_anywhere(page: DrawnPage, random: Random) -> DrawnPage:
+    """Crops a page to a random rectangle."""
+    height, width = page.picture.shape
+    least = min(_MIN_CROP_PX, width, height)
+    sides = np.exp(random.uniform(np.log(least), np.log((width, height))))
+    first = random.uniform(0, (width, height) - sides)
+    return _cut_out(page, first, first + sides)
+
+
+def _cut_out(page: DrawnPage, first: NDArray[np.float64], last: NDArray[np.float64]) -> DrawnPage:
+    """Returns a rectangle of a page, from `first` to `last` (x, y), with the marks on it."""
+    size = np.array(page.picture.shape[::-1])
+    first = np.clip(np.round(first), 0, np.maximum(size - _MIN_CROP_PX, 0))
+    last = np.clip(np.round(last), np.minimum(first + _MIN_CROP_PX, size), size)
     left, top, right, bottom = (int(value) for value in (*first, *last))
     starts = np.maximum(page.boxes[:, :2], first)
     sizes = np.maximum(np.minimum(page.boxes[:, :2] + page.boxes[:, 2:], last) - starts, 0)

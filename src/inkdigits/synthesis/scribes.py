@@ -68,7 +68,11 @@ class Scribe(Protocol):
 
 
 class DigitBank:
-    """MNIST's digits as glyphs, some with other pens and in other forms, sorted by stroke width."""
+    """MNIST's digits as glyphs, some with other pens and in other forms, sorted by stroke width.
+
+    Attributes:
+        digits: The tiles that the glyphs were made from.
+    """
 
     def __init__(self, digits: LabelledImages, n: int, random: np.random.Generator) -> None:
         """Prepares glyphs.
@@ -81,6 +85,7 @@ class DigitBank:
         Raises:
             UsageError: One of the ten digits is missing among the chosen tiles.
         """
+        self.digits = digits
         chosen = random.permutation(len(digits))[:n]
         glyphs: list[list[tuple[float, Glyph]]] = [[] for _ in DIGITS]
         for index in chosen.tolist():

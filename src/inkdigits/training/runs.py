@@ -45,7 +45,7 @@ WRITTEN_FILES = (
     "model.json",
     *("model.keras", "model.h5", "model.onnx", "model.tflite"),
     *("model.int8.onnx", "model.int8.json"),
-    *("detector.npz", "judge.npz", "second-judge.npz", "context.npz"),
+    *("detector.npz", "judge.npz", "second-judge.npz", "picture-judge.npz", "context.npz"),
     *("finder.onnx", "judged.onnx", "weights.npz"),
     *("history.csv", "checkpoint.npz", "curves.png", "report.html"),
     *("recipe.toml", "recipe.py"),

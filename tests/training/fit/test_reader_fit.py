@@ -137,6 +137,20 @@ def test_start_may_be_for_the_judge_alone(tmp_path: Path) -> None:
         PartFit.start("detector", replace(recipe, start_parts="both"), 2)
 
 
+def test_the_picture_judge_starts_from_the_judge() -> None:
+    judge = PartFit.start("judge", RECIPE, 1)
+
+    fit = PartFit.start("picture-judge", replace(RECIPE, picture_windows=25), 2, judge.network)
+
+    assert fit.n_steps == 2 * -(-25 // RECIPE.window_batch)  # each is used twice
+    fit.step = judge.step = 1  # in both, the rate rises
+    assert fit.rate == pytest.approx(judge.rate / 3)
+    for weight, expected in zip(
+        fit.network.get_weights(), judge.network.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(weight, expected)
+
+
 def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:
     """Weights, averages, moments, dropout and learning rate all continue."""
     unbroken = PartFit.start("judge", RECIPE, 4)

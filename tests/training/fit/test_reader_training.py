@@ -35,13 +35,14 @@ TINY = replace(
     validation_pages=6,
     precision="float32",
     second_judge=True,
+    picture_windows=128,
     context_pages=8,
     context_batch=4,
     context_repeats=2,
 )
 FIELDS = (
     *("detector_pages", "judge_windows", "page_batch", "window_batch", "glyphs"),
-    *("context_pages", "context_batch", "context_repeats"),
+    *("picture_windows", "context_pages", "context_batch", "context_repeats"),
 )
 OVERRIDES = [f"{name}={getattr(TINY, name)}" for name in FIELDS]
 OVERRIDES += [
@@ -140,13 +141,14 @@ def test_stopped_run_is_resumed_to_a_reader_that_reads(
         ["detector", "6", "48"],
         ["judge", "4", "256"],
         ["second-judge", "4", "256"],
+        ["picture-judge", "4", "256"],
         ["context", "4", "16"],
     ]
     card = ReaderCard.load(run.card)
     assert card.recipe == {**TINY.to_json(), "name": "reader-quick"}
     assert card.threshold == 0.5
     assert card.figures["fit_seconds"] > 0
-    assert card.figures["parameters"] == 864_557 + 576_513 + 1_175_505 + 14_112
+    assert card.figures["parameters"] == 864_557 + 2 * 576_513 + 1_175_505 + 14_112
     assert "train-images-idx3-ubyte" in card.data_sha256
 
     picture = Image.new("L", (400, 120), 230)
@@ -154,6 +156,8 @@ def test_stopped_run_is_resumed_to_a_reader_that_reads(
     found = Detector(run.onnx_model)(np.asarray(picture))
     assert found.boxes.shape == (len(found), 4)
     assert np.isfinite(found.probabilities).all()
+    assert found.candidates is not None
+    assert found.candidates.fills.tolist() == [False] * (len(found.candidates.fills) - 1) + [True]
     inputs = onnxruntime.InferenceSession(run.onnx_model).get_inputs()
     assert [(entry.name, entry.type) for entry in inputs] == [("picture", "tensor(uint8)")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.data import Mnist
+from inkdigits.recognition.detection import Detector
+from inkdigits.training.model_files.reader_graph import ReaderSettings, build_reader
 from inkdigits.training.networks.frameworks import silence_frameworks
+from tests.training.model_files.handmade_networks import Read
 
 MEAN, SD = 0.1307, 0.3081
 
@@ -177,3 +181,21 @@ def build_pytorch_graph(weights: list[np.ndarray[Any, Any]]) -> onnx.ModelProto:
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Read]:
+    """Builds a reader from networks, and returns its detector."""
+
+    def start_reader(
+        detector: onnx.ModelProto,
+        *judges: onnx.ModelProto,
+        settings: ReaderSettings | None = None,
+        context: onnx.ModelProto | None = None,
+        picture_judge: onnx.ModelProto | None = None,
+    ) -> Read:
+        path = tmp_path / "reader.onnx"
+        onnx.save(build_reader(detector, judges, settings, context, picture_judge), path)
+        return Detector(path, n_threads=1)
+
+    return start_reader

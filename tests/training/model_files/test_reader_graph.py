@@ -2,140 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from inkdigits.errors import ModelError
-from inkdigits.recognition.detection import Detections, Detector
-from inkdigits.recognition.windows import REACHES, crop_windows
-from inkdigits.results.alphabet import COMMA, N_CLASSES, NO_MARK, POINT
-from inkdigits.training.model_files.reader_graph import (
-    LEAST_CUT,
-    SHRINK_FACTORS,
-    ReaderSettings,
-    build_reader,
-)
+from inkdigits.results.alphabet import N_CLASSES, NO_MARK, POINT
+from inkdigits.training.model_files.reader_graph import ReaderSettings, build_reader
 from inkdigits.training.model_files.reader_levels import LevelSettings
-
-SQUARE = 7  # The class of bright squares in the handmade detector; next, the side of its boxes.
-BOX_SIDE = 23.0
-SLOPE, LEAST_ANSWER = 200.0, 0.38
-
-Grey = NDArray[np.uint8]
-Read = Callable[[Grey], Detections]
-
-
-def make_model(
-    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[Any]], shapes: list[list[Any]]
-) -> onnx.ModelProto:
-    """Builds a network with the input `x` and the output `y`, both float32."""
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shapes[0])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shapes[1])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-
-
-def make_detector(
-    kernel: NDArray[np.float32], mixture: NDArray[np.float32], bias: NDArray[np.float32]
-) -> onnx.ModelProto:
-    """Convolves around each cell, kernel (k, 1, side, side), and mixes k values to 21 outputs."""
-    before = kernel.shape[-1] // 2 - 2
-    nodes = [
-        helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["nchw", "kernel"], ["parts"], strides=[4, 4], pads=[before] * 4),
-        helper.make_node("Conv", ["parts", "mixture", "bias"], ["out"]),
-        helper.make_node("Transpose", ["out"], ["y"], perm=[0, 2, 3, 1]),
-    ]
-    weights = {"kernel": kernel, "mixture": mixture[:, :, np.newaxis, np.newaxis], "bias": bias}
-    return make_model(nodes, weights, [["n", "h", "w", 1], ["n", "h4", "w4", 21]])
-
-
-def make_blob_kernel(deviation: float) -> NDArray[np.float32]:
-    """Difference of two Gaussians; its response is highest to a square of about 3.2 deviations."""
-    distances = np.abs(np.arange(64) - 31.5) / deviation
-    near, far = np.exp(-(distances**2) / 2), np.exp(-(distances**2) / 8)
-    near, far = np.outer(near, near), np.outer(far, far)
-    return np.asarray(near / near.sum() - far / far.sum(), np.float32)
-
-
-def measure_blob(side: int, deviation: float = 7.0) -> float:
-    """Returns the blob kernel's response to a centred square with an even side, 0 to 1."""
-    half = side // 2
-    return float(make_blob_kernel(deviation)[32 - half : 32 + half, 32 - half : 32 + half].sum())
-
-
-def make_square_detector(
-    *,
-    class_: int = SQUARE,
-    offset: tuple[float, float] = (0, 0),
-    size: tuple[float, float] = (BOX_SIDE, BOX_SIDE),
-) -> onnx.ModelProto:
-    """Fires on bright squares of 16 to 33 pixels: logit 200 (response of the blob kernel - 0.38).
-
-    "Too small" fires on squares of 5 to 11 pixels in the same way.
-    """
-    kernel = np.stack([make_blob_kernel(7), make_blob_kernel(7 / 3)])[:, np.newaxis]
-    mixture = np.zeros((21, 2), np.float32)
-    mixture[class_, 0] = mixture[N_CLASSES, 1] = SLOPE / 255
-    bias = np.full(21, -20, np.float32)
-    bias[[class_, N_CLASSES]] = -SLOPE * LEAST_ANSWER
-    bias[17:] = (*offset, *np.log(size))
-    return make_detector(kernel, mixture, bias)
-
-
-def make_judge(weights: NDArray[np.float32], bias: NDArray[np.float32]) -> onnx.ModelProto:
-    """Builds a network of one dense layer with weights (2304, 17)."""
-    nodes = [
-        helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weights", "bias"], ["y"]),
-    ]
-    return make_model(nodes, {"weights": weights, "bias": bias}, [["n", 48, 48, 1], ["n", 17]])
-
-
-def make_sure_judge() -> onnx.ModelProto:
-    """Classifies every window as a square."""
-    bias = np.zeros(17, np.float32)
-    bias[SQUARE] = 5
-    return make_judge(np.zeros((2304, 17), np.float32), bias)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Callable[..., Read]:
-    def start_reader(
-        detector: onnx.ModelProto,
-        *judges: onnx.ModelProto,
-        settings: ReaderSettings | None = None,
-        context: onnx.ModelProto | None = None,
-    ) -> Read:
-        path = tmp_path / "reader.onnx"
-        onnx.save(build_reader(detector, judges, settings, context), path)
-        return Detector(path, n_threads=1)
-
-    return start_reader
-
-
-def draw_squares(
-    height: int, width: int, squares: Sequence[tuple[float, float, float]], grey: int = 255
-) -> Grey:
-    """Draws bright squares (x, y, side) on black."""
-    picture = np.zeros((height, width), np.uint8)
-    for x, y, side in squares:
-        picture[round(y) : round(y + side), round(x) : round(x + side)] = grey
-    return picture
+from tests.training.model_files.handmade_networks import (
+    LEAST_ANSWER,
+    SLOPE,
+    SQUARE,
+    Read,
+    draw_squares,
+    make_blob_kernel,
+    make_context,
+    make_detector,
+    make_judge,
+    make_picture_judge,
+    make_square_detector,
+    make_sure_judge,
+    measure_blob,
+)
 
 
 def middles(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -213,24 +108,6 @@ def test_the_score_is_that_of_both_networks(start: Callable[..., Read]) -> None:
     np.testing.assert_allclose(found.probabilities[0], product / product.sum(), atol=1e-5)
 
 
-def make_context() -> onnx.ModelProto:
-    """Adds the number of boxes around, times 3, to the logit of class 3."""
-    kernel = np.zeros((21, 17), np.float32)
-    kernel[4:] = np.eye(17)
-    nodes = [
-        helper.make_node("MatMul", ["x", "kernel"], ["logits"]),
-        helper.make_node("Slice", ["x", "two", "three", "one"], ["widths"]),
-        helper.make_node("Sign", ["widths"], ["are_there"]),
-        helper.make_node("ReduceSum", ["are_there"], ["count"], keepdims=1),
-        helper.make_node("Mul", ["count", "step"], ["change"]),
-        helper.make_node("Add", ["logits", "change"], ["y"]),
-    ]
-    step = np.zeros((1, 17), np.float32)
-    step[0, 3] = 3
-    numbers = {name: np.array([n]) for n, name in enumerate(("one", "two", "three"), start=1)}
-    return make_model(nodes, {"kernel": kernel, "step": step, **numbers}, [["n", 21], ["n", 17]])
-
-
 def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None:
     """The placeholder row does not count."""
     settings = ReaderSettings(LevelSettings(scales=(128.0,)))
@@ -241,7 +118,7 @@ def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None
         found = start(*networks, settings=settings, context=make_context())(picture)
 
         assert len(plain) == len(found) == len(lefts)
-        logits = np.log(plain.probabilities + 1e-3)
+        logits = np.log(np.maximum(plain.probabilities, 1e-30))
         logits[:, 3] += 3 * len(lefts)
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         order = [np.argsort(read.boxes[:, 0]) for read in (plain, found)]
@@ -249,7 +126,43 @@ def test_boxes_are_corrected_by_those_around(start: Callable[..., Read]) -> None
             found.probabilities[order[1]], expected[order[0]], rtol=2e-3, atol=1e-5
         )
         assert found.candidates is not None
-        assert len(found.candidates[0]) == len(lefts)
+        assert len(found.candidates.boxes) == len(lefts)
+        assert not found.candidates.fills.any()
+
+
+@pytest.mark.parametrize("class_", [SQUARE, 3])
+def test_a_mark_that_fills_the_picture_is_the_only_one(
+    class_: int, start: Callable[..., Read]
+) -> None:
+    """Its box is that of a detected mark of the same class, or else the whole picture."""
+    picture = draw_squares(50, 60, [(4, 16, 18), (38, 16, 18)])
+    networks = make_square_detector(), make_sure_judge()
+    plain = start(*networks)(picture)
+    assert len(plain) > 1
+    assert plain.candidates is not None
+    assert not plain.candidates.fills.any()
+
+    found = start(*networks, picture_judge=make_picture_judge(class_, 20))(picture)
+    assert found.classes.tolist() == [class_]
+    assert found.scores[0] > 0.999
+    assert found.candidates is not None
+    assert found.candidates.fills.tolist() == [False] * len(plain.candidates.fills) + [True]
+    expected = plain.candidates.boxes[0] if class_ == SQUARE else (0, 0, 60, 50)
+    np.testing.assert_allclose(found.boxes[0], expected, atol=1e-3)
+    np.testing.assert_allclose(found.candidates.boxes[-1], expected, atol=1e-3)
+
+    unsure = start(*networks, picture_judge=make_picture_judge(NO_MARK, 20))(picture)
+    np.testing.assert_array_equal(unsure.boxes, plain.boxes)
+
+    hot = replace(ReaderSettings(), picture_temperature=10.0)
+    found = start(*networks, settings=hot, picture_judge=make_picture_judge(class_, 20))(picture)
+    assert found.candidates is not None
+    expected = np.where(np.arange(17) == class_, np.exp(2), 1) / (np.exp(2) + 16) + 1e-5
+    if class_ == SQUARE:
+        expected *= plain.candidates.probabilities[0] + 1e-5
+    np.testing.assert_allclose(
+        found.candidates.probabilities[-1], expected / expected.sum(), rtol=1e-3
+    )
 
 
 def test_a_picture_without_marks_is_read_with_a_context_network(start: Callable[..., Read]) -> None:
@@ -265,73 +178,6 @@ def test_a_mark_at_the_edge_is_found_and_its_box_ends_there(start: Callable[...,
     assert (found.boxes[:, :2] + found.boxes[:, 2:] <= (256 + 1e-3, 128 + 1e-3)).all()
     # Edges are repeated, so a square at the edge looks longer than it is.
     assert len(found) >= 1
-
-
-@pytest.mark.parametrize(
-    ("class_", "n_large", "zooms", "all_zooms_boxes", "n_judges"),
-    [
-        (3, 0, (1.0,), 400, 1),
-        (COMMA, 20, (1.0,), 400, 1),
-        (3, 0, (0.8, 1.1, 1.3), 400, 1),
-        (3, 0, (0.8, 1.1, 1.3), 60, 1),
-        (3, 0, (0.8, 1.1, 1.3), 60, 2),
-        (3, 0, (1.1, 0.8), 400, 2),
-    ],
-)
-def test_windows_are_those_of_crop_windows(
-    start: Callable[..., Read],
-    class_: int,
-    n_large: int,
-    zooms: tuple[float, ...],
-    all_zooms_boxes: int,
-    n_judges: int,
-) -> None:
-    """The logits of a judge are random projections of its window, which shows its pixels."""
-    random = np.random.default_rng(5)
-    kernel = random.normal(0, 0.03, (5, 1, 16, 16)).astype(np.float32)
-    mixture = np.zeros((21, 5), np.float32)
-    mixture[class_, 0] = 1
-    mixture[17:, 1:] = np.eye(4) * 0.01
-    bias = np.full(21, -20, np.float32)
-    bias[class_] = 0
-    bias[17:] = (0, 0, *np.log([24, 24]))
-    projections = random.normal(0, 0.02, (n_judges, 2304, 17)).astype(np.float32)
-    settings = ReaderSettings(
-        LevelSettings(size_factors=(1.0,) * N_CLASSES),
-        window_zooms=zooms,
-        all_zooms_boxes=all_zooms_boxes,
-        detector_weight=0.0,
-        max_contained=2.0,
-        least_score=0.0,
-    )
-    judges = [make_judge(projection, np.zeros(17, np.float32)) for projection in projections]
-    read = start(make_detector(kernel, mixture, bias), *judges, settings=settings)
-    coarse = random.integers(0, 256, (40, 60))
-    picture = np.kron(coarse, np.ones((9, 9))).astype(np.uint8)[:350, :533]
-    found = read(picture)
-    logits = np.zeros((len(zooms), len(found), 17))
-    for logit, zoom, projection in zip(logits, zooms, itertools.cycle(projections)):
-        first, size = found.boxes[:, :2], found.boxes[:, 2:]
-        boxes = np.concatenate([first + size * (1 - zoom) / 2, size * zoom], axis=1)
-        windows = crop_windows(picture, boxes.astype(np.float32), np.full(len(found), class_))
-        logit[:] = windows.reshape(len(found), -1) @ projection
-    logits -= np.log(np.exp(logits).sum(axis=2, keepdims=True))
-    once, often = logits[0], logits.mean(axis=0)
-    log = np.log(found.probabilities)
-    is_often = np.ptp(log - often, axis=1) < np.ptp(log - once, axis=1)
-    if len(zooms) > 1:
-        assert 0 < is_often.sum() <= all_zooms_boxes
-        assert is_often.all() == (len(found) <= all_zooms_boxes)
-    expected = np.where(is_often[:, np.newaxis], often, once)
-    errors = np.ptp(np.log(found.probabilities) - expected, axis=1)
-    sides = found.boxes[:, 2:].max(axis=1) * REACHES[class_] * max(zooms)
-    is_small = sides < SHRINK_FACTORS[1] * LEAST_CUT
-    assert is_small.sum() > 100
-    assert (~is_small).sum() >= n_large
-    # crop_windows rounds its samples to integers; larger windows are cut from a shrunk picture.
-    assert errors[is_small].max() < 0.03
-    assert errors[~is_small].max(initial=0) < 0.8
-    assert np.ptp(expected, axis=1).min() > 1  # The errors are small compared with this.
 
 
 def test_of_two_boxes_one_inside_the_other_the_better_one_stays(

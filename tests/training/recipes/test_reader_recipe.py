@@ -90,6 +90,10 @@ def test_recipes_of_early_versions_can_be_read() -> None:
         del values[name]
     assert load_reader_recipe(values).context_pages == 0
 
+    for name in ("picture_windows", "picture_repeats"):
+        del values[name]
+    assert load_reader_recipe(values).picture_windows == 0
+
 
 @pytest.mark.parametrize(
     "change", [{"kind": "tiles"}, {"more": 1}, {"page_batch": None}, {"page_batch": "16"}]

@@ -22,7 +22,7 @@ from inkdigits.recognition.detection import Detector
 from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.training import READER_RECIPES
 from inkdigits.training.samples import page_batches
-from inkdigits.training.samples.page_batches import Source, draw_batch, draw_batches
+from inkdigits.training.samples.page_batches import Part, Source, draw_batch, draw_batches
 
 RECIPE = replace(
     READER_RECIPES["reader-quick"],
@@ -86,11 +86,13 @@ def test_batch_of_found_boxes(source: Source) -> None:
         draw_batch("context", wanted, scribes, 0)
 
 
-@pytest.mark.parametrize("size", [5, 20, 33])
-def test_batch_of_windows(source: Source, opened: Scriptorium, size: int) -> None:
+@pytest.mark.parametrize(
+    ("part", "size"), [("judge", 5), ("judge", 20), ("judge", 33), ("picture-judge", 20)]
+)
+def test_batch_of_windows(source: Source, opened: Scriptorium, part: Part, size: int) -> None:
     wanted = replace(source, recipe=replace(RECIPE, window_batch=size))
 
-    windows, classes = draw_batch("judge", wanted, opened, 0)
+    windows, classes = draw_batch(part, wanted, opened, 0)
 
     assert windows.shape == (size, 48, 48)
     assert windows.dtype == np.float16

@@ -37,6 +37,8 @@ _DECAY: Final = 0.3
 steps and is constant in between, so that training can be extended (Hägele et al., 2024)."""
 
 
+_FURTHER_SHARE: Final = 1 / 3
+"""Learning rate of a network that starts from trained weights, as a fraction of the others'."""
 _KEPT_BATCHES: Final = 400
 """Number of batches from which those are chosen that are used again. 400 batches of 64 pages take 6
 gigabytes."""
@@ -64,21 +66,30 @@ class PartFit:
     def n_steps(self) -> int:
         """Number of steps of the whole training."""
         recipe = self.recipe
-        samples = {"detector": recipe.detector_pages, "context": recipe.context_pages}
+        samples = {
+            "detector": recipe.detector_pages,
+            "picture-judge": recipe.picture_windows,
+            "context": recipe.context_pages,
+        }
         n = samples.get(self.part, recipe.judge_windows)
         return -(-n // self.batch) * self.repeats
 
     @property
     def repeats(self) -> int:
         """Number of times that each sample is used."""
-        return self.recipe.context_repeats if self.part == "context" else self.recipe.repeats
+        recipe = self.recipe
+        repeats = {"picture-judge": recipe.picture_repeats, "context": recipe.context_repeats}
+        return repeats.get(self.part, recipe.repeats)
 
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
         rising = (self.step + 1) / _WARMUP_STEPS
         falling = (self.n_steps - self.step) / max(_DECAY * self.n_steps, 1)
-        return self.recipe.learning_rate * min(1.0, rising, falling)
+        highest = self.recipe.learning_rate
+        if self.part == "picture-judge":
+            highest *= _FURTHER_SHARE
+        return highest * min(1.0, rising, falling)
 
     @property
     def batch(self) -> int:
@@ -88,13 +99,15 @@ class PartFit:
         return batches.get(self.part, recipe.window_batch)
 
     @classmethod
-    def start(cls, part: Part, recipe: ReaderRecipe, seed: int) -> PartFit:
+    def start(cls, part: Part, recipe: ReaderRecipe, seed: int, first: Any = None) -> PartFit:
         """Builds and compiles the network.
 
         Args:
             part: Which network.
             recipe: How it is trained. Its precision applies if the processor supports it.
             seed: Seed of the weights and of dropout.
+            first: A network with the same layers, whose weights this one starts from; None: random
+                weights, or those that the recipe says.
 
         Raises:
             RunError: The weights to start from are damaged, or belong to another network.
@@ -107,7 +120,7 @@ class PartFit:
         elif part == "context":
             network = build_context()
         else:
-            network = build_judge(precision, "small" if part == "judge" else "large")
+            network = build_judge(precision, "large" if part == "second-judge" else "small")
         fit = cls(part, recipe, network)
         optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
@@ -122,8 +135,10 @@ class PartFit:
             loss = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True, ignore_class=ignored
             )
-        # The context network is trained in minutes, and anew for other networks before it.
-        starts = part != "context" and recipe.start_parts in ("both", part)
+        if first is not None:
+            network.set_weights(first.get_weights())
+        # The others are trained in minutes, and anew for other networks before them.
+        starts = part not in ("picture-judge", "context") and recipe.start_parts in ("both", part)
         if recipe.start is not None and starts:
             load_weights(part, fit.network, Path(recipe.start))
         fit.network.compile(optimizer, loss)
@@ -239,6 +254,7 @@ def fit_part(
     *,
     n_processes: int,
     report: Callable[[dict[str, Any]], None],
+    first: Any = None,
 ) -> PartFit:
     """Trains one network to the end, from its checkpoint if there is one.
 
@@ -248,6 +264,7 @@ def fit_part(
         folder: The run folder; `<part>.npz` in it is the checkpoint.
         n_processes: Number of processes that draw pages.
         report: Called every 50 steps with a row of `HISTORY_COLUMNS`.
+        first: As in `PartFit.start`.
 
     Returns:
         The finished fit, with averaged weights.
@@ -257,7 +274,7 @@ def fit_part(
         OutputError: The checkpoint cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM. The checkpoint then includes the last complete step.
     """
-    fit = PartFit.start(part, source.recipe, source.seed)
+    fit = PartFit.start(part, source.recipe, source.seed, first)
     checkpoint = folder / f"{part}.npz"
     if checkpoint.exists():
         fit.restore(checkpoint)

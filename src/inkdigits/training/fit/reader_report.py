@@ -36,10 +36,11 @@ class ReaderReport:
         self._path = folder / "history.csv"
         self._rows = _load_rows(self._path)
         self._totals = {
-            "detector": recipe.detector_pages,
-            "judge": recipe.judge_windows,
-            "second-judge": recipe.judge_windows,
-            "context": recipe.context_pages,
+            "detector": recipe.detector_pages * recipe.repeats,
+            "judge": recipe.judge_windows * recipe.repeats,
+            "second-judge": recipe.judge_windows * recipe.repeats,
+            "picture-judge": recipe.picture_windows * recipe.picture_repeats,
+            "context": recipe.context_pages * recipe.context_repeats,
         }
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, int] = {}

@@ -4,10 +4,10 @@ The run of a reader is a folder like that of a network for tiles:
 
 settings.json    recipe, seed, SHA-256 of the data, versions
 history.csv      one row per 50 steps of each network
-detector.npz     checkpoint of the detector; those of the judges and of the context network are
-                 judge.npz, second-judge.npz and context.npz
+detector.npz     checkpoint of the detector; those of the other networks are judge.npz,
+                 second-judge.npz, picture-judge.npz and context.npz
 finder.onnx      the detector alone; the judges are trained on the boxes that it finds
-judged.onnx      the reader without context network, which is trained on what it returns
+judged.onnx      the reader with these alone; the context network is trained on what it returns
 weights.npz      the weights of all networks in 16 bits, for other runs to start from
 model.onnx       the reader, from a picture to boxes, classes and scores
 model.json       its card; written last, so a folder with it is complete
@@ -37,6 +37,7 @@ from inkdigits.training.fit.reader_fit import PartFit, fit_part, save_weights
 from inkdigits.training.fit.reader_report import ReaderReport
 from inkdigits.training.fit.reader_validation import (
     THRESHOLD,
+    choose_picture_temperature,
     choose_settings,
     draw_validation,
     measure,
@@ -185,6 +186,17 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
             report.say("choosing the temperature on validation pages")
             pages = draw_validation(source)
             chosen = choose_temperature(run, fits, pages)
+            if recipe.picture_windows:
+                fits["picture-judge"] = fit_part(
+                    "picture-judge",
+                    source,
+                    run.folder,
+                    n_processes=cores,
+                    report=report.add,
+                    first=fits["judge"].network,
+                )
+                temperature = choose_picture_temperature(fits["picture-judge"].network, source)
+                chosen = replace(chosen, picture_temperature=temperature)
             if recipe.context_pages:
                 source = replace(source, finder=run.folder / JUDGED)
                 fits["context"] = fit_part(
@@ -219,7 +231,7 @@ def choose_temperature(
     Raises:
         OutputError: The file cannot be written.
     """
-    build = prepare_build({part: fit.network for part, fit in fits.items() if part != "context"})
+    build = prepare_build({part: fit.network for part, fit in fits.items()})
     path = run.folder / JUDGED
 
     def detect(settings: ReaderSettings) -> Detector:
@@ -245,7 +257,7 @@ def finish_reader(
     Args:
         run: The run to write to.
         fits: The fits of all networks, with averaged weights.
-        chosen: The settings that `choose_temperature` returned.
+        chosen: The settings that were chosen on validation pages.
         pages: The validation pages, on which the reader is measured.
         settings: The content of `settings.json`: recipe, seed, data_sha256, versions.
         figures: Figures for the card, besides those that are measured here.
@@ -267,6 +279,7 @@ def finish_reader(
             **measure(Detector(run.onnx_model), pages),
             "detector_weight": chosen.detector_weight,
             "temperature": chosen.temperature,
+            "picture_temperature": chosen.picture_temperature,
             "parameters": sum(fit.network.count_params() for fit in fits.values()),
         },
         threshold=THRESHOLD,
@@ -290,7 +303,8 @@ def prepare_build(networks: Mapping[Part, Any]) -> Callable[[ReaderSettings], on
     """Converts the networks once.
 
     Args:
-        networks: Keras models of the detector, of each judge, and perhaps of the context network.
+        networks: Keras models of the detector, of each judge, and perhaps of the picture judge and
+            the context network.
 
     Returns:
         A function that builds a reader from them with given settings.
@@ -300,7 +314,8 @@ def prepare_build(networks: Mapping[Part, Any]) -> Callable[[ReaderSettings], on
         for part, network in networks.items()
     }
     detector, context = converted.pop("detector"), converted.pop("context", None)
-    return lambda settings: build_reader(detector, list(converted.values()), settings, context)
+    picture_judge, judges = converted.pop("picture-judge", None), list(converted.values())
+    return lambda settings: build_reader(detector, judges, settings, context, picture_judge)
 
 
 def list_parts(recipe: ReaderRecipe) -> tuple[Part, ...]:

@@ -1,4 +1,4 @@
-"""Chooses the temperature of a reader on drawn pages that it was not trained on.
+"""Chooses the temperatures of a reader on drawn pages that it was not trained on.
 
 The pages are written with MNIST's validation digits, with handwriting fonts that training does not
 use, and with digits drawn stroke by stroke.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from inkdigits.training.model_files.reader_graph import ReaderSettings
 from inkdigits.training.samples.detector_targets import READABLE_PX
 from inkdigits.training.samples.judge_windows import compute_overlaps
 from inkdigits.training.samples.page_batches import Source
+from inkdigits.training.samples.picture_windows import draw_pictures
 
 THRESHOLD: Final = 0.5
 """Threshold in the card: a digit is read if it is more probable than everything else together. Of
@@ -36,6 +37,8 @@ raised (prior shift; Saerens et al., 2002). Of 1,140 pictures by people, 968 wer
 WINDOW_ZOOMS: Final = (1.07, 0.93)
 """Sizes of the windows in which each mark is judged. Of 1,390 pictures by people, 1,111 were exact
 with one window and 1,117 with two, at the same temperature, with one judge."""
+_PICTURE_BATCHES: Final = 16
+"""Number of batches of pictures on which the picture judge's temperature is chosen."""
 _LEAST_OVERLAP: Final = 0.4
 """Minimum intersection over union of a detected box and its true box. Boxes of one digit at two
 scales overlap more, those of neighbouring digits less."""
@@ -139,12 +142,36 @@ def choose_settings(
     """
     settings = ReaderSettings(window_zooms=WINDOW_ZOOMS, detector_weight=DETECTOR_WEIGHT)
     best = match(pages, build(settings))
-    temperatures = np.exp(np.linspace(np.log(0.5), np.log(3), 41))
-    losses = [
-        replace(best, probabilities=_temper(best.probabilities, t)).loss for t in temperatures
-    ]
-    temperature = float(temperatures[int(np.argmin(losses))])
+    temperature = _choose_temperature(
+        lambda t: replace(best, probabilities=_temper(best.probabilities, t)).loss
+    )
     return replace(settings, temperature=temperature, none_odds=NONE_ODDS)
+
+
+def choose_picture_temperature(picture_judge: Any, source: Source) -> float:
+    """Chooses the temperature of a picture judge on pictures that it was not trained on.
+
+    Args:
+        picture_judge: The Keras model.
+        source: The source of the training pictures. Its validation digits are used.
+    """
+    random = np.random.default_rng([source.seed, 7])
+    scribes = source.open_validation(random)
+    batches = [
+        draw_pictures(scribes, source.recipe.window_batch, random) for _ in range(_PICTURE_BATCHES)
+    ]
+    windows, classes = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    logits = picture_judge.predict_on_batch(windows[..., np.newaxis])
+    probabilities = _temper(np.exp(logits - logits.max(axis=1, keepdims=True)), 1.0)
+    return _choose_temperature(
+        lambda t: Match(_temper(probabilities, t), classes, missed=0, n_digits=0).loss
+    )
+
+
+def _choose_temperature(measure_loss: Callable[[float], float]) -> float:
+    """Returns the temperature of the lowest loss."""
+    temperatures = np.exp(np.linspace(np.log(0.5), np.log(3), 41)).tolist()
+    return float(min(temperatures, key=measure_loss))
 
 
 def measure(reader: Detector, pages: Sequence[DrawnPage]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from inkdigits.recognition.selection import (
     MAX_CONTAINED,
     MAX_OVERLAP,
 )
-from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
+from inkdigits.recognition.windows import WINDOW_SIDE
 from inkdigits.results.alphabet import N_CLASSES, NO_MARK
 from inkdigits.training.model_files.graph_writer import IR_VERSION, OPSET, GraphWriter, Value
 from inkdigits.training.model_files.reader_levels import (
@@ -29,23 +29,22 @@ from inkdigits.training.model_files.reader_levels import (
     LevelSettings,
     write_levels,
 )
+from inkdigits.training.model_files.reader_windows import write_picture_window, write_windows
 from inkdigits.training.networks.context_network import LEAST_PROBABILITY
-
-# A window is cut from the picture shrunk by the largest of these factors at which the window still
-# has `LEAST_CUT` pixels. This limits RoiAlign to 8 x 8 samples per pixel, because its time and
-# memory grow with the samples. Windows of less than 384 pixels, which is more than in training, are
-# cut from the picture itself.
-SHRINK_FACTORS = (1, 4, 16)
-LEAST_CUT = 2 * WINDOW_SIDE
-
-# Number of pixels by which the picture's edges are repeated before windows are cut. Samples of a
-# pixel at the edge reach that far outside, where RoiAlign would see black.
-EDGE = 4
+from inkdigits.training.samples.picture_windows import LEAST_SHARE
 
 # A box that was dropped itself drops no others. Whether it is dropped depends on the better boxes,
 # round by round. With an odd number of rounds, chains of more boxes than that drop too many rather
 # than too few.
 SUPPRESSION_ROUNDS = 5
+
+# A mark that fills its picture has a box of at least this fraction of the picture's longer side, if
+# it is detected at all: `picture_windows.LEAST_SHARE`. A detected box shows it if its probability
+# of the same class is at least `LEAST_LIKELY`; otherwise the mark's box is the whole picture.
+LEAST_LIKELY = 0.02
+
+# Added to probabilities that are multiplied, so that none of the factors rules out a class.
+LEAST_FACTOR = 1e-5
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class ReaderSettings:
         none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained
             readers use `reader_validation.NONE_ODDS`.
         least_score: Boxes with a lower probability of their best class are dropped.
+        picture_temperature: Divides the logits of the picture judge.
     """
 
     levels: LevelSettings = field(default_factory=LevelSettings)
@@ -100,6 +100,7 @@ class ReaderSettings:
     temperature: float = 1.0
     none_odds: float = 1.0
     least_score: float = 0.1
+    picture_temperature: float = 1.0
 
 
 def build_reader(
@@ -107,6 +108,7 @@ def build_reader(
     judges: Sequence[onnx.ModelProto],
     settings: ReaderSettings | None = None,
     context: onnx.ModelProto | None = None,
+    picture_judge: onnx.ModelProto | None = None,
 ) -> onnx.ModelProto:
     """Builds the graph that reads a whole picture.
 
@@ -120,6 +122,8 @@ def build_reader(
             classes come from the detector alone.
         settings: Constants; None: the defaults.
         context: Network that `write_context` returns, which corrects the classes; None: they stay.
+        picture_judge: Network like the judges, for the window of the whole picture, which says
+            which mark fills it; None: no such mark.
 
     Returns:
         A model with the input `picture`, uint8 (height, width), grey values 0 to 255, and these
@@ -132,13 +136,15 @@ def build_reader(
         - `unread`: int64, number of marks, and of windows of small writing, that the limits left
           out;
         - `candidate_boxes`, `candidate_probabilities`: float32 (m, 4) and (m, 17), all boxes that
-          reach `least_score` before the correction, including those that a better one overlaps.
+          reach `least_score` before the correction, including those that a better one overlaps;
+        - `candidate_fills`: bool (m,), True for the last with a picture judge: the mark that fills
+          the picture, if there is one.
 
     Raises:
         ModelError: A network with other shapes, or more judges than windows of a mark.
     """
     _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
-    for judge in judges:
+    for judge in (*judges, *([picture_judge] if picture_judge else [])):
         _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
     settings = settings or ReaderSettings()
     if len(judges) > len(settings.window_zooms):
@@ -159,7 +165,12 @@ def build_reader(
     rows, probabilities = _drop_improbable(writer, rows, probabilities, settings)
     if context is not None:
         probabilities = _correct(writer, context, rows, probabilities)
-    outputs = _select(writer, rows, probabilities, settings)
+    fills = rows.slice(SCORE, SCORE + 1, axis=1).reshape(-1) < 0.0  # No detected mark does.
+    if picture_judge is not None:
+        mark, shares = _judge_picture(writer, picture_judge, picture, rows, probabilities, settings)
+        rows, probabilities = writer.concat(rows, mark), writer.concat(probabilities, shares)
+        fills = writer.concat(fills, np.array([True]))
+    outputs = _select(writer, rows, probabilities, fills, settings)
     scale = size / picture.shape(2, 4).to_float()
     for name in ("boxes", "candidate_boxes"):
         outputs[name] = _to_corner_and_size(writer, outputs[name], scale)
@@ -172,6 +183,7 @@ def build_reader(
         "unread": (TensorProto.INT64, []),
         "candidate_boxes": (TensorProto.FLOAT, ["m", 4]),
         "candidate_probabilities": (TensorProto.FLOAT, ["m", N_CLASSES + 1]),
+        "candidate_fills": (TensorProto.BOOL, ["m"]),
     }
     for name in types:
         writer.name_output(outputs[name], name)
@@ -246,7 +258,7 @@ def _judge(
     zooms = settings.window_zooms
     best = rows.slice(0, settings.all_zooms_boxes, axis=0)
     windows = [
-        _write_windows(writer, picture, best if index else rows, zoom)
+        write_windows(writer, picture, best if index else rows, zoom)
         for index, zoom in enumerate(zooms)
     ]
     judged: dict[int, Value] = {}
@@ -265,66 +277,6 @@ def _judge(
     judged_once = writer.op("Slice", judged[0], n_best, n, [0])
     judged[0] = writer.op("Slice", judged[0], [0], n_best, [0])
     return writer.concat(writer.op("Mean", *judged.values()), judged_once)
-
-
-def _write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float) -> Value:
-    """Returns the windows of `crop_windows`, times `zoom`: float32, shape (n, 48, 48, 1)."""
-    found = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1)
-    reaches = writer.constant(REACHES).take(writer.op("ArgMax", found, axis=1, keepdims=1))
-    first, last = rows.slice(0, 2, axis=1), rows.slice(2, 4, axis=1)
-    sides = (last - first).reduce("Max", 1, keep=True) * reaches
-    sides = writer.op("Max", sides * zoom, float(LEAST_SIDE_PX))
-    corners = (first + last) / 2.0 - sides / 2.0  # Top and left.
-
-    least_sides = np.array(SHRINK_FACTORS[1:], np.float32) * np.float32(LEAST_CUT)
-    groups = (sides >= least_sides).to_int().reduce("Sum", 1)
-    parts, places = [], []
-    source = picture
-    for group, factor in enumerate(SHRINK_FACTORS):
-        if group:
-            step = factor // SHRINK_FACTORS[group - 1]
-            kernel = {"kernel_shape": [step, step], "strides": [step, step], "ceil_mode": 1}
-            source = writer.op("AveragePool", source, **kernel)
-        place = writer.op("NonZero", writer.op("Equal", groups, group)).reshape(-1)
-        parts.append(_align(writer, source, corners.take(place), sides.take(place), factor))
-        places.append(place)
-    _, order = writer.ops("TopK", 2, writer.concat(*places), rows.shape(0, 1), largest=0)
-    values = writer.concat(*parts).take(order)
-
-    is_inside = _write_inside(writer, picture, corners, sides)
-    count = writer.op("Max", is_inside.reduce("Sum", 2, 3, keep=True), 1.0)
-    mean = (values * is_inside).reduce("Sum", 2, 3, keep=True) / count
-    values = values * is_inside + mean * (1.0 - is_inside) - mean  # The new mean is 0.
-    deviation = writer.op("Sqrt", (values * values).reduce("Mean", 2, 3, keep=True))
-    return (values / (deviation + NOISE_FLOOR)).reshape(-1, WINDOW_SIDE, WINDOW_SIDE, 1)
-
-
-def _write_inside(writer: GraphWriter, picture: Value, corners: Value, sides: Value) -> Value:
-    """Returns 1 for window pixels with their middle inside the picture, else 0: (n, 1, 48, 48)."""
-    parts = (np.arange(WINDOW_SIDE, dtype=np.float32) + np.float32(0.5)) / np.float32(WINDOW_SIDE)
-    middles = writer.op("Unsqueeze", corners, [2]) + writer.op("Unsqueeze", sides, [2]) * parts
-    lengths = picture.shape(2, 4).to_float().reshape(2, 1)
-    inside = ((middles >= 0.0) & (middles < lengths)).to_float()
-    down, across = inside.slice(0, 1, axis=1), inside.slice(1, 2, axis=1)
-    return down.reshape(-1, 1, WINDOW_SIDE, 1) * across.reshape(-1, 1, 1, WINDOW_SIDE)
-
-
-def _align(writer: GraphWriter, picture: Value, corners: Value, sides: Value, factor: int) -> Value:
-    """Cuts windows from a picture that was shrunk by `factor`: float32, shape (n, 1, 48, 48)."""
-    padded = writer.op("Pad", picture, [EDGE] * 4, None, [2, 3], mode="edge")
-    first = corners.take([1, 0], axis=1) + float(EDGE * factor)  # RoiAlign takes x before y.
-    return writer.op(
-        "RoiAlign",
-        padded,
-        writer.concat(first, first + sides, axis=1),
-        writer.op("Expand", 0, sides.shape(0, 1)),
-        output_height=WINDOW_SIDE,
-        output_width=WINDOW_SIDE,
-        spatial_scale=1 / factor,
-        sampling_ratio=0,  # ONNX then takes ceil(window side / 48) samples per pixel and axis.
-        mode="avg",
-        coordinate_transformation_mode="half_pixel",
-    )
 
 
 def _combine(
@@ -375,17 +327,57 @@ def _correct(
     boxes = writer.concat(corners.take([1, 0], axis=1), sizes.take([1, 0], axis=1), axis=1)
     logits = writer.op("Log", probabilities + LEAST_PROBABILITY)
     corrected = writer.inline(context, "context", writer.concat(boxes, logits, axis=1))
-    return writer.op("Softmax", corrected, axis=1)
+    sure = writer.op("Log", writer.op("Max", probabilities, float(np.finfo(np.float32).tiny)))
+    return writer.op("Softmax", sure + corrected - logits, axis=1)
+
+
+def _judge_picture(
+    writer: GraphWriter,
+    judge: onnx.ModelProto,
+    picture: Value,
+    rows: Value,
+    probabilities: Value,
+    settings: ReaderSettings,
+) -> tuple[Value, Value]:
+    """Returns the mark that fills the picture, if there is one: its row, and its probabilities.
+
+    Its box is that of the detected mark of the same class, whose probabilities are multiplied with
+    those of the picture judge, or else the whole picture.
+    """
+    logits = writer.inline(judge, "picture_judge", write_picture_window(writer, picture))
+    shares = writer.op("Softmax", logits / settings.picture_temperature, axis=1)
+    best = writer.op("ArgMax", shares.slice(0, NO_MARK, axis=1), axis=1, keepdims=0)
+
+    size = picture.shape(2, 4).to_float().reshape(1, 2)
+    longest = size.reduce("Max", 1, keep=True)
+    whole = writer.concat(size * 0.0, size, longest * 0.0 + 1.0, axis=1)
+    whole = writer.concat(whole, shares.slice(0, N_CLASSES, axis=1), axis=1)
+    corners = rows.slice(0, 2, axis=1)
+    sides = (rows.slice(2, 4, axis=1) - corners).reduce("Max", 1, keep=True)
+    is_large = (sides >= longest * LEAST_SHARE).to_float().reshape(-1)
+    likely = probabilities.take(best, axis=1).reshape(-1) * is_large * _is_found(rows).to_float()
+    # The whole picture comes last, and is taken if no detected mark is as likely.
+    likely = writer.concat(likely, [np.float32(LEAST_LIKELY)])
+    place = writer.op("ArgMax", likely, axis=0)
+    unknown = np.ones((1, NO_MARK + 1), np.float32)
+    seen = writer.concat(probabilities, unknown).take(place)
+    product = writer.op("Log", shares + LEAST_FACTOR) + writer.op("Log", seen + LEAST_FACTOR)
+    return writer.concat(rows, whole).take(place), writer.op("Softmax", product, axis=1)
 
 
 def _select(
-    writer: GraphWriter, rows: Value, probabilities: Value, settings: ReaderSettings
+    writer: GraphWriter,
+    rows: Value,
+    probabilities: Value,
+    fills: Value,
+    settings: ReaderSettings,
 ) -> dict[str, Value]:
     """Returns the final boxes, best first.
 
     A box is dropped if its best class is improbable, or if a better box is at nearly the same
     place, lies mostly within it, or contains most of it. Boxes of `free_classes` with a sure centre
-    from the detector are kept there: a point in the bow of a 2, a dash through a 7.
+    from the detector are kept there: a point in the bow of a 2, a dash through a 7. A mark that
+    fills the picture, where `fills` is True, has the place of all others.
 
     Returns:
         "boxes" (top, left, bottom, right), "classes", "scores" and "probabilities".
@@ -409,15 +401,18 @@ def _select(
         (common > smaller * settings.max_contained)
         | (common > all_areas * settings.max_judged_overlap)
         | _find_near(writer, first, last, settings)
+        | fills.reshape(1, -1)
+        | fills.reshape(-1, 1)
     )
-    is_worse = is_same & is_better
     is_free_class = np.isin(np.arange(N_CLASSES), settings.free_classes)
     is_sure = rows.slice(FIRST_CLASS, N_COLUMNS, axis=1).reduce("Max", 1) >= settings.free_score
     is_free = writer.constant(is_free_class).take(classes) & is_sure
+    are_alike = writer.op("Equal", is_free.reshape(1, -1), is_free.reshape(-1, 1))
+    is_worse = is_same & is_better & are_alike
     is_kept = is_mark
     for _ in range(SUPPRESSION_ROUNDS):
         is_dropped = (is_worse & is_kept.reshape(1, -1)).to_int().reduce("Max", 1)
-        is_kept = is_mark & (is_free | (is_dropped < 1))
+        is_kept = is_mark & (is_dropped < 1)
 
     kept = scores.compress(is_kept)
     sorted_scores, order = writer.ops("TopK", 2, kept, kept.shape(0))
@@ -428,6 +423,7 @@ def _select(
         "scores": sorted_scores,
         "candidate_boxes": boxes.compress(is_found),
         "candidate_probabilities": probabilities.compress(is_found),
+        "candidate_fills": fills.compress(is_found),
     }
 
 

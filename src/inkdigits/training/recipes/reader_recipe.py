@@ -8,6 +8,9 @@ training digits, with handwriting and print fonts, and with digits drawn stroke 
   mark: a digit, point, comma, dash, slash, plus, or any other sign.
 - The judge sees windows of 48 × 48 pixels around the boxes that the detector finds, and around
   places without a mark. It learns to classify a window. There may be a second one, which is larger.
+- The picture judge sees whole pictures, made as small as a window. It learns which mark fills the
+  picture, if there is one: a digit among noise or damage is one mark, in which the detector may see
+  several. It starts from the weights of the judge.
 - The context network sees the boxes of whole pages with the classes that the others give them. It
   learns to correct them by the boxes around. Its pages are written with digits and fonts that the
   other networks were not trained on.
@@ -74,6 +77,9 @@ class ReaderRecipe:
             Lakshminarayanan et al., 2017).
         repeats: How often each page and window is used for training. On a GPU, drawing takes
             longer than training.
+        picture_windows: Number of windows of whole pictures that the picture judge is trained on;
+            0: a reader without one.
+        picture_repeats: As `repeats`, for the picture judge.
         context_pages: Number of pages whose boxes the context network is trained on; 0: a reader
             without one.
         context_batch: Pages per step of the context network.
@@ -99,6 +105,8 @@ class ReaderRecipe:
     detector_size: NetworkSize = "small"
     second_judge: bool = False
     repeats: int = 1
+    picture_windows: int = 500_000
+    picture_repeats: int = 2
     context_pages: int = 17_000
     context_batch: int = 32
     context_repeats: int = 5
@@ -113,6 +121,8 @@ class ReaderRecipe:
             ("validation_images", _LEAST_DIGITS),
             ("validation_pages", 1),
             ("repeats", 1),
+            ("picture_windows", 0),
+            ("picture_repeats", 1),
             ("context_pages", 0),
             ("context_batch", 1),
             ("context_repeats", 1),
@@ -158,6 +168,7 @@ READER_RECIPES: Final = {
             summary="the same, trained on a tenth of the pages",
             detector_pages=40_000,
             judge_windows=400_000,
+            picture_windows=50_000,
         ),
     )
 }
@@ -173,10 +184,12 @@ def load_reader_recipe(values: Mapping[str, Any]) -> ReaderRecipe:
     known = {field.name for field in fields(ReaderRecipe)}
     # Early versions did not write these.
     later = {"detector_size", "second_judge", "start_parts", "repeats"}
-    required = known - later - {"context_pages", "context_batch", "context_repeats"}
+    later |= {"context_pages", "context_batch", "context_repeats"}
+    required = known - later - {"picture_windows", "picture_repeats"}
     if values.get("kind") != KIND or not required <= set(given) <= known:
         differing = ", ".join(sorted((set(given) - known) | (required - set(given)))) or "kind"
         raise RecipeError(
             f"unsupported reader recipe format ({differing}): train again with this version"
         )
-    return ReaderRecipe(**{"context_pages": 0, **given})  # their readers had no context network
+    # Their readers had neither of these networks.
+    return ReaderRecipe(**{"picture_windows": 0, "context_pages": 0, **given})

@@ -49,6 +49,8 @@ class RecipeFields(TileFields, total=False):
     detector_size: NetworkSize
     second_judge: bool
     repeats: int
+    picture_windows: int
+    picture_repeats: int
     context_pages: int
     context_batch: int
     context_repeats: int

@@ -60,7 +60,8 @@ def gather_rows(
     labels = np.full((len(pages), MAX_BOXES), NOT_COUNTED, np.int64)
     for number, page in enumerate(pages):
         found = read(page.picture)
-        boxes, probabilities = found.candidates or (found.boxes, found.probabilities)
+        candidates = found.list_candidates()
+        boxes, probabilities = candidates.boxes, candidates.probabilities
         chosen = np.arange(len(boxes))
         if len(boxes) > MAX_BOXES:
             middles = boxes[:, :2] + boxes[:, 2:] / 2

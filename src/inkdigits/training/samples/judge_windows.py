@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.detection import Detections
-from inkdigits.recognition.windows import crop_windows
+from inkdigits.recognition.windows import crop_windows, locate_windows
 from inkdigits.results.alphabet import DIGITS, N_CLASSES, NO_MARK
 from inkdigits.synthesis.pages import DrawnPage
 
@@ -74,7 +74,7 @@ def cut_windows(
         places = np.concatenate([places, found.boxes[asked]])
         guessed = np.concatenate([guessed, found.classes[asked]])
         classes = np.concatenate([classes, truth[asked]])
-    return crop_windows(page.picture, places, guessed), classes
+    return crop_windows(page.picture, locate_windows(places, guessed)), classes
 
 
 def label_found(page: DrawnPage, found: Detections) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -36,13 +36,14 @@ from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 from inkdigits.training.samples.context_rows import gather_rows
 from inkdigits.training.samples.detector_targets import build_targets, frame_page
 from inkdigits.training.samples.judge_windows import cut_windows
+from inkdigits.training.samples.picture_windows import draw_pictures
 
-Part = Literal["detector", "judge", "second-judge", "context"]
+Part = Literal["detector", "judge", "second-judge", "picture-judge", "context"]
 Batch = tuple[NDArray[Any], NDArray[Any]]
 
 _AHEAD: Final = 4
 """Number of batches drawn ahead per process, because drawing times of pages differ."""
-_STREAMS: Final = {"detector": 1, "judge": 2, "second-judge": 4, "context": 5}
+_STREAMS: Final = {"detector": 1, "judge": 2, "second-judge": 4, "context": 5, "picture-judge": 6}
 """Gives each part its own stream of random numbers."""
 _PAGE_SHARE: Final = 3
 """A page fills at most a third of a batch of windows, so that each batch has several pages."""
@@ -165,7 +166,8 @@ def draw_batch(
         For the detector: pictures, uint8, shape (n, 256, 256), grey values 0 to 255; and targets as
         `build_targets` returns them, float16, shape (n, 64, 64, 23). For the judge: standardised
         windows, float16, shape (n, 48, 48); and classes, int64, shape (n,), 0 to 15, or 16 for no
-        mark. For the context network: rows and classes as `gather_rows` returns them.
+        mark. For the picture judge: the same, as `draw_pictures` returns them. For the context
+        network: rows and classes as `gather_rows` returns them.
     """
     recipe = source.recipe
     random = np.random.default_rng([source.seed, _STREAMS[part], index])
@@ -185,6 +187,9 @@ def draw_batch(
     windows: list[NDArray[np.float32]] = []
     classes: list[NDArray[np.int64]] = []
     n = recipe.window_batch
+    if part == "picture-judge":
+        pictures, labels = draw_pictures(scribes, n, random)
+        return pictures.astype(np.float16), labels
     while sum(map(len, classes)) < n:
         for page in draw_pages(scribes, random, _ONE_WRITING):
             found = None
