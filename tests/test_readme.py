@@ -134,6 +134,8 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
                 arguments[place] = fewer[arguments[place]]
         if arguments[0] in ("train", "sweep") and "--resume" not in arguments:
             short = SHORT_READER if arguments[1] in READER_RECIPES else SHORT
+            if any(word.startswith("start=") for word in arguments):  # for detector and judge alone
+                short = (*short, "picture_windows=0", "context_pages=0")
             if "--find-learning-rate" in arguments:  # it takes 300 steps of any batch size
                 short = (*short, "batch_size=16")
             arguments += ["--quiet", *(word for value in short for word in ("--set", value))]

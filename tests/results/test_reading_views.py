@@ -131,7 +131,7 @@ def test_a_figure_shows_the_picture_and_the_probabilities(number: Reading) -> No
     figure = number.plot()
 
     picture, *panels = figure.get_axes()
-    assert picture.get_title().startswith("1984  (98.")
+    assert picture.get_title().startswith("1984  (99.")
     titles = [panel.get_title() for panel in panels if panel.axison]
     assert [title.split()[0] for title in titles] == ["1", "9", "8", "4"]
     heights = [bar.get_bbox().height for bar in panels[1].patches]  # type: ignore[attr-defined]

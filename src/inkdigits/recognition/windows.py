@@ -18,6 +18,10 @@ NOISE_FLOOR: Final = 4.0
 """Grey levels added to the standard deviation, so that the noise of empty paper is not
 amplified."""
 
+LEAST_SHARE: Final = 0.3
+"""Minimum longer side of a mark that fills its picture, as a fraction of the picture's longer side:
+14 of the 48 pixels of a window. The detector finds smaller ones."""
+
 _REACH: Final = 1.5
 """Side of a window as a multiple of the box's longer side: half of that side is surroundings."""
 

@@ -18,7 +18,7 @@ from inkdigits.recognition.selection import (
     MAX_CONTAINED,
     MAX_OVERLAP,
 )
-from inkdigits.recognition.windows import WINDOW_SIDE
+from inkdigits.recognition.windows import LEAST_SHARE, WINDOW_SIDE
 from inkdigits.results.alphabet import N_CLASSES, NO_MARK
 from inkdigits.training.model_files.graph_writer import IR_VERSION, OPSET, GraphWriter, Value
 from inkdigits.training.model_files.reader_levels import (
@@ -31,16 +31,15 @@ from inkdigits.training.model_files.reader_levels import (
 )
 from inkdigits.training.model_files.reader_windows import write_picture_window, write_windows
 from inkdigits.training.networks.context_network import LEAST_PROBABILITY
-from inkdigits.training.samples.picture_windows import LEAST_SHARE
 
 # A box that was dropped itself drops no others. Whether it is dropped depends on the better boxes,
 # round by round. With an odd number of rounds, chains of more boxes than that drop too many rather
 # than too few.
 SUPPRESSION_ROUNDS = 5
 
-# A mark that fills its picture has a box of at least this fraction of the picture's longer side, if
-# it is detected at all: `picture_windows.LEAST_SHARE`. A detected box shows it if its probability
-# of the same class is at least `LEAST_LIKELY`; otherwise the mark's box is the whole picture.
+# A detected box shows the mark that fills the picture if its longer side is at least `LEAST_SHARE`
+# of the picture's, and its probability of the same class at least this; otherwise the box of that
+# mark is the whole picture.
 LEAST_LIKELY = 0.02
 
 # Added to probabilities that are multiplied, so that none of the factors rules out a class.
@@ -49,7 +48,7 @@ LEAST_FACTOR = 1e-5
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """Constants of the graph, besides the two networks.
+    """Constants of the graph, besides the networks.
 
     "The worse" of two boxes is the one with the lower score.
 

@@ -1,4 +1,4 @@
-"""The two networks of the reader: the detector finds marks, the judge classifies each one.
+"""The networks of the reader that see pixels: the detector finds marks, judges classify them.
 
 Both use the usual blocks: 3 × 3 convolutions with batch normalisation (Ioffe and Szegedy, 2015),
 and residual blocks of two convolutions (He et al., 2016).

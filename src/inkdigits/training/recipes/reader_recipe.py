@@ -151,6 +151,7 @@ READER_RECIPES: Final = {
             summary="finds and reads the digits of a picture; six hours on 2 cores",
             detector_pages=400_000,
             judge_windows=5_000_000,
+            picture_windows=250_000,
         ),
         ReaderRecipe(
             name="reader-large",
@@ -168,7 +169,8 @@ READER_RECIPES: Final = {
             summary="the same, trained on a tenth of the pages",
             detector_pages=40_000,
             judge_windows=400_000,
-            picture_windows=50_000,
+            picture_windows=30_000,
+            context_pages=2_000,
         ),
     )
 }

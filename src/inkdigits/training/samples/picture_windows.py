@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from inkdigits.data import LabelledImages
 from inkdigits.recognition.framing import frame
 from inkdigits.recognition.opencv import cv2
-from inkdigits.recognition.windows import crop_windows, locate_picture
+from inkdigits.recognition.windows import LEAST_SHARE, crop_windows, locate_picture
 from inkdigits.results.alphabet import COMMA, DASH, DIGITS, NO_MARK, OTHER, POINT
 from inkdigits.synthesis.glyphs import Ink
 from inkdigits.synthesis.outlier_tiles import OUTLIER_KINDS
@@ -19,9 +19,6 @@ from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.synthesis.tile_augmentation import augment_digits
 from inkdigits.synthesis.tile_damage import disturb
 
-LEAST_SHARE: Final = 0.3
-"""Minimum longer side of a mark that fills its picture, as a fraction of the picture's longer side:
-14 of the 48 pixels of a window. The detector finds smaller ones."""
 _SMALL: Final = 0.4
 """Marks of up to this fraction of the size of the largest are beside it, as specks and signs."""
 _BESIDE: Final = (POINT, COMMA, DASH)
@@ -34,7 +31,7 @@ _LEGIBLE_PX: Final = 8
 """Pictures of smaller marks are left out, because they are illegible."""
 
 _TILE_SHARE: Final = 0.6
-"""Fraction of small pictures of one mark."""
+"""Fraction of small pictures of one mark. This and the shares below are assumed, not measured."""
 _ONE_WRITING: Final = 2
 """Number of pages with the same writing, on different papers."""
 _CROPS: Final = 3
