@@ -14,7 +14,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from inkdigits.bulk import archives, batch
+from inkdigits.bulk import BatchResult, archives, batch
 from inkdigits.bulk.batch_items import BatchItem, show_address
 from inkdigits.bulk.batch_sources import find_source
 from inkdigits.errors import DataFormatError, DataUnavailableError, MissingExtraError, UsageError
@@ -219,9 +219,10 @@ def test_a_source_may_be_behind_an_address(bucket: str, tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_vanishes_ends_the_batch(bucket: str, tmp_path: Path) -> None:
-    def remove(state: object) -> None:
-        fsspec.filesystem("memory").store.clear()
-        fsspec.filesystem("memory").pseudo_dirs.clear()
+    def remove(state: BatchResult) -> None:
+        if state.n_read:
+            fsspec.filesystem("memory").store.clear()
+            fsspec.filesystem("memory").pseudo_dirs.clear()
 
     with pytest.raises(DataUnavailableError, match=r"bucket is gone"):
         # One thread takes eight files ahead.

@@ -129,7 +129,7 @@ def test_gallery_of_the_package_shows_the_most_confident_mistakes(
     committed: dict[str, Any], mnist: Mnist
 ) -> None:
     # The first of them stand for all, whose reading takes minutes; a mistake is among them.
-    few = mnist.test.take(np.arange(500))
+    few = mnist.test.take(np.arange(1_000))
     assert min(mistake["index"] for mistake in committed["mistakes"]) < len(few)
     fresh = build_gallery(Recognizer.load(), few, n_mistakes=len(few))
     least = min(m["confidence"] for m in committed["mistakes"])

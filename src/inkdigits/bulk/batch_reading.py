@@ -136,7 +136,7 @@ def batch(
         ray: Ray cluster: "local" for this machine, "auto", HOST:PORT or ray://HOST:PORT. None:
             threads of this process.
         workers: Number of threads, or of Ray's actors. None: one per core.
-        report_progress: Called after each file.
+        report_progress: Called before the first file and after each file.
 
     Returns:
         What was read and written.
@@ -176,6 +176,8 @@ def batch(
         start_seconds = 0.0
         started = time.monotonic()
         state = BatchResult(os.fspath(output), found.n_files, len(dataset.read))
+        if report_progress is not None:
+            report_progress(state)
         with closing(_read(found, options, dataset.read, ray, workers)) as read:
             for rows in read:
                 dataset.add(rows)

@@ -220,7 +220,7 @@ def _follow(states: list[BatchResult], *, quiet: bool) -> Iterator[ReportProgres
         def print_lines(state: BatchResult) -> None:
             nonlocal last_line
             states[:] = [state]
-            if not quiet and time.monotonic() - last_line >= LINE_S:
+            if not quiet and state.n_read and time.monotonic() - last_line >= LINE_S:
                 last_line = time.monotonic()
                 n_files = "" if state.n_files is None else f" of {state.n_files:,}"
                 left = state.seconds_left
