@@ -113,6 +113,15 @@ def test_csv_and_json_lines_hold_the_same_rows(
     assert without_time(rows) == without_time(read_rows(tmp_path / "parquet"))
 
 
+def test_progress_begins_before_the_first_file(scans: Path, tmp_path: Path) -> None:
+    """So a batch that is stopped there can be continued, and says so."""
+    states: list[inkdigits.bulk.BatchResult] = []
+    batch(scans, tmp_path / "readings", report_progress=states.append)
+
+    assert [state.n_read for state in states] == list(range(N_FILES + 1))
+    assert {state.n_files for state in states} == {N_FILES}
+
+
 def test_it_resumes_with_what_is_missing(
     scans: Path, tmp_path: Path, every_file_is_a_part: None
 ) -> None:

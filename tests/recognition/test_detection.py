@@ -25,6 +25,7 @@ def write_reader(
     input_shape: Sequence[Any] = ("h", "w"),
     n_classes: int = 17,
     left_out: str = "",
+    further: dict[str, Any] | None = None,
 ) -> Path:
     """A reader that finds the same two marks in every picture, and as `unread` its height."""
     values = {
@@ -32,6 +33,7 @@ def write_reader(
         "classes": np.array([4, 12]),
         "scores": np.array([0.8, 0.8], np.float32),
         "probabilities": PROBABILITIES[:, :n_classes],
+        **(further or {}),
     }
     nodes = [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
@@ -134,6 +136,28 @@ def test_detections_check_their_shapes(change: dict[str, Any]) -> None:
     }
     with pytest.raises(ValueError, match="detections have shapes"):
         Detections(**{**arrays, **change})
+
+
+def test_early_readers_return_fewer_candidates(tmp_path: Path) -> None:
+    """At first none, and later no mark that fills the picture."""
+    first = Detector(write_reader(tmp_path / "first.onnx"))(np.zeros((4, 5), np.uint8))
+    assert first.candidates is None
+    np.testing.assert_array_equal(first.list_candidates().boxes, BOXES)
+    assert not first.list_candidates().fills.any()
+
+    boxes = np.concatenate([BOXES, BOXES[:1]])
+    further = {
+        "candidate_boxes": boxes,
+        "candidate_probabilities": np.concatenate([PROBABILITIES, PROBABILITIES[:1]]),
+    }
+    later = Detector(write_reader(tmp_path / "later.onnx", further=further))
+    np.testing.assert_array_equal(later(np.zeros((4, 5), np.uint8)).list_candidates().boxes, boxes)
+    assert not later(np.zeros((4, 5), np.uint8)).list_candidates().fills.any()
+
+    further["candidate_fills"] = np.array([False, False, True])
+    today = Detector(write_reader(tmp_path / "today.onnx", further=further))
+    fills = today(np.zeros((4, 5), np.uint8)).list_candidates().fills
+    assert fills.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(

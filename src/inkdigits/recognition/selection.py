@@ -19,6 +19,7 @@ from inkdigits.recognition.words import Probabilities, weigh_by_words
 from inkdigits.results.alphabet import COMMA, DASH, NO_MARK, POINT
 
 Mask = NDArray[np.bool_]
+
 MAX_CONTAINED: Final = 0.7
 MAX_OVERLAP: Final = 0.4
 LEAST_DISTANCE: Final = 0.25

@@ -143,7 +143,7 @@ def build_reader(
         ModelError: A network with other shapes, or more judges than windows of a mark.
     """
     _check(detector, "detector", (None, None, None, 1), (None, None, None, N_CHANNELS))
-    for judge in (*judges, *([picture_judge] if picture_judge else [])):
+    for judge in (*judges, *([] if picture_judge is None else [picture_judge])):
         _check(judge, "judge", (None, WINDOW_SIDE, WINDOW_SIDE, 1), (None, N_CLASSES + 1))
     settings = settings or ReaderSettings()
     if len(judges) > len(settings.window_zooms):

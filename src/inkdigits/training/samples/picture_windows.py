@@ -25,8 +25,8 @@ _BESIDE: Final = (POINT, COMMA, DASH)
 """Marks that may stand beside the digit that a picture is about."""
 
 _LARGEST_REST: Final = 0.5
-"""Maximum area of what is left of a mark that the edge cuts, as a fraction of the whole mark beside
-it. With more, it is unclear whether the picture shows one mark or two."""
+"""A mark that is cut by the edge counts as absent if its visible area is less than this fraction of
+the largest mark's. If more is visible, it is unclear whether the picture shows one mark or two."""
 _LEGIBLE_PX: Final = 8
 """Pictures of smaller marks are left out, because they are illegible."""
 
