@@ -5,6 +5,9 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+# The tests start hundreds of processes. Each would compile the package anew, where a shell forbids to
+# keep compiled modules.
+export PYTHONDONTWRITEBYTECODE :=
 RUN := runs/quick-$(shell date +%Y%m%d-%H%M%S)
 FIGURES := classic-0 classic-1 classic-2 dropout-0 dropout-1 dropout-2 \
   quick-0 quick-1 quick-2 quick-3 quick-4 classic-small-batch-0 \

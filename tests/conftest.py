@@ -4,6 +4,7 @@ import inspect
 import multiprocessing
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -82,21 +84,44 @@ def test_slice(mnist: Mnist) -> LabelledImages:
     return mnist.test.take(range(1_000))
 
 
+def build_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """Builds a folder in one of several test processes; returns a copy for this process."""
+    own = factory.mktemp(name, numbered=False) / name
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        build(own)
+        return own
+    shared = factory.getbasetemp().parent / name
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            build(own)
+            copied = shutil.copytree(own, shared.with_name(f".{name}"))
+            copied.rename(shared)
+            return own
+    return Path(shutil.copytree(shared, own))
+
+
 @pytest.fixture(scope="session")
 def smoke_run(mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run that all tests share; read only. Skips where Keras has no wheels."""
     pytest.importorskip("keras")
-    return train("smoke", output=tmp_path_factory.mktemp("runs") / "smoke", progress=False)
+    return Run(
+        build_once(
+            tmp_path_factory, "smoke", lambda folder: train("smoke", output=folder, progress=False)
+        )
+    )
 
 
 @pytest.fixture(scope="session")
 def exported(smoke_run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The smoke network in every form, by the form's name, with one card; read only."""
-    folder = tmp_path_factory.mktemp("exported")
-    return {
-        form: export(smoke_run, form, output=folder / f"net{suffix}")
-        for form, suffix in FORMATS.items()
-    }
+
+    def export_all(folder: Path) -> None:
+        folder.mkdir()
+        for form, suffix in FORMATS.items():
+            export(smoke_run, form, output=folder / f"net{suffix}")
+
+    folder = build_once(tmp_path_factory, "exported", export_all)
+    return {form: folder / f"net{suffix}" for form, suffix in FORMATS.items()}
 
 
 def draw_enlarged(tile: NDArray[np.uint8], path: Path, *, dark_on_light: bool) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inkdigits.allocator import return_freed_memory
 from inkdigits.bulk.batch_items import BatchItem, show_address
 from inkdigits.bulk.packed_model import PackedModel
 from inkdigits.bulk.rows import Row, build_row
@@ -57,11 +58,12 @@ class FileReader:
     """Reads files with a model that is loaded once. Thread-safe."""
 
     def __init__(self, options: BatchOptions) -> None:
-        """Loads the model.
+        """Loads the model, and makes the process return freed memory to the system.
 
         Raises:
             ModelError, MissingExtraError, UsageError: As in `Recognizer.load`.
         """
+        return_freed_memory()
         self._options = options
         self._recognizer = options.model.load()
         self._review = None if options.review is None else ReviewFolder(options.review)

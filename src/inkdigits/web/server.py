@@ -15,9 +15,9 @@ from typing import Final
 
 import uvicorn
 
+from inkdigits.allocator import return_freed_memory
 from inkdigits.errors import UsageError
 from inkdigits.recognition import Recognizer
-from inkdigits.web.allocator import return_freed_memory
 from inkdigits.web.application import build_app
 from inkdigits.web.connections import build_protocol
 from inkdigits.web.service import Service

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from inkdigits.web.allocator import return_freed_memory
+from inkdigits.allocator import return_freed_memory
 
 # Large blocks are freed, but a small block that came after them stays at the top of the heap.
 _SCRIPT = """
 import ctypes, os, sys
-from inkdigits.web.allocator import return_freed_memory
+from inkdigits.allocator import return_freed_memory
+from inkdigits.bulk.file_reader import BatchOptions, FileReader
+from inkdigits.bulk.packed_model import PackedModel
 
 def measure_mb():
     with open("/proc/self/statm") as file:
@@ -29,6 +31,8 @@ def take(n_bytes):
 
 if sys.argv[1] == "returned":
     return_freed_memory()
+elif sys.argv[1] == "batch":
+    FileReader(BatchOptions(PackedModel.pack(())))
 free(take(30 << 20))  # from here on, glibc by default keeps blocks up to this size in the heap
 before = measure_mb()
 blocks = []
@@ -48,9 +52,10 @@ def test_freed_memory_returns_to_the_system() -> None:
                 [sys.executable, "-c", _SCRIPT, mode], check=True, capture_output=True, text=True
             ).stdout
         )
-        for mode in ("kept", "returned")
+        for mode in ("kept", "returned", "batch")
     }
     if not return_freed_memory():
         pytest.skip("the C library is not glibc")
     assert kept_mb["returned"] < 5
+    assert kept_mb["batch"] < 5
     assert kept_mb["kept"] > 50, "the case no longer shows what the setting is for"

@@ -1,4 +1,4 @@
-"""Settings of the C library's memory allocator for a process that runs for weeks."""
+"""Settings of the C library's memory allocator for a process that runs for hours or weeks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ keep free memory in a heap of its own."""
 def return_freed_memory() -> bool:
     """Makes glibc return large freed blocks to the system.
 
-    Without it, the memory of a service under load grows for hours, although nothing leaks: see
-    `measurements/soak.py`.
+    Without it, the memory of a service under load or of a batch grows for hours, although nothing
+    leaks: see `measurements/soak.py` and `measurements/bulk.py`.
 
     Returns:
         Whether the allocator was set: False with other C libraries, which return memory anyway.
