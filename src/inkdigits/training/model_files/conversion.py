@@ -206,7 +206,8 @@ def _quantise(model: Path, path: Path, tiles: NDArray[np.uint8]) -> None:
     Each channel has its own scale (Krishnamoorthi, 2018). The last layer and its softmax stay in
     float32: they take almost no time, and 8-bit probabilities could not be calibrated. On
     processors with int8 instructions (AVX-512 VNNI, AMX, ARM's dot product) this is the fastest
-    format. On older processors sums may saturate, so measure the accuracy there.
+    format. Weights have 7 of the 8 bits, so that sums of two products fit into 16 bits: without
+    these instructions, as with AVX2 alone, larger ones would saturate.
 
     Args:
         model: The `.onnx` file in float32.
@@ -239,6 +240,7 @@ def _quantise(model: Path, path: Path, tiles: NDArray[np.uint8]) -> None:
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
         per_channel=True,
+        reduce_range=True,
         nodes_to_exclude=kept,
     )
 

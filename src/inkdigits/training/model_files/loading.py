@@ -139,9 +139,11 @@ def _load_litert(path: Path) -> tuple[Network, int]:
     _check_shapes(path, tuple(inputs["shape_signature"]), tuple(outputs["shape_signature"]))
     _check_bytes(path, np.dtype(inputs["dtype"]).name)
 
+    n_outputs = int(outputs["shape_signature"][1])
+
     def run_litert(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts = []
-        for part in _batch(tiles):
+        parts = [np.empty((0, n_outputs), np.float32)]
+        for part in _batch(tiles) if len(tiles) else ():  # not all processors' kernels take none
             interpreter.resize_tensor_input(inputs["index"], part.shape)
             interpreter.allocate_tensors()
             interpreter.set_tensor(inputs["index"], part)
@@ -149,7 +151,7 @@ def _load_litert(path: Path) -> tuple[Network, int]:
             parts.append(interpreter.get_tensor(outputs["index"]).copy())
         return np.concatenate(parts)
 
-    return _check_each_run(path, run_litert, int(outputs["shape_signature"][1]))
+    return _check_each_run(path, run_litert, n_outputs)
 
 
 def _check_each_run(
