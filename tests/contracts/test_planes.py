@@ -16,6 +16,7 @@ READING = SHARED | {"pictures", "results", "recognition"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "allocator": set(),
     "ray_clusters": {"errors"},
     "percentages": set(),
     "presentation": {"errors", "presentation"},
@@ -28,13 +29,13 @@ MAY_IMPORT = {
     "synthesis": READING | {"data", "synthesis"},
     "evaluation": READING | {"data", "synthesis", "evaluation"},
     "training": READING | {"data", "synthesis", "evaluation", "training"},
-    "bulk": READING | {"ray_clusters", "bulk"},
+    "bulk": READING | {"allocator", "ray_clusters", "bulk"},
     "sweeps": READING | {"ray_clusters", "evaluation", "training", "sweeps"},
     "reporting": READING
     | {"model_formats", "__init__", "data", "synthesis", "evaluation", "training", "reporting"},
     "benchmark": READING | {"data", "evaluation", "training", "benchmark"},
     # The gallery and the check of corrections need data.
-    "web": READING | {"__init__", "data", "web"},
+    "web": READING | {"allocator", "__init__", "data", "web"},
 }
 # These touch every plane, but none before it is asked for: at the top only what costs nothing.
 ON_DEMAND = {

@@ -377,17 +377,13 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [*MOMENTS, "at random"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_run_is_resumed(
     small_run: Run, start_training: StartTraining, tmp_path: Path, moment: str
 ) -> None:
     folder = tmp_path / "run"
     process = start_training("smoke", *SMALL_ARGUMENTS, "--output", str(folder), "--quiet")
-    if moment in MOMENTS:
-        wait_until(process, lambda: MOMENTS[moment](folder))
-    else:
-        wait_until(process, lambda: MOMENTS["before the first epoch"](folder))
-        time.sleep(random.uniform(0, 3))
+    wait_until(process, lambda: MOMENTS[moment](folder))
 
     process.kill()
     process.communicate()

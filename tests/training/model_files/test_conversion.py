@@ -61,6 +61,16 @@ def test_int8_weights(exported: dict[str, Path]) -> None:
     assert exported[EIGHT_BITS].stat().st_size < 0.6 * exported["onnx"].stat().st_size
 
 
+def test_int8_weights_cannot_saturate_sums(exported: dict[str, Path]) -> None:
+    """Without instructions for 8 bits, processors add two products in 16 bits."""
+    arrays = map(onnx.numpy_helper.to_array, onnx.load(exported[EIGHT_BITS]).graph.initializer)
+    weights = [array for array in arrays if array.dtype == np.int8 and array.ndim > 1]
+
+    assert len(weights) == 2
+    for array in weights:
+        assert 2 * 255 * np.abs(array.astype(int)).max() <= np.iinfo(np.int16).max
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("n", [0, 1, 513])
 def test_every_form_takes_any_number_of_tiles(
