@@ -102,6 +102,7 @@ def test_a_hint_does_not_break_inside_an_option(
             page.locator(f"#tab-{tab}").click()
             option = page.locator(f"{hint} code span")
             expect(option).to_have_text("--keep-corrections corrections")
+            expect(option).to_be_visible()
             assert option.evaluate("span => span.getClientRects().length") == 1
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
