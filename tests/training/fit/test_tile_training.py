@@ -377,13 +377,17 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [*MOMENTS, "at random"])
 def test_killed_run_is_resumed(
     small_run: Run, start_training: StartTraining, tmp_path: Path, moment: str
 ) -> None:
     folder = tmp_path / "run"
     process = start_training("smoke", *SMALL_ARGUMENTS, "--output", str(folder), "--quiet")
-    wait_until(process, lambda: MOMENTS[moment](folder))
+    if moment in MOMENTS:
+        wait_until(process, lambda: MOMENTS[moment](folder))
+    else:
+        wait_until(process, lambda: MOMENTS["before the first epoch"](folder))
+        time.sleep(random.uniform(0, 3))
 
     process.kill()
     process.communicate()
