@@ -107,12 +107,13 @@ class TileFit:
             metrics=["accuracy"],
             steps_per_execution=1 if load_keras().backend.backend() == "torch" else steps_at_once,
         )
-        # Keras builds its metrics on first use, which draws a random number on PyTorch. In the
-        # first epoch, this would make a resumed run differ from an uninterrupted one.
-        network.evaluate(tiles[:1], targets[:1], verbose=0)
+        # Keras builds the metrics and the state of the optimizer on first use, which draws a random
+        # number on PyTorch. In the first epoch, this would make a resumed run differ from an
+        # uninterrupted one, and TensorFlow would trace the step twice, in a second.
+        network.compute_metrics(tiles[:1], targets[:1], network(tiles[:1], training=False))
+        optimizer.build(network.trainable_variables)
         if checkpoint is None:
             return cls(recipe, seed, network, validation, [], None)
-        optimizer.build(network.trainable_variables)
         try:
             network.set_weights(checkpoint.weights)
             for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
