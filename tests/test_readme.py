@@ -32,11 +32,11 @@ BENCHMARKS = DOCS / "explanation" / "benchmarks.md"
 # files that they need; the others hold no commands.
 TRIED_ELSEWHERE = ("what-you-can-bring", "commands", "changelog", "contributing")
 # Whole trainings take minutes to hours; the same commands on fewer images take seconds.
-SHORT = ("epochs=1", "training_images=600", "validation_images=300")
+SHORT = ("epochs=1", "training_images=200", "validation_images=100")
 # Detector and judge alone; tests/training/fit/test_reader_training.py trains all networks.
 SHORT_READER = (
-    *("detector_pages=16", "judge_windows=128", "glyphs=300"),
-    *("validation_images=300", "validation_pages=2", "context_pages=0", "picture_windows=0"),
+    *("detector_pages=16", "judge_windows=128", "glyphs=100"),
+    *("validation_images=100", "validation_pages=2", "context_pages=0", "picture_windows=0"),
 )
 # Placeholders, help, suites of minutes, and files of others: tests of their own have slices and
 # such files.
@@ -134,8 +134,8 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
                 arguments[place] = fewer[arguments[place]]
         if arguments[0] in ("train", "sweep") and "--resume" not in arguments:
             short = SHORT_READER if arguments[1] in READER_RECIPES else SHORT
-            if "--find-learning-rate" in arguments:  # it takes 300 steps of any batch size
-                short = (*short, "batch_size=16")
+            if "--find-learning-rate" in arguments:  # it takes 300 steps: here, one epoch
+                short = (*short, "training_images=2400", "batch_size=8")
             arguments += ["--quiet", *(word for value in short for word in ("--set", value))]
         if "--suite" in arguments:
             arguments += ["--limit", "20"]
