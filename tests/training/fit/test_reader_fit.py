@@ -103,7 +103,7 @@ def test_resumed_fit_with_repeats_makes_no_step_too_many(
     """It may stop between two uses of a batch."""
     recipe = replace(RECIPE, judge_windows=30, repeats=3)
     half = PartFit.start("judge", recipe, 4)
-    run(half, range(4))
+    half.step = 4
     half.save(tmp_path / "judge.npz")
     numbers: list[int] = []
 
@@ -154,13 +154,12 @@ def test_the_picture_judge_starts_from_the_judge() -> None:
 def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:
     """Weights, averages, moments, dropout and learning rate all continue."""
     unbroken = PartFit.start("judge", RECIPE, 4)
-    losses = run(unbroken, range(unbroken.n_steps))
-    unbroken.take_average()
     stop = 4
-    first = PartFit.start("judge", RECIPE, 4)
-    begun = run(first, range(stop))
-    first.seconds = 7.5
-    first.save(tmp_path / "judge.npz")
+    run(unbroken, range(stop))
+    unbroken.seconds = 7.5
+    unbroken.save(tmp_path / "judge.npz")
+    losses = run(unbroken, range(stop, unbroken.n_steps))
+    unbroken.take_average()
     second = PartFit.start("judge", RECIPE, 99)
     second.restore(tmp_path / "judge.npz")
     assert (second.step, second.seconds) == (stop, 7.5)
@@ -168,7 +167,7 @@ def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:
     ended = run(second, range(second.step, second.n_steps))
     second.take_average()
 
-    np.testing.assert_allclose(begun + ended, losses, rtol=1e-4)
+    np.testing.assert_allclose(ended, losses, rtol=1e-4)
     for weight, expected in zip(list_weights(second), list_weights(unbroken), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)
 
@@ -275,7 +274,8 @@ def test_history_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
 
 def test_a_fit_starts_from_the_weights_of_another(tmp_path: Path) -> None:
     first = PartFit.start("judge", RECIPE, 1)
-    run(first, range(3))
+    random = np.random.default_rng(0)
+    first.network.set_weights([random.uniform(0.01, 1, w.shape) for w in list_weights(first)])
     path = tmp_path / "weights.npz"
     save_weights({"judge": first.network}, path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,24 +84,32 @@ def test_a_teacher_beats_labels_alone(
     assert losses[1] < losses[0]
 
 
-@pytest.fixture
-def taught(smoke_run: Run, mnist: Mnist, tmp_path: Path) -> Run:
-    """A short run with its teacher in a folder beside it, as if stopped before its card."""
-    teacher = shutil.copytree(smoke_run.folder, tmp_path / "teacher")
-    run = train(
+@pytest.fixture(scope="module")
+def finished(smoke_run: Run, mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run with its teacher in a folder beside it; read only."""
+    folder = tmp_path_factory.mktemp("distillation")
+    return train(
         "smoke",
         overrides={"training_images": 400, "epochs": 1},
-        teacher=[teacher],
-        output=tmp_path / "taught",
+        teacher=[Path(shutil.copytree(smoke_run.folder, folder / "teacher"))],
+        output=folder / "taught",
         progress=False,
     )
+
+
+@pytest.fixture
+def taught(finished: Run, tmp_path: Path) -> Run:
+    """A copy of that run and its teacher, as if stopped before its card."""
+    shutil.copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    run = Run(tmp_path / "taught")
+    run.save_settings(replace(run.load_settings(), teachers=(str(tmp_path / "teacher"),)))
     run.card.unlink()
     return run
 
 
-def test_run_remembers_its_teacher(taught: Run, smoke_run: Run) -> None:
-    settings = taught.load_settings()
-    assert settings.teachers == (str(taught.folder.parent / "teacher"),)
+def test_run_remembers_its_teacher(finished: Run, taught: Run, smoke_run: Run) -> None:
+    settings = finished.load_settings()
+    assert settings.teachers == (str(finished.folder.parent / "teacher"),)
     assert settings.data_sha256 | Teacher([smoke_run.folder], 10).sha256 == settings.data_sha256
 
     assert resume(taught.folder, progress=False).is_finished
