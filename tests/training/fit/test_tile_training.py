@@ -40,11 +40,11 @@ pytest.importorskip("resource", reason="needs what Windows lacks")
 if TYPE_CHECKING:
     from tests.conftest import WarmTraining
 
-# A short training. It stops early, after epoch 5, with the weights of epoch 3.
+# A short training. It stops early, after epoch 4, with the weights of epoch 3.
 SMALL = (
     "training_images=2000",
     "epochs=8",
-    "patience=2",
+    "patience=1",
     "schedule=constant",
     "learning_rate=0.02",
 )
@@ -145,20 +145,23 @@ def test_early_stopping_keeps_the_best_epoch(small_run: Run, mnist: Mnist) -> No
     losses = [row["val_loss"] for row in small_run.load_history()]
     best = int(np.argmin(losses))
 
-    assert len(losses) == best + 1 + 2 < 8
+    assert len(losses) == best + 1 + 1 < 8
     card = json.loads(small_run.card.read_bytes())
     assert card["figures"]["validation_loss"] == pytest.approx(losses[best], rel=1e-3)
     assert card["figures"]["epochs"] == len(losses)
 
 
 def test_run_in_16_bits_gives_a_model_of_32(mnist: Mnist, tmp_path: Path) -> None:
-    overrides = {"precision": "bfloat16", "augmentation": "distortions", "epochs": 2}
+    overrides = {
+        **{"precision": "bfloat16", "augmentation": "distortions"},
+        **{"training_images": 3_200, "epochs": 2},
+    }
     run = train("smoke", overrides=overrides, output=tmp_path / "run", progress=False)
 
     precision = run.load_settings().recipe.precision
     assert precision == ("bfloat16" if has_16_bit_arithmetic() else "float32")
     network = load_keras_model(run.keras_model, compile=True)
-    assert network.optimizer.iterations.numpy() == 2 * 8_000 // 64
+    assert network.optimizer.iterations.numpy() == 2 * 3_200 // 64
     validation = split_validation(mnist.train, 1_000, 0)[1]
     probabilities = np.asarray(network(validation.images))
 

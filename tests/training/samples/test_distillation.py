@@ -67,7 +67,8 @@ def test_a_teacher_beats_labels_alone(
     smoke_run: Run, mnist: Mnist, test_slice: LabelledImages, tmp_path: Path
 ) -> None:
     """With few images, a teacher that was trained on many more improves the network."""
-    overrides = {"training_images": 400, "epochs": 12, "validation_images": 100}
+    overrides = {"training_images": 400, "epochs": 5, "batch_size": 32}
+    overrides["validation_images"] = 100
     losses = []
     for name, teachers in (("alone", []), ("taught", [smoke_run.folder])):
         run = train(
