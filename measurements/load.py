@@ -108,7 +108,7 @@ def main() -> int:
     exchanges = {
         (kind, name): draw_exchanges(kind, name, recognizer) for kind in KINDS for name in names
     }
-    stages = measure_stages(recognizer)
+    stages = measure_stages(recognizer, 2 if options.slice else 10)
     with contextlib.ExitStack() as stack:
         peers = {}
         for name in names:
@@ -326,7 +326,7 @@ def read_cpu_s(group: int) -> float:
     return ticks / TICKS_PER_S
 
 
-def measure_stages(recognizer: Recognizer, repeats: int = 10) -> dict[str, float]:
+def measure_stages(recognizer: Recognizer, repeats: int) -> dict[str, float]:
     """Returns the median CPU time in milliseconds of decoding and of reading the photograph."""
     photograph = draw_photograph()
     rows = []

@@ -141,9 +141,9 @@ def exported(smoke_run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 def draw_enlarged(tile: NDArray[np.uint8], path: Path, *, dark_on_light: bool) -> Path:
-    """Writes a tile as a picture of 220 × 300 pixels, as nobody's data set has it."""
-    picture = Image.new("L", (300, 220), 0)
-    picture.paste(Image.fromarray(tile).resize((168, 168), Image.Resampling.BICUBIC), (90, 20))
+    """Writes a tile as a picture of 110 × 150 pixels, as nobody's data set has it."""
+    picture = Image.new("L", (150, 110), 0)
+    picture.paste(Image.fromarray(tile).resize((84, 84), Image.Resampling.BICUBIC), (45, 10))
     if dark_on_light:
         picture = picture.point([255 - value for value in range(256)])
     picture.save(path)
@@ -157,7 +157,7 @@ def pictures(
     """A digit dark on light, its negative, a blank page, a text file, and a name without file."""
     folder = tmp_path_factory.mktemp("pictures")
     seven = test_slice.images[0]
-    Image.new("L", (300, 220), 235).save(folder / "blank.png")
+    Image.new("L", (150, 110), 235).save(folder / "blank.png")
     (folder / "notes.txt").write_text("seven\n")
     return {
         "seven": draw_enlarged(seven, folder / "seven.png", dark_on_light=True),

@@ -17,7 +17,7 @@ from inkdigits.cli import main
 from inkdigits.results.review_folder import ReviewFolder
 from inkdigits.training.samples.own_pictures import load_tiles
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 @pytest.fixture(scope="module")

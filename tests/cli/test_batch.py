@@ -15,7 +15,7 @@ import pytest
 from inkdigits.cli import batch as command
 from inkdigits.cli import exit_status, main
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_process_loses_no_output(
     python: Python, pictures: dict[str, Path], model: list[str], names: list[str], status: int
 ) -> None:
     """It exits without the clean-up of the libraries."""
-    given = [str(pictures[name]) for name in names] * 15
+    given = [str(pictures[name]) for name in names] * 5
 
     ended = python("-m", "inkdigits", "predict", *given, *model, "--json")
 
@@ -250,7 +250,7 @@ def test_boxes_and_tiles_are_drawn_in_the_format_of_the_name(
     assert capsys.readouterr().out.startswith("7 ")
     with Image.open(boxes) as drawn, Image.open(tiles) as sheet:
         assert (drawn.format, sheet.format) == ("PNG", "JPEG")
-        assert drawn.size == (300, 220)
+        assert drawn.size == (150, 110)
 
     kept = boxes.read_bytes()
     assert main(command) == 4

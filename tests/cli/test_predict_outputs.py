@@ -13,7 +13,7 @@ from PIL import Image
 
 from inkdigits.cli import main
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 YELLOW, TINY = SAMPLES / "8-blue-on-yellow.png", SAMPLES / "0-tiny.gif"
 
 

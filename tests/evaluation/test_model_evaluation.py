@@ -22,7 +22,7 @@ from inkdigits.evaluation import (
 from inkdigits.recognition import DEFAULT_MODEL, DEFAULT_TILE_MODEL, Recognizer, combine
 from inkdigits.training import Run
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 @pytest.fixture

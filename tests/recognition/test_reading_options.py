@@ -15,7 +15,7 @@ from inkdigits.errors import PictureError, UsageError
 from inkdigits.recognition import Reading, Recognizer
 
 # Four digits. One of the two in the middle is read if exactly one is expected.
-PICTURE = Path(__file__).parents[2] / "samples" / "1984-on-ruled-paper.jpg"
+PICTURE = Path(__file__).parents[1] / "samples" / "1984-on-ruled-paper.jpg"
 BLANK = np.full((40, 40), 255, np.uint8)
 
 

@@ -17,7 +17,7 @@ from inkdigits.errors import OutputExistsError, PictureFormatError
 from inkdigits.recognition import Box, Digit, Reading, Readings, predict
 from inkdigits.results.prediction_folder import open_folder
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 SEVEN, YELLOW = SAMPLES / "7-canvas.png", SAMPLES / "8-blue-on-yellow.png"
 
 

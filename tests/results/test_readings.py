@@ -17,7 +17,7 @@ from inkdigits.errors import PictureFormatError, UsageError
 from inkdigits.recognition import Reading, Readings, Recognizer, predict
 from inkdigits.recognition.picture_lists import list_folder
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 SEVEN, THREE = SAMPLES / "7-canvas.png", SAMPLES / "3-blackboard.jpg"
 GREY = np.asarray(Image.open(SEVEN).convert("L"))
 

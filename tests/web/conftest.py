@@ -24,7 +24,7 @@ import inkdigits
 from inkdigits.recognition import Recognizer
 from inkdigits.web import Settings, build_app
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 OpenClient = Callable[..., TestClient]
 

@@ -17,7 +17,7 @@ from inkdigits.errors import ModelError, OutputError
 from inkdigits.recognition import Recognizer
 from inkdigits.web import Settings, build_app
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 OpenClient = Callable[..., TestClient]
 

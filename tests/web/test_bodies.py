@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 OpenClient = Callable[..., TestClient]
 

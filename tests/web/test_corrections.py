@@ -22,7 +22,7 @@ from inkdigits.data import load_labelled_pictures
 from inkdigits.errors import OutputError
 from inkdigits.web.corrections import COLUMNS, MAX_MANIFEST_BYTES, CorrectionStore
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
 TILE = np.zeros((28, 28), np.uint8)
 HEADER = ",".join(COLUMNS)

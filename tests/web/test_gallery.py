@@ -107,9 +107,7 @@ def check_mistakes(
     assert not left_out or not confidences or max(left_out) <= min(confidences) + 1e-3
 
 
-def test_samples_are_the_first_of_each_digit(
-    gallery: dict[str, Any], few: LabelledImages
-) -> None:
+def test_samples_are_the_first_of_each_digit(gallery: dict[str, Any], few: LabelledImages) -> None:
     samples = gallery["samples"]
 
     for label in range(10):

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from inkdigits.errors import RequestError
 from inkdigits.web.gate import RateLimiter, is_open
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 KEY = "correct horse battery"
 OpenClient = Callable[..., TestClient]

@@ -45,7 +45,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 SAMPLES = Path(__file__).parents[2] / "samples"
-PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
+PICTURE = (Path(__file__).parents[1] / "samples" / "7-canvas.png").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from inkdigits.recognition import Recognizer
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 OpenClient = Callable[..., TestClient]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.slow
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 TABS = ("draw", "pictures", "gallery", "inside", "corrections")
 COLOUR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from inkdigits.recognition import Recognizer
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 OpenClient = Callable[..., TestClient]
 

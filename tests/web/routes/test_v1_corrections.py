@@ -27,7 +27,7 @@ from inkdigits.web.corrections import COLUMNS, CorrectionStore
 
 fcntl = pytest.importorskip("fcntl", reason="needs what Windows lacks")
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURE = (SAMPLES / "7-canvas.png").read_bytes()
 OpenClient = Callable[..., TestClient]
 

@@ -20,7 +20,7 @@ from inkdigits.cli import main
 from inkdigits.web import decoders
 from measurements.pdf_files import encrypt, nested_forms, page_pdf
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 CheckError = Callable[[Any, int], str]
 OpenClient = Callable[..., TestClient]

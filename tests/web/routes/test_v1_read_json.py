@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 PNG = (SAMPLES / "7-canvas.png").read_bytes()
 TEXT = base64.b64encode(PNG).decode()
 CheckError = Callable[[Any, int], str]

@@ -17,7 +17,7 @@ from inkdigits.pictures.decoding import decode_picture
 from inkdigits.recognition import Recognizer
 from inkdigits.results.review_folder import ReviewFolder
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 OpenClient = Callable[..., TestClient]
 
 
