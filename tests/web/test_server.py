@@ -348,7 +348,7 @@ def send_random_requests(operation: Any) -> set[int]:
     statuses: set[int] = set()
 
     @hypothesis.settings(
-        max_examples=25,
+        max_examples=40,
         deadline=None,
         derandomize=True,
         database=None,
