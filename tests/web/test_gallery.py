@@ -155,16 +155,13 @@ def test_gallery_of_the_package_is_of_the_default_model(
 def test_gallery_of_the_package_shows_the_most_confident_mistakes(
     committed: dict[str, Any], mnist: Mnist
 ) -> None:
-    # Those with most of the mistakes stand for all, whose reading takes minutes.
-    indices = np.array([mistake["index"] for mistake in committed["mistakes"]])
-    span = np.arange(150)
-    first = int(max(indices, key=lambda index: np.isin(index + span, indices).sum()))
-    few = mnist.test.take(first + span[first + span < len(mnist.test)])
-    of_few = set(indices.tolist()) & set((first + span).tolist())
-    assert len(of_few) >= 3
+    # The first of them stand for all, whose reading takes minutes; a mistake is among them.
+    few = mnist.test.take(np.arange(1_000))
+    of_few = {m["index"] for m in committed["mistakes"] if m["index"] < len(few)}
+    assert of_few
     fresh = build_gallery(Recognizer.load(), few, n_mistakes=len(few))
     least = min(m["confidence"] for m in committed["mistakes"])
 
-    found = {first + m["index"]: m["confidence"] for m in fresh["mistakes"]}
+    found = {m["index"]: m["confidence"] for m in fresh["mistakes"]}
     assert {index for index, confidence in found.items() if confidence > least + 2e-3} <= of_few
     assert of_few <= set(found)
