@@ -1,6 +1,7 @@
 """Bulk reading from an object storage on this machine that fails now and then.
 
-A moto server on the loopback holds a bucket with small pictures. Between it and the client, a proxy
+A moto server on the loopback holds a bucket with MNIST's test images as PNG files, which are read
+quickly, so that the storage is the load. Between it and the client, a proxy
 answers a part of the requests for objects with 500 or 503, or closes the connection, and holds each
 request back for some milliseconds, as a real storage does. `inkdigits batch s3://…` reads the
 bucket and writes its data set to another one. Each picture must have one row, and none an error.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import io
 import json
 import logging
 import os
@@ -34,8 +36,9 @@ from typing import Any, Final
 
 import numpy as np
 import s3fs
-from bulk_pictures import draw_note
 from moto.server import ThreadedMotoServer
+from numpy.typing import NDArray
+from PIL import Image
 from pyarrow import parquet
 
 from inkdigits.benchmark.machine import describe_machine
@@ -43,7 +46,6 @@ from inkdigits.data import fetch_mnist
 
 BUCKET: Final = "scans"
 READINGS: Final = "readings"
-DISTINCT: Final = 200
 FAILURE_SHARE: Final = 0.05
 DELAY_S: Final = 0.01
 SEED: Final = 0
@@ -111,14 +113,17 @@ def fill(storage: s3fs.S3FileSystem, n_objects: int) -> list[str]:
     for bucket in (BUCKET, READINGS):
         storage.mkdir(bucket)
     digits = fetch_mnist(progress=False).test
-    drawn = [
-        draw_note(digits, np.random.default_rng([SEED, number]))
-        for number in range(min(DISTINCT, n_objects))
-    ]
     names = [f"{BUCKET}/{number // 1000:03}/{number:06}.png" for number in range(n_objects)]
     for number, name in enumerate(names):
-        storage.pipe_file(name, drawn[number % len(drawn)])
+        storage.pipe_file(name, encode_png(digits.images[number % len(digits.images)]))
     return [f"s3://{name}" for name in names]
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Returns an image as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
 
 
 def run_batch(port: int, output: str) -> subprocess.Popen[str]:

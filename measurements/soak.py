@@ -48,6 +48,8 @@ TILE_CLIENTS = 12
 PHOTOGRAPH_CLIENTS = 4
 BAD_PAUSE_S = 0.05
 LAST_ANSWERS_S = 3
+# A busy machine may answer no photograph in a phase of a second. Such a phase lasts longer.
+LONGER_S = 60
 ATTACK_PAUSE_S = 0.5
 QUIET_SHARE = 0.2
 MAX_GROWTH = 0.1
@@ -154,7 +156,11 @@ async def soak(
     Returns:
         The number of answers by kind and verdict, the latencies of good requests in seconds by
         kind and phase, the resources of the service every second, and the number of the catalogue's
-        round at each of these times, 0 in the quiet phase.
+        round at each of these times, 0 in the quiet phase. A phase goes on until a request of each
+        kind is answered.
+
+    Raises:
+        SystemExit: A kind of good request was not answered in one of the phases.
     """
     seen: Seen = Counter()
     times_s: dict[str, dict[str, list[float]]] = {
@@ -163,22 +169,30 @@ async def soak(
     held: list[dict[str, float]] = []
     rounds: list[int] = []
     round_number = 0
+    phase = "quiet"
     begin_s = time.monotonic() + QUIET_SHARE * seconds
     end_s = time.monotonic() + seconds
 
+    def goes_on(phase: str, until_s: float) -> bool:
+        late_s = time.monotonic() - until_s
+        is_answered = all(phases[phase] for phases in times_s.values())
+        return late_s < (0 if is_answered else LONGER_S)
+
+    def is_running() -> bool:
+        return phase == "quiet" or goes_on("hostile", end_s)
+
     async def ask_well(kind: str, exchanges: list[Exchange], number: int) -> None:
-        while time.monotonic() < end_s:
+        while is_running():
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 with contextlib.closing(writer):
-                    while time.monotonic() < end_s:
+                    while is_running():
                         exchange = exchanges[number % len(exchanges)]
                         number += 1
-                        asked_s = time.monotonic()
+                        asked_s, asked_in = time.monotonic(), phase
                         writer.write(exchange.request)
                         status, body = await read_answer(reader)
-                        phase = "quiet" if asked_s < begin_s else "hostile"
-                        times_s[kind][phase].append(time.monotonic() - asked_s)
+                        times_s[kind][asked_in].append(time.monotonic() - asked_s)
                         is_right = find_text(body, "inkdigits") == exchange.expected
                         seen[kind, "right" if is_right else f"wrong, {status}"] += 1
             except (OSError, EOFError) as error:
@@ -186,7 +200,7 @@ async def soak(
                 await asyncio.sleep(BAD_PAUSE_S)
 
     async def ask_badly(kind: str, expected: int, send: Send) -> None:
-        while time.monotonic() < end_s:
+        while is_running():
             try:
                 status = await send()
             except (OSError, EOFError):
@@ -196,9 +210,11 @@ async def soak(
             await asyncio.sleep(BAD_PAUSE_S)
 
     async def attack(attacks: list[Attack]) -> None:
-        nonlocal round_number
-        await asyncio.sleep(begin_s - time.monotonic())
-        while time.monotonic() < end_s:
+        nonlocal phase, round_number
+        while goes_on("quiet", begin_s):
+            await asyncio.sleep(BAD_PAUSE_S)
+        phase = "hostile"
+        while is_running():
             round_number += 1
             for attack in attacks:
                 request = await asyncio.to_thread(attack.build)
@@ -206,11 +222,11 @@ async def soak(
                 verdict = "as it should" if status in attack.statuses else "wrong"
                 seen[f"{attack.name}, {status or 'no answer'}", verdict] += 1
                 await asyncio.sleep(ATTACK_PAUSE_S)
-                if time.monotonic() > end_s:
+                if not is_running():
                     return
 
     async def watch() -> None:
-        while time.monotonic() < end_s:
+        while is_running():
             held.append(await asyncio.to_thread(measure_held, process))
             rounds.append(round_number)
             await asyncio.sleep(min(1, seconds / 40))
@@ -232,6 +248,10 @@ async def soak(
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
+    for kind, phases in times_s.items():
+        for name, answered_s in phases.items():
+            if not answered_s:
+                sys.exit(f"soak.py: in the {name} phase no {kind} was answered in time")
     return seen, times_s, held, rounds
 
 
