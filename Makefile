@@ -153,8 +153,9 @@ fuzz: install ## more examples of damaged files and requests than `make test` tr
 	INKDIGITS_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -q tests/test_fuzz.py \
 	  tests/recognition/test_decoding_fuzz.py
 
-bulk: install ## 100,000 pictures in threads and on Ray, and a cluster of which parts are killed; hours
+bulk: install ## 100,000 pictures in threads and on Ray, their costs, and a cluster of which parts are killed; hours
 	$(BIN)/python measurements/bulk.py --json $(if $(PICTURES),--pictures $(PICTURES)) > results/bulk.json
+	$(BIN)/python measurements/bulk_costs.py --json > results/bulk-costs.json
 	$(BIN)/python measurements/bulk_failures.py --json $(if $(FILES),--files $(FILES)) \
 	  > results/bulk-failures.json
 

@@ -1,14 +1,9 @@
 """Bulk reading on this machine: speed, memory and completeness, in threads and on Ray.
 
-A collection of drawn pictures (see `bulk_pictures.py`) is read by `inkdigits batch`:
-
-1. in threads, and on Ray on this machine: pictures per second, core-milliseconds per picture,
-   memory of all processes after the first thousand files, no picture lost or doubled, and the rows
-   of both compared, value for value;
-2. with one and with two workers, on a part of the collection: what the second worker brings, and
-   what Ray costs beside threads;
-3. each kind of picture by itself, with one thread: core-milliseconds and bytes of each; and the
-   rows per second that one process can write.
+A collection of drawn pictures (see `bulk_pictures.py`) is read by `inkdigits batch`, in threads and
+on Ray on this machine: pictures per second, core-milliseconds per picture, memory of all processes
+after the first thousand files, no picture lost or doubled, and the rows of both compared, value for
+value. `bulk_costs.py` measures what each kind of picture costs and what a second worker brings.
 
     python measurements/bulk.py                    # 100,000 pictures: hours on two cores
     python measurements/bulk.py --pictures 2000    # minutes
@@ -21,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -45,16 +39,12 @@ COLLECTION: Final = Path("build/bulk-pictures")
 MAX_GROWTH: Final = 0.1
 WARM_FILES: Final = 1_000
 POLL_S: Final = 0.5
-SCALING_FILES: Final = 400
 
 
 def main() -> int:
     """Runs the measurement, prints its result and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100_000, help="default: 100,000")
-    parser.add_argument(
-        "--scaling", type=int, default=SCALING_FILES, help="files of part 2; default: 400"
-    )
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     options = parser.parse_args()
     folder = COLLECTION.with_name(f"{COLLECTION.name}-{options.pictures}")
@@ -69,9 +59,6 @@ def main() -> int:
         **whole,
         "same_rows": rows["threads"] == rows["ray"],
         "different_rows": count_different(rows["threads"], rows["ray"]),
-        "scaling": measure_scaling(folder, options.scaling),
-        "kinds": measure_kinds(folder),
-        "writer": measure_writer(),
     }
     print(json.dumps(result, indent=2) if options.json else describe(result))
     return 0 if is_good(result) else 1
@@ -229,91 +216,6 @@ def count_different(first: list[tuple[Any, ...]], second: list[tuple[Any, ...]])
     return sum(ones.get(place) != others.get(place) for place in ones.keys() | others.keys())
 
 
-def measure_scaling(folder: Path, n_files: int) -> dict[str, Any]:
-    """Reads the same notes with one and two threads, and one and two of Ray's workers."""
-    notes = sorted(folder.absolute().glob("notes-*/*.png"))[:n_files]
-    result: dict[str, Any] = {"files": len(notes), "load_before": os.getloadavg()[0]}
-    with tempfile.TemporaryDirectory() as temporary:
-        listed = Path(temporary, "notes.txt")
-        listed.write_text("\n".join(map(str, notes)), encoding="utf-8")
-        for name, flags in (("threads", []), ("ray", ["--ray"])):
-            for workers in ("1", "2"):
-                output = Path(temporary, name + workers)
-                run = run_batch(listed, output, "--workers", workers, *flags)
-                kept = ("seconds", "pictures_per_second", "core_ms_per_picture")
-                result[f"{name}_{workers}"] = {key: run[key] for key in kept}
-            one, two = (result[f"{name}_{n}"]["pictures_per_second"] for n in (1, 2))
-            result[f"{name}_two_over_one"] = round(two / one, 3)
-    return result
-
-
-def measure_kinds(folder: Path, n_pictures: int = 60) -> dict[str, Any]:
-    """Core-milliseconds and bytes of a picture of each kind, with one thread in this process."""
-    from inkdigits.bulk.batch_items import BatchItem
-    from inkdigits.bulk.file_reader import BatchOptions, FileReader
-    from inkdigits.bulk.packed_model import PackedModel
-
-    reader = FileReader(BatchOptions(PackedModel.pack(())))
-    result: dict[str, Any] = {}
-    for kind in ("notes", "photographs", "pages"):
-        paths = sorted(folder.absolute().glob(f"{kind}-*/*.*"))
-        paths = paths[: n_pictures if kind != "pages" else n_pictures // 5]
-        reader.read(BatchItem(str(paths[0])))
-        before = os.times()
-        n_rows = sum(len(reader.read(BatchItem(str(path)))) for path in paths)
-        after = os.times()
-        # user, system, and those of the ended processes that draw PDF pages
-        used = sum(after[index] - before[index] for index in range(4))
-        result[kind] = {
-            "pictures": n_rows,
-            "core_ms_per_picture": round(1000 * used / n_rows, 1),
-            "bytes_per_picture": round(sum(path.stat().st_size for path in paths) / n_rows),
-        }
-    return result
-
-
-def measure_writer(n_rows: int = 20_000, n_digits: int = 6) -> dict[str, float]:
-    """Rows per second that Ray's driver can take, and bytes of a row in Parquet."""
-    from inkdigits.bulk.dataset import encode_part
-
-    random = np.random.default_rng(0)
-
-    def draw_digit() -> dict[str, Any]:
-        box = random.integers(1, 900, 4).tolist()
-        confidence = round(float(random.beta(20, 1)), 6)
-        return {
-            "digit": int(random.integers(10)),
-            "box": box,
-            "confidence": confidence,
-            "reason": None,
-        }
-
-    answers = [
-        json.dumps(
-            {
-                "address": f"s3://archive/scans/shelf-{number // 1000:05}/page-{number:08}.png",
-                "page": None,
-                "text": f"{number:06}",
-                "confidence": (number * 7919 % 100_000) / 100_000,
-                "digits": [draw_digit() for _ in range(n_digits)],
-                "reason": None,
-                "error": None,
-                "milliseconds": 100 + number % 97 / 10,
-                "model": 64 * "0",
-                "reviewed": False,
-            }
-        )
-        for number in range(n_rows)
-    ]
-    started = time.process_time()
-    encoded = encode_part("parquet", [json.loads(answer) for answer in answers])
-    used = time.process_time() - started
-    return {
-        "rows_per_core_second": round(n_rows / used),
-        "bytes_per_row": round(len(encoded) / n_rows, 1),
-    }
-
-
 def describe(result: dict[str, Any]) -> str:
     """The result in some lines."""
     lines = []
@@ -326,9 +228,6 @@ def describe(result: dict[str, Any]) -> str:
             f"{run['doubled']}, memory {run['memory_mb']}, growth {growth}"
         )
     lines.append(f"different rows: {result['different_rows']}")
-    lines.append(
-        json.dumps({name: result[name] for name in ("scaling", "kinds", "writer")}, indent=2)
-    )
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ quickly, so that the storage is the load. Between it and the client, a proxy
 answers a part of the requests for objects with 500 or 503, or closes the connection, and holds each
 request back for some milliseconds, as a real storage does. `inkdigits batch s3://…` reads the
 bucket and writes its data set to another one. Each picture must have one row, and none an error.
-Then the bucket is removed in the middle of a batch, which must end in one line with status 3, and
+Then a bucket is removed in the middle of a batch, which must end in one line with status 3, and
 what was written must be complete.
 
     make bulk-storage                                       # 10,000 objects
@@ -46,6 +46,9 @@ from inkdigits.data import fetch_mnist
 
 BUCKET: Final = "scans"
 READINGS: Final = "readings"
+FLEETING: Final = "fleeting"
+MAX_FLEETING: Final = 1_000
+"""Number of objects that a single request can remove, so that bucket and objects go together."""
 FAILURE_SHARE: Final = 0.05
 DELAY_S: Final = 0.01
 SEED: Final = 0
@@ -77,9 +80,11 @@ def main() -> int:
 def measure(port: int, proxy_port: int, n_objects: int) -> dict[str, Any]:
     """Fills the bucket, reads it through the proxy, and checks the rows."""
     direct = connect(port)
-    names = fill(direct, n_objects)
+    names = fill(direct, BUCKET, n_objects)
+    direct.mkdir(READINGS)
     started = time.perf_counter()
-    ended = run_batch(proxy_port, READINGS)
+    ended = start_batch(proxy_port, BUCKET, READINGS)
+    ended.wait()
     seconds = time.perf_counter() - started
     rows = load_rows(direct, READINGS)
     found = Counter(row["address"] for row in rows)
@@ -89,11 +94,11 @@ def measure(port: int, proxy_port: int, n_objects: int) -> dict[str, Any]:
         "delay_ms": 1000 * DELAY_S,
         "seconds": round(seconds, 1),
         "objects_per_second": round(n_objects / seconds, 2),
-        "status": ended.wait(),
+        "status": ended.returncode,
         "lost": len(set(names) - set(found)),
         "doubled": sum(n - 1 for n in found.values()),
         "errors": sum(row["error"] is not None for row in rows),
-        "vanished": remove_bucket(direct, proxy_port),
+        "vanished": remove_bucket(direct, proxy_port, min(n_objects, MAX_FLEETING)),
     }
 
 
@@ -108,12 +113,11 @@ def connect(port: int) -> s3fs.S3FileSystem:
     )
 
 
-def fill(storage: s3fs.S3FileSystem, n_objects: int) -> list[str]:
+def fill(storage: s3fs.S3FileSystem, bucket: str, n_objects: int) -> list[str]:
     """Puts pictures into a new bucket, and returns their addresses."""
-    for bucket in (BUCKET, READINGS):
-        storage.mkdir(bucket)
+    storage.mkdir(bucket)
     digits = fetch_mnist(progress=False).test
-    names = [f"{BUCKET}/{number // 1000:03}/{number:06}.png" for number in range(n_objects)]
+    names = [f"{bucket}/{number // 1000:03}/{number:06}.png" for number in range(n_objects)]
     for number, name in enumerate(names):
         storage.pipe_file(name, encode_png(digits.images[number % len(digits.images)]))
     return [f"s3://{name}" for name in names]
@@ -126,14 +130,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def run_batch(port: int, output: str) -> subprocess.Popen[str]:
-    """Runs a batch from bucket to bucket until it ends."""
-    process = start_batch(port, output)
-    process.wait()
-    return process
-
-
-def start_batch(port: int, output: str) -> subprocess.Popen[str]:
+def start_batch(port: int, source: str, output: str) -> subprocess.Popen[str]:
     """Starts a batch from bucket to bucket."""
     environment = {
         **os.environ,
@@ -142,7 +139,7 @@ def start_batch(port: int, output: str) -> subprocess.Popen[str]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    command = [sys.executable, "-m", "inkdigits", "batch", f"s3://{BUCKET}", f"s3://{output}/data"]
+    command = [sys.executable, "-m", "inkdigits", "batch", f"s3://{source}", f"s3://{output}/data"]
     return subprocess.Popen(
         [*command, "--quiet"],
         env=environment,
@@ -161,13 +158,14 @@ def load_rows(storage: s3fs.S3FileSystem, bucket: str) -> list[dict[str, Any]]:
     return rows
 
 
-def remove_bucket(storage: s3fs.S3FileSystem, port: int) -> dict[str, Any]:
-    """Removes the bucket of pictures in the middle of a batch."""
+def remove_bucket(storage: s3fs.S3FileSystem, port: int, n_objects: int) -> dict[str, Any]:
+    """Removes a bucket of pictures in the middle of a batch."""
+    fill(storage, FLEETING, n_objects)
     storage.mkdir("later")
-    process = start_batch(port, "later")
+    process = start_batch(port, FLEETING, "later")
     while not storage.glob("later/data/part-*") and process.poll() is None:
         time.sleep(0.2)
-    storage.rm(BUCKET, recursive=True)
+    storage.rm(FLEETING, recursive=True)
     _, errors = process.communicate()
     rows = load_rows(storage, "later")
     return {

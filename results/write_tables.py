@@ -214,7 +214,7 @@ def write_tables(name: str, text: str) -> str:
 
 def tabulate_bulk_kinds() -> str:
     """Returns a table of what a picture costs, by kind, and of threads beside Ray."""
-    result = _load("bulk")
+    result, costs = _load("bulk"), _load("bulk-costs")
     names = {
         "notes": "note of 60 to 900 pixels (PNG)",
         "photographs": "photograph of 2 to 12 megapixels (JPEG)",
@@ -222,7 +222,7 @@ def tabulate_bulk_kinds() -> str:
     }
     rows = ["| picture | core-milliseconds | bytes |", "|---|---|---|"]
     for kind, name in names.items():
-        cost = result["kinds"][kind]
+        cost = costs["kinds"][kind]
         rows.append(
             f"| {name} | {cost['core_ms_per_picture']:,.0f} | {cost['bytes_per_picture']:,} |"
         )
@@ -236,8 +236,8 @@ def tabulate_bulk_kinds() -> str:
             f"{result[way]['lost']}, {result[way]['doubled']}, {result['different_rows']}"
             for way in both
         ],
-        "two workers over one": [
-            f"{result['scaling'][f'{way}_two_over_one']:.2f} times" for way in both
+        f"two workers over one, median of {len(costs['scaling']['rounds'])}": [
+            f"{costs['scaling'][f'{way}_two_over_one']:.2f} times" for way in both
         ],
     }
     if result["threads"]["memory_growth"] is not None:
@@ -252,21 +252,22 @@ def tabulate_bulk_kinds() -> str:
         "",
         f"{machine['processor']}, {machine['cores']} cores, Python {result['python']}, Ray "
         f"{result['versions']['ray']}; load average of the machine before one and two workers were "
-        f"compared: {result['scaling']['load_before']:.1f}.",
+        f"compared: {costs['scaling']['load_before']:.1f}.",
     ]
     return "\n".join(rows)
 
 
 def tabulate_bulk_plan() -> str:
     """Returns a table of what a billion pictures of each kind take."""
-    writer = _load("bulk")["writer"]
+    costs = _load("bulk-costs")
+    writer = costs["writer"]
     rows = [
         "| a billion | core-hours | on 1,000 cores | pictures | data set | rate on 1,000 cores |",
         "|---|---|---|---|---|---|",
     ]
     names = {"notes": "notes", "photographs": "photographs", "pages": "PDF pages"}
     for kind, name in names.items():
-        cost = _load("bulk")["kinds"][kind]
+        cost = costs["kinds"][kind]
         core_hours = cost["core_ms_per_picture"] * 1e9 / 3.6e6
         per_second = 1e6 / cost["core_ms_per_picture"]
         gigabits = per_second * cost["bytes_per_picture"] * 8 / 1e9

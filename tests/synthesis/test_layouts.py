@@ -162,3 +162,23 @@ def test_letters_of_a_word_are_other_marks(scriptorium: Scriptorium) -> None:
         left, top, right, bottom = part.box
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
+
+
+def test_labels_stand_close_to_their_numbers(scriptorium: Scriptorium) -> None:
+    _, layout = LAYOUTS["labelled"]
+    distances = []
+    for seed in range(20):
+        writing = Writing()
+        height_px = layout(writing, 256, 24.0, scriptorium, np.random.default_rng(seed))
+        ends = [
+            (placed, *sorted((placed.matrix @ (0, 0, 1))[0] + (0, placed.glyph.ink.shape[1])))
+            for placed in writing.placed
+        ]
+        for (one, _, _), (other, left, _) in itertools.pairwise(ends):
+            is_word = all(part.label == OTHER for part in other.parts)
+            if is_word and one.glyph.label < OTHER and other.matrix[1, 2] < one.matrix[1, 2] + 12:
+                width = one.matrix[0, 0] * one.glyph.ink.shape[1]
+                distances.append((left - one.matrix[0, 2] - width) / height_px)
+
+    assert len(distances) > 20
+    assert np.median(distances) < 0.7

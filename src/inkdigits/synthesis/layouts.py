@@ -152,6 +152,39 @@ def _write_rows(
     return height_px
 
 
+def _write_labelled(
+    writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
+) -> float:
+    """Writes numbers with words or letters close to them: dates, units, house numbers."""
+    height_px = min(height_px, 80)
+    scribe = scribes.hire(random)
+    pitch = height_px * random.uniform(1.2, 2.2)
+    top = random.uniform(-0.3, 1) * height_px
+    while top < side - 0.4 * height_px and len(writing.placed) < _MAX_GLYPHS:
+        style = Style.draw(height_px, scribe, random, touching=random.random() < 0.3)
+        x = random.uniform(-0.5, 3) * height_px
+        if random.random() < 0.3:
+            x = _write_label(writing, x, top, style, scribes, random)
+            x += height_px * random.uniform(0.02, 0.6)
+        number = str(random.integers(1, 2100)) if random.random() < 0.6 else compose_number(random)
+        x = write_text(writing, number, x, top, style, scribe, random)
+        if random.random() < 0.7:
+            x += height_px * random.uniform(0.02, 0.6)
+            _write_label(writing, x, top, style, scribes, random)
+        top += pitch
+    return height_px
+
+
+def _write_label(
+    writing: Writing, left: float, top: float, style: Style, scribes: Scriptorium, random: Random
+) -> float:
+    """Writes a word or a letter, and returns its right edge in pixels."""
+    word = WORDS[random.integers(len(WORDS))]
+    if random.random() < 0.3:
+        word = LETTERS[random.integers(len(LETTERS))]
+    return write_word(writing, word, left, top, style, scribes, random)
+
+
 def _write_single(
     writing: Writing, side: int, height_px: float, scribes: Scriptorium, random: Random
 ) -> float:
@@ -360,12 +393,13 @@ Layout = Callable[[Writing, int, float, Scriptorium, Random], float]
 """Writes on a page of a given side with digits of about a given height, both in pixels. Returns the
 height of the digits."""
 LAYOUTS: Final[dict[str, tuple[float, Layout]]] = {
-    "number": (0.26, _write_number),
-    "rows": (0.11, _write_rows),
+    "number": (0.23, _write_number),
+    "rows": (0.09, _write_rows),
+    "labelled": (0.07, _write_labelled),
     "single": (0.17, _write_single),
     "scatter": (0.09, _scatter),
     "table": (0.09, _write_table),
-    "words": (0.12, _write_words),
+    "words": (0.10, _write_words),
     "scribble": (0.06, _scribble),
     "giant": (0.02, _write_giant),
     "tiny": (0.02, _write_tiny),

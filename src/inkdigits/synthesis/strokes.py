@@ -72,6 +72,7 @@ class StrokeHand:
         entry: Length of the stroke that leads into a character.
         exit: Length of the stroke that leads out of a character.
         gap: Distance between neighbouring characters of joined writing.
+        overlap: Probability that two neighbouring zeros of joined writing overlap.
         zero_size: Height of zeros in joined writing, relative to other digits.
         mark_size: Factor of the size of marks.
         habits: complex128, shape (61,): persistent displacements of control points.
@@ -93,6 +94,7 @@ class StrokeHand:
     entry: float
     exit: float
     gap: float
+    overlap: float
     zero_size: float
     mark_size: float
     habits: Line
@@ -130,6 +132,7 @@ class StrokeHand:
             entry=float(random.uniform(0.03, 0.1)) if random.random() < 0.25 else 0.0,
             exit=float(random.uniform(0.03, 0.12)) if random.random() < 0.25 else 0.0,
             gap=float(random.uniform(0.0, 0.2)),
+            overlap=float(random.uniform(0.2, 0.9)) if random.random() < 0.2 else 0.0,
             zero_size=float(random.choice([1.0, random.uniform(0.5, 1.0)])),
             mark_size=float(np.exp(random.normal(0, 0.2))),
             habits=_normals(random, _N_HABITS) * _draw_habit(random),
@@ -172,6 +175,7 @@ class StrokeHand:
         characters: list[list[Line]] = []
         right = 0.0
         exit_line: Line | None = None
+        before = ""
         for character in text:
             lines = self._trace(character, self._joining_form(character, random), random)
             if character == "0":
@@ -182,6 +186,9 @@ class StrokeHand:
             left = min(float(edge.min()) for edge in edges)
             width = max(float(edge.max()) for edge in edges) - left
             gap = self.pen.width + GLYPH_HEIGHT * (self.gap + random.normal(0, 0.03))
+            if before == character == "0" and random.random() < self.overlap:
+                gap, exit_line = -width * random.uniform(0.1, 0.45), None
+            before = character
             placed = [line + (right + gap - left) for line in lines]
             if exit_line is not None and (character in DIGIT_FORMS or character == "-"):
                 tie = _tie(exit_line, placed[0])

@@ -16,7 +16,7 @@ _WORDS: Final = (
     "abril enero pesos euros dollars nombre fecha firma cuenta importe folio libro parish born "
     "died married Anna Maria Johan Peter Lars Karl Jens Niels Carlos Juan apples bananas milk "
     "bread box kg cm Rue de la Paix Strasse gate weight length solve find value equals plus "
-    "minus over answer"
+    "minus over answer Marts April Maj Septbr Decbr m mm ml km h min Nr No fol"
 )
 WORDS: Final = tuple(_WORDS.split())
 """Words beside the numbers of forms, registers, school books and shopping lists."""
@@ -60,7 +60,8 @@ def compose_number(random: np.random.Generator) -> str:
     if kind == 4:
         return digits(1, 3) + str(random.choice([".", ".", ")", ":", "°", "'"]))
     operations = ["+", "-", "×", "÷", "/", "*", "x"]
-    parts = [digits(1, 2)]
+    unknowns = ["", "", "", "", "x", "n"]  # as in 4x + 5 = 21
+    parts = [digits(1, 2) + str(random.choice(unknowns))]
     for _ in range(int(random.integers(1, 4))):
         parts += [str(random.choice(operations)), digits(1, 2)]
     if random.random() < 0.6:
