@@ -19,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkdigits.data import LabelledImages, Mnist, fetch_mnist
+from inkdigits.data import Font, LabelledImages, Mnist, fetch_fonts, fetch_mnist
 from inkdigits.errors import DataUnavailableError
 from inkdigits.training import FORMATS, Run, export, train
 
@@ -92,6 +92,38 @@ def mnist() -> Mnist:
         return fetch_mnist()
     except DataUnavailableError as error:
         pytest.skip(f"MNIST is neither cached nor reachable: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(scope="session")
+def obtain_fonts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Font, ...]]:
+    """Returns the fonts of a part. One of several test processes fetches them for all."""
+    base = tmp_path_factory.getbasetemp()
+    lock = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fonts.lock"
+
+    def obtain(part: str) -> tuple[Font, ...]:
+        try:
+            with FileLock(lock):
+                return fetch_fonts(part)  # type: ignore[arg-type]
+        except DataUnavailableError as error:
+            pytest.skip(f"the fonts are neither cached nor reachable: {error}")
+
+    return obtain
+
+
+@pytest.fixture(scope="session")
+def training_fonts(obtain_fonts: Callable[[str], tuple[Font, ...]]) -> tuple[Font, ...]:
+    return obtain_fonts("training")
+
+
+@pytest.fixture(scope="session")
+def validation_fonts(obtain_fonts: Callable[[str], tuple[Font, ...]]) -> tuple[Font, ...]:
+    return obtain_fonts("validation")
+
+
+@pytest.fixture(scope="session")
+def held_out_fonts(obtain_fonts: Callable[[str], tuple[Font, ...]]) -> tuple[Font, ...]:
+    """The fonts kept from training."""
+    return obtain_fonts("held-out")
 
 
 @pytest.fixture(scope="session")

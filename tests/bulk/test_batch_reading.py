@@ -113,6 +113,22 @@ def test_csv_and_json_lines_hold_the_same_rows(
     assert without_time(rows) == without_time(read_rows(tmp_path / "parquet"))
 
 
+@pytest.mark.parametrize(
+    ("n_read", "expected"),
+    [(24, 2.0), (8, 0.8)],  # 16 files in 8 s after the first 8; all 8 at once, after 10 s
+)
+def test_the_rate_leaves_out_the_start_and_the_files_that_came_with_it(
+    n_read: int, expected: float
+) -> None:
+    seconds = 18.0 if n_read > 8 else 10.0
+    state = inkdigits.bulk.BatchResult(
+        "data", 48, 0, n_read, seconds=seconds, start_seconds=10.0 if n_read > 8 else 9.9, n_first=8
+    )
+
+    assert state.files_per_second == pytest.approx(expected)
+    assert state.seconds_left == pytest.approx((48 - n_read) / expected)
+
+
 def test_progress_begins_before_the_first_file(scans: Path, tmp_path: Path) -> None:
     """So a batch that is stopped there can be continued, and says so."""
     states: list[inkdigits.bulk.BatchResult] = []

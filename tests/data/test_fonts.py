@@ -26,21 +26,10 @@ from inkdigits.errors import (
     UsageError,
 )
 
+ObtainFonts = Callable[[str], tuple[Font, ...]]
 HELD_OUT = [package for package in list_font_packages() if package.part == "held-out"]
 VIBUR = "vibur-latin-400-normal.woff"
 posix_only = pytest.mark.skipif(os.name == "nt", reason="a shell script stands for npm")
-
-
-@pytest.fixture(scope="module")
-def held_out() -> tuple[Font, ...]:
-    return obtain_fonts("held-out")
-
-
-def obtain_fonts(part: str) -> tuple[Font, ...]:
-    try:
-        return fetch_fonts(part)  # type: ignore[arg-type]
-    except DataUnavailableError as error:
-        pytest.skip(f"the fonts are neither cached nor reachable: {error}")
 
 
 # The table
@@ -78,7 +67,7 @@ def test_parts_share_no_font() -> None:
 
 
 @pytest.mark.parametrize("part", ["training", "validation", "held-out"])
-def test_every_part_is_fetched(part: str) -> None:
+def test_every_part_is_fetched(obtain_fonts: ObtainFonts, part: str) -> None:
     expected = sum(len(p.sha256) for p in list_font_packages() if p.part == part)
     assert len(obtain_fonts(part)) == expected
 
@@ -122,12 +111,12 @@ class Registry:
 
 @pytest.fixture
 def registry(
-    held_out: tuple[Font, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held_out_fonts: tuple[Font, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Registry:
     folder = tmp_path / "registry"
     folder.mkdir()
     registry = Registry(folder)
-    contents = {font.path.name: font.path.read_bytes() for font in held_out}
+    contents = {font.path.name: font.path.read_bytes() for font in held_out_fonts}
     for package in HELD_OUT:
         registry.put(package, {file: contents[file] for file in package.sha256})
     (tmp_path / "npm.py").write_text(NPM)
@@ -204,18 +193,18 @@ def change_last_byte(content: bytes) -> dict[str, bytes]:
 )
 def test_fetch_rejects_files_with_another_sha256(
     registry: Registry,
-    held_out: tuple[Font, ...],
+    held_out_fonts: tuple[Font, ...],
     tmp_path: Path,
     change: Callable[[bytes], dict[str, bytes]],
     reason: str,
 ) -> None:
-    (vibur,) = [font for font in held_out if font.path.name == VIBUR]
+    (vibur,) = [font for font in held_out_fonts if font.path.name == VIBUR]
     registry.put(find(VIBUR), change(vibur.path.read_bytes()))
     with pytest.raises(DataUnavailableError, match=re.escape(reason)):
         fetch_fonts("held-out")
     kept = {path.name for path in (tmp_path / "cache" / "fonts").iterdir()}
     assert VIBUR not in kept
-    assert kept <= {font.path.name for font in held_out}
+    assert kept <= {font.path.name for font in held_out_fonts}
 
 
 @posix_only
@@ -276,7 +265,9 @@ def draw(character: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("part", ["training", "held-out"])
-def test_every_font_has_its_own_digits_letters_and_signs(part: str) -> None:
+def test_every_font_has_its_own_digits_letters_and_signs(
+    obtain_fonts: ObtainFonts, part: str
+) -> None:
     for font in obtain_fonts(part):
         face = ImageFont.truetype(font.path, 60)
         absent = draw(

@@ -10,8 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages
-from inkdigits.data.fonts import Font, load_fonts
-from inkdigits.errors import DataUnavailableError
 from inkdigits.recognition import DEFAULT_TILE_MODEL, Card, Reader, ReaderCard, Recognizer
 from inkdigits.recognition.card import locate_card
 from inkdigits.recognition.detection import Detections
@@ -74,12 +72,3 @@ def own_data(test_slice: LabelledImages, tmp_path_factory: pytest.TempPathFactor
         (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
     return folder
-
-
-@pytest.fixture(scope="session")
-def held_out_fonts() -> tuple[Font, ...]:
-    """The fonts kept from training, where they have been fetched."""
-    try:
-        return load_fonts("held-out")
-    except DataUnavailableError as error:
-        pytest.skip(f"the fonts are not cached: {str(error).splitlines()[0]}")

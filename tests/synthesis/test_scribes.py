@@ -55,22 +55,22 @@ def test_bank_without_a_digit_says_so(mnist: Mnist) -> None:
     ],
 )
 def test_missing_characters_are_known(
-    fonts: tuple[Font, ...], name: str, character: str, expected: bool
+    training_fonts: tuple[Font, ...], name: str, character: str, expected: bool
 ) -> None:
-    assert has_character(find_font(fonts, name), character) is expected
+    assert has_character(find_font(training_fonts, name), character) is expected
 
 
-def test_every_font_has_digits_and_letters(fonts: tuple[Font, ...]) -> None:
-    for index, font in enumerate(fonts):
+def test_every_font_has_digits_and_letters(training_fonts: tuple[Font, ...]) -> None:
+    for index, font in enumerate(training_fonts):
         for character in (*DIGITS, LETTERS[index % len(LETTERS)]):
             assert has_character(font.path, character), (font.name, character)
 
 
-def test_every_sign_can_be_written(fonts: tuple[Font, ...]) -> None:
+def test_every_sign_can_be_written(training_fonts: tuple[Font, ...]) -> None:
     random = np.random.default_rng(0)
-    handwriting = [font.path for font in fonts if font.kind == "handwriting"]
+    handwriting = [font.path for font in training_fonts if font.kind == "handwriting"]
     poor = ["gaegu", "handlee", "neucha", "poor-story", "covered-by-your-grace"]
-    for font in (*handwriting[::20], *(find_font(fonts, name) for name in poor)):
+    for font in (*handwriting[::20], *(find_font(training_fonts, name) for name in poor)):
         scribe = FontScribe(font, random, others=handwriting)
         for sign in SIGNS + "—°'$":
             glyph = scribe.write(sign, random)
@@ -78,9 +78,9 @@ def test_every_sign_can_be_written(fonts: tuple[Font, ...]) -> None:
             assert max(glyph.ink.shape) > 4, (font.name, sign)
 
 
-def test_other_font_writes_what_one_lacks(fonts: tuple[Font, ...]) -> None:
+def test_other_font_writes_what_one_lacks(training_fonts: tuple[Font, ...]) -> None:
     random = np.random.default_rng(0)
-    gaegu, caveat = find_font(fonts, "gaegu"), find_font(fonts, "caveat")
+    gaegu, caveat = find_font(training_fonts, "gaegu"), find_font(training_fonts, "caveat")
 
     glyph = FontScribe(gaegu, random, others=[gaegu, caveat], bending=0).write("€", random)
     np.testing.assert_array_equal(glyph.ink, render(caveat, "€")[0])
@@ -89,9 +89,11 @@ def test_other_font_writes_what_one_lacks(fonts: tuple[Font, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["caveat", "indie-flower", "architects-daughter"])
-def test_letters_begin_where_the_font_draws_them(fonts: tuple[Font, ...], name: str) -> None:
+def test_letters_begin_where_the_font_draws_them(
+    training_fonts: tuple[Font, ...], name: str
+) -> None:
     """The ink of a word, less that of its beginning, starts about where the next letter does."""
-    path = find_font(fonts, name)
+    path = find_font(training_fonts, name)
     for word in ("HLM", "Juni", "total"):
         whole, _ = render(path, word)
         starts = list_starts(path, word)
@@ -102,18 +104,20 @@ def test_letters_begin_where_the_font_draws_them(fonts: tuple[Font, ...], name: 
         assert abs(whole.shape[1] - last.shape[1] - starts[-1]) < 0.2 * GLYPH_HEIGHT
 
 
-def test_render_does_not_share_what_callers_could_change(fonts: tuple[Font, ...]) -> None:
-    ink, _ = render(find_font(fonts, "caveat"), "5")
+def test_render_does_not_share_what_callers_could_change(training_fonts: tuple[Font, ...]) -> None:
+    ink, _ = render(find_font(training_fonts, "caveat"), "5")
 
     with pytest.raises(ValueError, match="read-only"):
         ink[0, 0] = 1
 
 
-def test_points_stand_on_the_line(fonts: tuple[Font, ...], scriptorium: Scriptorium) -> None:
+def test_points_stand_on_the_line(
+    training_fonts: tuple[Font, ...], scriptorium: Scriptorium
+) -> None:
     random = np.random.default_rng(5)
     scribes: list[Scribe] = [
-        FontScribe(find_font(fonts, "caveat"), random),
-        StrokeScribe(FontScribe(find_font(fonts, "caveat"), random), random),
+        FontScribe(find_font(training_fonts, "caveat"), random),
+        StrokeScribe(FontScribe(find_font(training_fonts, "caveat"), random), random),
         *(scriptorium.hire(random) for _ in range(10)),
     ]
     for scribe in scribes:

@@ -8,20 +8,11 @@ import numpy as np
 import pytest
 
 from inkdigits.data import Mnist
-from inkdigits.data.fonts import Font, load_fonts
-from inkdigits.errors import DataUnavailableError, UsageError
+from inkdigits.data.fonts import Font
+from inkdigits.errors import UsageError
 from inkdigits.synthesis import texts
 from inkdigits.synthesis.scribes import Scriptorium
 from inkdigits.synthesis.suite_marks import KINDS, WORDS, compose_number, gather_scribes
-
-
-@pytest.fixture(scope="module")
-def held_out_fonts() -> tuple[Font, ...]:
-    """The fonts kept from training, where they have been fetched."""
-    try:
-        return load_fonts("held-out")
-    except DataUnavailableError as error:
-        pytest.skip(f"the fonts are not cached: {str(error).splitlines()[0]}")
 
 
 @pytest.fixture(scope="module")

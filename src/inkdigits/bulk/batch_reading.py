@@ -41,6 +41,8 @@ class BatchResult:
         n_errors: Number of rows with an error among them.
         seconds: Time so far, in seconds.
         start_seconds: Time until the rows of the first file came; Ray takes some to start.
+        n_first: Number of files whose rows came together with these; Ray's workers read several
+            files at a time.
     """
 
     output: str
@@ -51,12 +53,13 @@ class BatchResult:
     n_errors: int = 0
     seconds: float = 0.0
     start_seconds: float = 0.0
+    n_first: int = 0
 
     @property
     def files_per_second(self) -> float:
-        """Files read per second, after the first one."""
-        if self.n_read > 1 and self.seconds > self.start_seconds:
-            return (self.n_read - 1) / (self.seconds - self.start_seconds)
+        """Files read per second, after the first ones; with these, if there are no others."""
+        if self.n_read > self.n_first and self.seconds > self.start_seconds:
+            return (self.n_read - self.n_first) / (self.seconds - self.start_seconds)
         return self.n_read / self.seconds if self.seconds else 0.0
 
     @property
@@ -173,20 +176,21 @@ def batch(
     written = make_absolute(os.fspath(output))
     with open_dataset(written, format, settings, resume=resume, overwrite=overwrite) as dataset:
         n_read = n_rows = n_errors = 0
-        start_seconds = 0.0
+        start_seconds, n_first = 0.0, 0
         started = time.monotonic()
         state = BatchResult(os.fspath(output), found.n_files, len(dataset.read))
         if report_progress is not None:
             report_progress(state)
         with closing(_read(found, options, dataset.read, ray, workers)) as read:
-            for rows in read:
-                dataset.add(rows)
+            for files in read:
                 seconds = time.monotonic() - started
                 if not n_read:
-                    start_seconds = seconds
-                n_read += 1
-                n_rows += len(rows)
-                n_errors += sum(row["error"] is not None for row in rows)
+                    start_seconds, n_first = seconds, len(files)
+                for rows in files:
+                    dataset.add(rows)
+                    n_read += 1
+                    n_rows += len(rows)
+                    n_errors += sum(row["error"] is not None for row in rows)
                 state = BatchResult(
                     state.output,
                     state.n_files,
@@ -196,6 +200,7 @@ def batch(
                     n_errors,
                     seconds,
                     start_seconds,
+                    n_first,
                 )
                 if report_progress is not None:
                     report_progress(state)
@@ -213,7 +218,8 @@ def _read(
     read: Container[str],
     ray: str | None,
     workers: int | None,
-) -> Generator[list[Row]]:
+) -> Generator[list[list[Row]]]:
+    """Yields the rows of each file, of one or several files at a time."""
     if ray is None:
         return read_in_threads(source, options, read, workers=workers)
     from inkdigits.bulk.ray_pool import read_on_ray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Generator, Iterator
+from contextlib import closing
 
 from inkdigits.bulk.batch_items import BatchItem, show_address
 from inkdigits.bulk.batch_sources import BatchSource
@@ -14,8 +15,8 @@ from inkdigits.recognition.read_ahead import count_threads, map_in_threads
 
 def read_in_threads(
     source: BatchSource, options: BatchOptions, read: Container[str], *, workers: int | None = None
-) -> Generator[list[Row]]:
-    """Yields the rows of each file, in the order of the source.
+) -> Generator[list[list[Row]]]:
+    """Yields the rows of each file, of one at a time, in the order of the source.
 
     Only a few files are in memory at a time. The pages of a document are read one after the other
     by one thread; if the source is one document, all threads share its pages.
@@ -40,7 +41,7 @@ def read_in_threads(
             read_page = map_in_threads(
                 lambda page: reader.read_page(address, page), pages, n_threads
             )
-            yield list(read_page)
+            yield [list(read_page)]
         return
     endings: list[InkdigitsError] = []
 
@@ -52,6 +53,8 @@ def read_in_threads(
         except InkdigitsError as error:
             endings.append(error)
 
-    yield from map_in_threads(reader.read, list_items(), n_threads)
+    with closing(map_in_threads(reader.read, list_items(), n_threads)) as read_files:
+        for rows in read_files:
+            yield [rows]
     if endings:
         raise endings[0]

@@ -44,8 +44,8 @@ def read_on_ray(
     *,
     address: str,
     workers: int | None = None,
-) -> Generator[list[Row]]:
-    """Yields the rows of each file, in any order.
+) -> Generator[list[list[Row]]]:
+    """Yields the rows of each file, of the files that a worker read at once, in any order.
 
     Args:
         source: The files. All machines of the cluster must reach them.
@@ -92,7 +92,8 @@ def read_on_ray(
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
             for answer in batch["answer"].to_pylist():
                 files_rows, ending = json.loads(answer)
-                yield from files_rows
+                if files_rows:
+                    yield files_rows
                 if ending is not None:
                     name, message = ending
                     raise _find_ending(name)(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Final, TypeVar
@@ -32,7 +32,7 @@ def count_threads(n_threads: int | None) -> int:
 
 def map_in_threads(
     read: Callable[[_Item], _Result], pictures: Iterator[_Item], n_threads: int
-) -> Iterator[_Result]:
+) -> Generator[_Result]:
     """Yields the result of `read` for each picture, in their order.
 
     Args:

@@ -16,9 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from inkdigits.cli import main
-from inkdigits.data import Mnist
-from inkdigits.data.fonts import load_fonts
-from inkdigits.errors import DataUnavailableError, OutputExistsError, RunError, UsageError
+from inkdigits.errors import OutputExistsError, RunError, UsageError
 from inkdigits.recognition.card import ReaderCard
 from inkdigits.recognition.detection import Detector
 from inkdigits.training import READER_RECIPES, Run, resume, train
@@ -56,14 +54,7 @@ if TYPE_CHECKING:
     from tests.conftest import WarmTraining
 
 StartTraining = Callable[..., "WarmTraining"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sources(mnist: Mnist) -> None:
-    try:
-        load_fonts("training"), load_fonts("validation")
-    except DataUnavailableError:
-        pytest.skip("the fonts are not cached")
+pytestmark = pytest.mark.usefixtures("mnist", "training_fonts", "validation_fonts")
 
 
 def test_folder_that_exists_is_left_alone(tmp_path: Path) -> None:

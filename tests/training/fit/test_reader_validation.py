@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inkdigits.data import LabelledImages, Mnist
-from inkdigits.data.fonts import load_fonts
-from inkdigits.errors import DataUnavailableError
+from inkdigits.data.fonts import Font
 from inkdigits.recognition.detection import Detections
 from inkdigits.results.alphabet import N_CLASSES, NO_MARK, POINT
 from inkdigits.synthesis import scribes
@@ -109,7 +108,9 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
     return shares
 
 
-def test_validation_sees_nothing_of_training(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_sees_nothing_of_training(
+    mnist: Mnist, validation_fonts: tuple[Font, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Validation pages use no font and no digit of training pages."""
     fonts: set[Path] = set()
     digits: set[bytes] = set()
@@ -128,17 +129,13 @@ def test_validation_sees_nothing_of_training(mnist: Mnist, monkeypatch: pytest.M
     monkeypatch.setattr(scribes, "render", note_font)
     monkeypatch.setattr(scribes.DigitBank, "__init__", note_digits)
     recipe = replace(READER_RECIPES["reader-quick"], validation_images=300, glyphs=300)
-    try:
-        validation = {font.path for font in load_fonts("validation")}
-    except DataUnavailableError:
-        pytest.skip("the fonts are not cached")
     source = Source(recipe, 5)
 
     pages = draw_validation(source, 30)
 
     assert len(pages) == 30
     assert fonts
-    assert fonts <= validation
+    assert fonts <= {font.path for font in validation_fonts}
     training, _ = source.split_digits()
     assert len(training) == 59_700
     assert not digits & {image.tobytes() for image in training.images}

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from inkdigits.data import Mnist
-from inkdigits.data.fonts import load_fonts
-from inkdigits.errors import DataUnavailableError, InkdigitsError, RunError
+from inkdigits.data.fonts import Font
+from inkdigits.errors import InkdigitsError, RunError
 from inkdigits.recognition import DEFAULT_MODEL
 from inkdigits.recognition.detection import Detector
 from inkdigits.synthesis.scribes import Scriptorium
@@ -36,11 +36,7 @@ RECIPE = replace(
 
 
 @pytest.fixture(scope="module")
-def source(mnist: Mnist) -> Source:
-    try:
-        load_fonts("training")
-    except DataUnavailableError:
-        pytest.skip("the fonts are not cached")
+def source(mnist: Mnist, training_fonts: tuple[Font, ...]) -> Source:
     return Source(RECIPE, 3)
 
 

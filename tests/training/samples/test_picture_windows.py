@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from inkdigits.data import Mnist
-from inkdigits.data.fonts import load_fonts
-from inkdigits.errors import DataUnavailableError
+from inkdigits.data.fonts import Font
 from inkdigits.results.alphabet import DASH, NO_MARK, OTHER, POINT
 from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.synthesis.scribes import DigitBank, Scriptorium
@@ -70,11 +69,8 @@ def test_crops_show_one_mark(blocks: DrawnPage) -> None:
 
 
 @pytest.fixture(scope="module")
-def scribes(mnist: Mnist) -> Scriptorium:
-    try:
-        paths = [font.path for font in load_fonts("training")][:3]
-    except DataUnavailableError:
-        pytest.skip("the fonts are not cached")
+def scribes(mnist: Mnist, training_fonts: tuple[Font, ...]) -> Scriptorium:
+    paths = [font.path for font in training_fonts[:3]]
     bank = DigitBank(mnist.test, 300, np.random.default_rng(0))
     return Scriptorium(bank, paths, paths)
 
