@@ -6,8 +6,8 @@ The pictures are those of `bulk.py`.
 2. Each kind of picture is read by itself, with one thread: core-milliseconds and bytes of each.
 3. The rows per second that one process can write.
 
-    python measurements/bulk_costs.py                         # three rounds of 400 notes
-    python measurements/bulk_costs.py --files 100 --rounds 1 # minutes
+    python measurements/bulk_costs.py                           # three rounds of 400 notes
+    python measurements/bulk_costs.py --files 100 --rounds 1    # minutes
 
 Run it while nothing else runs. Needs `inkdigits[dev]` and Linux.
 """

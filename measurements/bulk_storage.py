@@ -48,7 +48,7 @@ BUCKET: Final = "scans"
 READINGS: Final = "readings"
 FLEETING: Final = "fleeting"
 MAX_FLEETING: Final = 1_000
-"""Number of objects that a single request can remove, so that bucket and objects go together."""
+"""Number of objects that a single request removes, so that their bucket is gone soon after them."""
 FAILURE_SHARE: Final = 0.05
 DELAY_S: Final = 0.01
 SEED: Final = 0
