@@ -114,15 +114,14 @@ def test_csv_and_json_lines_hold_the_same_rows(
 
 
 @pytest.mark.parametrize(
-    ("n_read", "expected"),
-    [(24, 2.0), (8, 0.8)],  # 16 files in 8 s after the first 8; all 8 at once, after 10 s
+    ("n_read", "seconds", "start_seconds", "expected"),
+    [(24, 18.0, 10.0, 2.0), (8, 10.0, 9.9, 0.8)],  # 16 files in 8 s after the first 8; only these
 )
 def test_the_rate_leaves_out_the_start_and_the_files_that_came_with_it(
-    n_read: int, expected: float
+    n_read: int, seconds: float, start_seconds: float, expected: float
 ) -> None:
-    seconds = 18.0 if n_read > 8 else 10.0
     state = inkdigits.bulk.BatchResult(
-        "data", 48, 0, n_read, seconds=seconds, start_seconds=10.0 if n_read > 8 else 9.9, n_first=8
+        "data", 48, 0, n_read, seconds=seconds, start_seconds=start_seconds, n_first=8
     )
 
     assert state.files_per_second == pytest.approx(expected)

@@ -170,15 +170,12 @@ def test_labels_stand_close_to_their_numbers(scriptorium: Scriptorium) -> None:
     for seed in range(20):
         writing = Writing()
         height_px = layout(writing, 256, 24.0, scriptorium, np.random.default_rng(seed))
-        ends = [
-            (placed, *sorted((placed.matrix @ (0, 0, 1))[0] + (0, placed.glyph.ink.shape[1])))
-            for placed in writing.placed
-        ]
-        for (one, _, _), (other, left, _) in itertools.pairwise(ends):
-            is_word = all(part.label == OTHER for part in other.parts)
-            if is_word and one.glyph.label < OTHER and other.matrix[1, 2] < one.matrix[1, 2] + 12:
-                width = one.matrix[0, 0] * one.glyph.ink.shape[1]
-                distances.append((left - one.matrix[0, 2] - width) / height_px)
+        for one, other in itertools.pairwise(writing.placed):
+            is_label = all(part.label == OTHER for part in other.parts)
+            is_same_line = other.matrix[1, 2] < one.matrix[1, 2] + height_px / 2
+            if is_label and is_same_line and one.glyph.label < OTHER:
+                right = one.matrix[0, 2] + one.matrix[0, 0] * one.glyph.ink.shape[1]
+                distances.append((other.matrix[0, 2] - right) / height_px)
 
     assert len(distances) > 20
     assert np.median(distances) < 0.7

@@ -57,7 +57,10 @@ class BatchResult:
 
     @property
     def files_per_second(self) -> float:
-        """Files read per second, after the first ones; with these, if there are no others."""
+        """Files read per second. The time to the first rows, and the files in them, do not count.
+
+        If no other files were read yet, all files and the whole time count.
+        """
         if self.n_read > self.n_first and self.seconds > self.start_seconds:
             return (self.n_read - self.n_first) / (self.seconds - self.start_seconds)
         return self.n_read / self.seconds if self.seconds else 0.0
