@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from inkdigits.cli import main
+from inkdigits.data import Mnist
 from inkdigits.evaluation import summarise
 from inkdigits.recognition import DEFAULT_MODEL
 from inkdigits.training import Run
@@ -46,6 +48,8 @@ FILES_OF_OTHERS = (
     *("my-emnist", "my-shapes", "runs/letters"),
 )
 NOT_TRIED = ("COMMAND", "RUN", "SOURCE", "--help", *SLOW_SUITES, *FILES_OF_OTHERS)
+# These commands read MNIST whole, which takes seconds for each; here, they get part of it.
+WITH_DATA = ("train", "evaluate", "compare", "report", "sweep")
 FEWER = {"--trials": {"20": "2", "40": "3"}, "--folds": {"5": "2"}}
 # Some of the pictures of the folder: those that the docs name, and one of another format.
 SAMPLES = (
@@ -120,7 +124,15 @@ def test_a_command_that_names_an_output_can_be_repeated(command: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command(workplace: Path, mnist: Mnist, capsys: pytest.CaptureFixture[str]) -> None:
+    part = workplace / "part.npz"
+    np.savez(
+        part,
+        x_train=mnist.train.images[:3000],
+        y_train=mnist.train.labels[:3000],
+        x_test=mnist.test.images[:500],
+        y_test=mnist.test.labels[:500],
+    )
     commands = list_commands()
     assert {shlex.split(command)[1] for command in commands} == {
         "predict", "train", "evaluate", "compare", "export", "data", "recipes", "benchmark",
@@ -141,6 +153,8 @@ def test_every_command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
             arguments += ["--quiet", *(word for value in short for word in ("--set", value))]
         if "--suite" in arguments:
             arguments += ["--limit", "20"]
+        elif arguments[0] in WITH_DATA and not {"--resume", "--pictures"} & set(arguments):
+            arguments += ["--data", str(part)]
         if arguments[0] == "serve":
             assert serve_once(arguments) == 0
             continue

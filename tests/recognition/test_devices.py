@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from inkdigits.errors import UsageError
 from inkdigits.recognition import DEFAULT_TILE_MODEL, Recognizer, predict
-from inkdigits.recognition.devices import CPU, DEVICES, PROVIDERS, _report_fallback
+from inkdigits.recognition.devices import CPU, DEVICES, PROVIDERS, _report_fallback, count_cores
 from inkdigits.recognition.network import OnnxNetwork
 
 CUDA, COREML, DIRECTML = (PROVIDERS[name][0] for name in ("cuda", "coreml", "directml"))
@@ -163,3 +164,29 @@ def test_the_real_runtime_reads_on_the_cpu_instead(
     assert ended.stdout.startswith("7  (")
     assert ended.stderr.count("\n") == 1
     assert "the device cuda cannot be used" in ended.stderr
+
+
+@pytest.mark.parametrize(("chosen", "n"), [("1", 1), (" 3 ", 3)])
+def test_the_environment_limits_the_cores(
+    chosen: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+
+    assert count_cores() == n
+
+
+@pytest.mark.parametrize("chosen", [None, "", "0", "-2", "all", "2,3"])
+def test_otherwise_a_model_uses_the_cores_of_the_process(
+    chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if chosen is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 5, 9}, raising=False)
+
+    assert count_cores() == 3
+
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert count_cores() == 1

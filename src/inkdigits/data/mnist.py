@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -169,6 +169,9 @@ def fetch_mnist(*, directory: Path | str | None = None, progress: bool = False) 
         OutputError: The folder cannot be written.
     """
     folder = data_folder(directory)
+    if directory is None:
+        with suppress(DataFormatError, DataUnavailableError):
+            return _load_cache(folder)
     statuses = check_mnist(directory)
     damaged = [status for status in statuses if status.state in ("other", "damaged")]
     if damaged and directory is not None:

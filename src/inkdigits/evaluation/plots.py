@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 _PALE: Final = "#CCE3F0"
 _HISTORY_KEYS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 _DPI: Final = 150
+_CELL: Final = (2.0, 2.35)
+_SIDE: Final = 1.6
+_MARGIN: Final = 0.1
+_TITLE: Final = 0.6
+"""In inches: width and height of a tile with its text, side of the tile, space below it, and height
+of the title above all tiles."""
 _FAR: Final = 3.0
 """An error is far from the others if it is more than this many times their median."""
 
@@ -431,16 +437,19 @@ def _draw_tiles(
 ) -> Figure:
     column_count = min(len(images), max(5, math.ceil(math.sqrt(len(images)))))
     row_count = math.ceil(len(images) / column_count)
-    figure = build_figure(max(2 * column_count, 8), 2.35 * row_count + 0.7)
-    figure.suptitle(title, fontsize=17, fontweight="bold")
-    grid = figure.subplots(row_count, column_count, squeeze=False)
-    for axes in grid.flat[len(images) :]:
-        axes.set_axis_off()
+    width, height = max(_CELL[0] * column_count, 8), _TITLE + _CELL[1] * row_count
+    figure = build_figure(width, height)
+    figure.set_layout_engine("none")  # the tiles lie in a grid; to find that takes a second
+    figure.suptitle(title, fontsize=17, fontweight="bold", y=1 - _TITLE / 2 / height, va="center")
     predictions = probabilities.argmax(axis=1)
     confidences = probabilities.max(axis=1)
-    for axes, image, label, prediction, confidence in zip(
-        grid.flat, images, labels, predictions, confidences, strict=False
+    for number, (image, label, prediction, confidence) in enumerate(
+        zip(images, labels, predictions, confidences, strict=True)
     ):
+        row, column = divmod(number, column_count)
+        left = width * (column + 0.5) / column_count - _SIDE / 2
+        bottom = height - _TITLE - _CELL[1] * (row + 1) + _MARGIN
+        axes = figure.add_axes((left / width, bottom / height, _SIDE / width, _SIDE / height))
         right = prediction == label
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_xticks([])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.errors import ModelError, PictureError
+from inkdigits.recognition.devices import count_cores
 from inkdigits.recognition.session import Session
 from inkdigits.results.alphabet import N_CLASSES
 
@@ -117,14 +117,14 @@ class Detector:
 
         Args:
             path: The `.onnx` file.
-            n_threads: Number of cores for one call; None: all cores.
+            n_threads: Number of cores for one call; None: as many as `count_cores` returns.
             device: Where it runs, as in `Session`.
 
         Raises:
             ModelError: The file is missing, not ONNX, has other inputs and outputs than a reader,
                 or its outputs for a blank picture are not detections.
         """
-        n_threads = n_threads or os.cpu_count() or 1
+        n_threads = n_threads or count_cores()
         self._session = Session(path, n_threads=n_threads, frees_memory=True, device=device)
         inputs, outputs = self._session.inputs, self._session.outputs
         found = {o.name: (o.type, len(o.shape), o.shape[-1] if o.shape else None) for o in outputs}

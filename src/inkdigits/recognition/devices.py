@@ -7,6 +7,7 @@ onnxruntime-directml have the others in addition, and replace it.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, get_args
@@ -37,6 +38,20 @@ def check_device(device: str) -> str:
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}: expected one of {', '.join(DEVICES)}")
     return device
+
+
+def count_cores() -> int:
+    """Returns the number of cores that may share the work within a model, at least 1.
+
+    That is the number in the environment variable OMP_NUM_THREADS, as for TensorFlow and PyTorch,
+    or else the number of cores that this process may run on.
+    """
+    chosen = os.environ.get("OMP_NUM_THREADS", "").strip()
+    if chosen.isdecimal() and int(chosen) > 0:
+        return int(chosen)
+    if hasattr(os, "sched_getaffinity"):  # fewer than all with taskset, or in a container
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def open_session(model: str | bytes, options: Any, device: str) -> Any:
