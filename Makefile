@@ -72,7 +72,7 @@ lint: install ## ruff
 	$(BIN)/ruff format --check .
 
 types: install ## mypy, strict
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 test-backends: install ## train on PyTorch and JAX as well; installs their CPU builds
 	$(PIP) torch==2.13.0 jax

@@ -175,3 +175,28 @@ def test_ensemble_sizes_are_means_over_all_choices(
     # Two of the same judge as one does.
     one, two = measure([smoke, smoke], few)
     assert {**one, "networks": 2, "choices": 1} == {**two, "networks": 2}
+
+
+def test_word_statistics_find_the_kinds_and_the_cover_of_made_words() -> None:
+    """On words and boxes drawn from known frequencies."""
+    script = runpy.run_path(str(MEASUREMENTS / "word_statistics.py"))
+    random = np.random.default_rng(0)
+    n, n_groups = 3000, len(script["GROUPS"])
+    digits = np.repeat([0.9, 0.02, 0.5], [2100, 300, 600])
+    first, inside = np.zeros((2, n, n_groups))
+    first[:, 0], inside[:, 0] = random.binomial(2, digits), random.binomial(4, digits)
+    first[:, -1], inside[:, -1] = 2 - first[:, 0], 4 - inside[:, 0]
+    cover, predicted = random.uniform(size=(2, 20_000))
+    odds = np.log(predicted / (1 - predicted)) - 1.5 + 3 * cover
+    is_none = random.uniform(size=len(odds)) < 1 / (1 + np.exp(-odds))
+    boxes = np.stack([cover, predicted, is_none], axis=1)
+
+    kinds = script["fit_kinds"](script["Counts"](first, inside, np.zeros(n_groups), boxes))
+    fitted = script["fit_cover"](boxes)
+
+    assert [kind["share"] for kind in kinds] == pytest.approx([0.7, 0.1, 0.2], abs=0.04)
+    found = [kind[part]["digits"] for kind in kinds for part in ("ends", "inside")]
+    assert found == pytest.approx([0.9, 0.9, 0.02, 0.02, 0.5, 0.5], abs=0.06)
+    assert (fitted["bias"], fitted["slope"]) == pytest.approx((-1.5, 3), abs=0.2)
+    assert fitted["bias_error"] < 0.1
+    assert fitted["loss"] < fitted["loss_before"]
