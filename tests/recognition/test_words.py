@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,7 +84,25 @@ def test_the_class_frequencies_match_drawn_numbers() -> None:
     for kind in words.KINDS:
         assert kind.ends.sum() == pytest.approx(1, abs=0.01)
         assert kind.inside.sum() == pytest.approx(1, abs=0.01)
-    assert sum(kind.share for kind in words.KINDS) == pytest.approx(1)
+    assert sum(kind.share for kind in words.KINDS) == pytest.approx(1, abs=2e-3)
+
+
+def test_the_constants_are_those_that_were_estimated() -> None:
+    path = Path(__file__).parents[2] / "results" / "word-statistics.json"
+    estimated = json.loads(path.read_bytes())
+
+    def check(stated: NDArray[np.float64], found: dict[str, float]) -> None:
+        groups = [stated[:10].sum(), *stated[10:]]
+        assert groups == pytest.approx(list(found.values()), abs=6e-4)
+
+    check(words.FREQUENCIES, estimated["frequencies"])
+    for kind, found in zip(words.KINDS, estimated["kinds"], strict=True):
+        assert kind.share == pytest.approx(found["share"], abs=6e-4)
+        check(kind.ends, found["ends"])
+        check(kind.inside, found["inside"])
+    cover = estimated["cover"]
+    assert pytest.approx(cover["bias"], abs=6e-3) == words._COVER_BIAS
+    assert pytest.approx(cover["slope"], abs=6e-3) == words._COVER_SLOPE
 
 
 def test_digits_before_letters_stay_digits() -> None:
