@@ -4,8 +4,8 @@ A slanted stroke may be a 1, a slash or an l; at the end of a number it is a 1. 
 each mark with little context. Here, each word is a number, letters or a mixture of both, and each
 of these kinds has its own class frequencies (a mixture of unigrams, Nigam et al., 2000).
 
-A stroke in a number that no other mark explains is likelier a mark than one that lies within other
-marks, as parts of a digit do. The networks see this in part.
+A stroke in a number is likelier a mark if no other mark covers it, and likelier a part of another
+mark if one does. The networks see this only in part.
 
 The constants are estimated on drawn pages by `measurements/word_statistics.py`.
 """
