@@ -78,41 +78,18 @@ def test_the_class_frequencies_match_drawn_numbers() -> None:
                 counts[int(0 < index < len(labels) - 1), label] += 1
     shares = counts / counts.sum(axis=1, keepdims=True)
     shares[:, :10] = shares[:, :10].mean(axis=1, keepdims=True)
-    numbers = words.KINDS[0]
-    for found, stated in zip(shares, (numbers.ends, numbers.inside), strict=True):
-        assert found == pytest.approx(stated, abs=0.03)
-    for kind in words.KINDS:
-        assert kind.ends.sum() == pytest.approx(1, abs=0.01)
-        assert kind.inside.sum() == pytest.approx(1, abs=0.01)
-    assert sum(kind.share for kind in words.KINDS) == pytest.approx(1, abs=2e-3)
+    for found, stated in zip(shares, (words._NUMBER_ENDS, words._NUMBER_INSIDE), strict=True):
+        assert found == pytest.approx(stated, abs=0.01)
+        assert stated.sum() == pytest.approx(1, abs=0.01)
 
 
-def test_the_constants_are_those_that_were_estimated() -> None:
-    path = Path(__file__).parents[2] / "results" / "word-statistics.json"
+def test_the_constants_of_the_cover_are_those_that_were_estimated() -> None:
+    path = Path(__file__).parents[2] / "results" / "number-cover.json"
     estimated = json.loads(path.read_bytes())
 
-    def check(stated: NDArray[np.float64], found: dict[str, float]) -> None:
-        groups = [stated[:10].sum(), *stated[10:]]
-        assert groups == pytest.approx(list(found.values()), abs=6e-4)
-
-    check(words.FREQUENCIES, estimated["frequencies"])
-    for kind, found in zip(words.KINDS, estimated["kinds"], strict=True):
-        assert kind.share == pytest.approx(found["share"], abs=6e-4)
-        check(kind.ends, found["ends"])
-        check(kind.inside, found["inside"])
-    cover = estimated["cover"]
-    assert pytest.approx(cover["bias"], abs=6e-3) == words._COVER_BIAS
-    assert pytest.approx(cover["slope"], abs=6e-3) == words._COVER_SLOPE
-
-
-def test_digits_before_letters_stay_digits() -> None:
-    """Such as a day before the name of a month."""
-    likely = {SEVEN: 0.95, OTHER: 0.03}
-    weighed = weigh(likely, likely, LETTER, LETTER, LETTER)
-    assert weighed.argmax(axis=1).tolist() == [SEVEN, SEVEN, OTHER, OTHER, OTHER]
-    assert weighed[:2, SEVEN].min() > 0.6
-    # One alone among many letters is one of them.
-    assert weigh({SEVEN: 0.6, OTHER: 0.35}, *[LETTER] * 5)[0].argmax() == OTHER
+    stated = [words._COVER_BIAS, words._COVER_SLOPE]
+    assert stated == pytest.approx([estimated["bias"], estimated["slope"]], abs=6e-3)
+    assert estimated["loss"] < estimated["loss_before"]
 
 
 def make_number(*boxes: tuple[float, float, float, float]) -> tuple[NDArray[Any], ...]:

@@ -2,7 +2,7 @@
 
 Boxes compete: a 4 with an open top is also a 1 beside another 1, and a 0 with a loop also an o.
 Which one is right often shows only in its word. So the set of boxes that do not overlap, and
-whether a word is a number, letters or both, are chosen by the highest probability (maximum a
+whether a word is a number or letters, are chosen by the highest probability (maximum a
 posteriori): first a set, then the words in it, then the set again. Numbers are then looked at once
 more, because a box in a number that no other mark covers is likelier a mark. The reader's graph
 alone, without this module, drops each box that a better one overlaps (greedy non-maximum

@@ -1,19 +1,17 @@
 """Word context: corrects the probabilities of marks by the other marks of the same word.
 
 A slanted stroke may be a 1, a slash or an l; at the end of a number it is a 1. The networks see
-each mark with little context. Here, each word is a number, letters or a mixture of both, and each
-of these kinds has its own class frequencies (a mixture of unigrams, Nigam et al., 2000).
+each mark with little context. Here, each word is either a number or letters, and each of these
+kinds has its own class frequencies (a mixture of unigrams, Nigam et al., 2000).
 
 A stroke in a number is likelier a mark if no other mark covers it, and likelier a part of another
 mark if one does. The networks see this only in part.
-
-The constants are estimated on drawn pages by `measurements/word_statistics.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +31,21 @@ from inkdigits.results.alphabet import (
 
 Probabilities = NDArray[np.float32]
 
+_NUMBER_SHARE: Final = 0.86
+"""Fraction of numbers among the words of several marks on 3,000 drawn pages; the others are
+letters."""
+
 _RARE: Final = 0.0005
-"""Lowest frequency of a class in a kind of word."""
-_COVER_BIAS: Final = -1.27
-_COVER_SLOPE: Final = 3.17
+"""Frequency of classes that were not observed: about the upper bound for the numbers counted."""
+_COVER_BIAS: Final = -1.29
+_COVER_SLOPE: Final = 3.48
 """How the log odds of no mark change with the fraction of a box that other marks cover. By these
-odds, a logistic regression on the boxes in the numbers of drawn pages has a loss of 0.064 instead
-of 0.075. Of 1,640 pictures by people, 1,475 instead of 1,468 are exact."""
+odds, a logistic regression on the boxes in the numbers of drawn pages has a loss of 0.060 instead
+of 0.073 (`measurements/number_cover.py`). Of 1,640 pictures by people, 1,474 instead of 1,469 are
+exact."""
 _LEAST_DIGITS: Final = 3
-"""Number of digits that a word needs, for the boxes beside them to be judged by their cover. With
-2, as many of these pictures are exact."""
+"""Number of digits that a word needs, for the boxes beside them to be judged by their cover. With 2,
+one fewer of these pictures is exact."""
 _END: Final = 0.6
 """How far a number may go on beyond its first and last mark, in heights of a digit. With 1, as many
 are exact."""
@@ -68,39 +71,11 @@ def _class_frequencies(
     return frequencies
 
 
-class WordKind(NamedTuple):
-    """A kind of word.
-
-    Attributes:
-        share: Fraction of the words of several marks that are of this kind.
-        ends: Class frequencies of the first and the last mark, float64, shape (16,).
-        inside: Class frequencies of the others.
-    """
-
-    share: float
-    ends: NDArray[np.float64]
-    inside: NDArray[np.float64]
-
-
-KINDS: Final = (
-    WordKind(  # numbers
-        0.773,
-        _class_frequencies(0.849, 0.028, 0.011, 0.040, 0.002, 0.001, 0.070),
-        _class_frequencies(0.899, 0.054, 0.022, 0.015, 0.007, 0.001, 0.003),
-    ),
-    WordKind(  # letters
-        0.102,
-        _class_frequencies(0.008, 0.002, 0.001, 0.002, 0.001, 0.002, 0.984),
-        _class_frequencies(_RARE, _RARE, _RARE, _RARE, _RARE, _RARE, 0.998),
-    ),
-    WordKind(  # digits and letters, such as 7B, 3cm or a day with a month
-        0.124,
-        _class_frequencies(0.495, 0.002, 0.005, 0.007, 0.004, 0.003, 0.483),
-        _class_frequencies(0.434, 0.011, 0.006, 0.009, 0.004, 0.008, 0.528),
-    ),
-)
-FREQUENCIES: Final = _class_frequencies(0.714, 0.029, 0.012, 0.020, 0.004, 0.002, 0.219)
-"""Class frequencies of all marks."""
+# Counted in 40,000 numbers of `inkdigits.synthesis.texts`, and in all marks of 3,000 drawn pages.
+_ALL: Final = _class_frequencies(0.722, 0.032, 0.013, 0.024, 0.005, 0.004, 0.200)
+_NUMBER_ENDS: Final = _class_frequencies(0.806, 0.022, 0.009, 0.071, _RARE, _RARE, 0.091)
+_NUMBER_INSIDE: Final = _class_frequencies(0.837, 0.076, 0.032, 0.024, 0.010, 0.003, 0.020)
+_LETTERS: Final = _class_frequencies(0.007, _RARE, _RARE, _RARE, _RARE, _RARE, 0.990)
 
 
 def weigh_by_words(
@@ -234,13 +209,13 @@ def _reweigh(
         inside: The boxes that compete with them. They do not tell which kind of word it is.
         nearest: Index of the mark that each of them competes with, whose place it would take.
     """
-    factors = np.ones((len(KINDS), len(word), N_CLASSES + 1))
-    for factor, kind in zip(factors, KINDS, strict=True):
-        factor[:, :N_CLASSES] = kind.inside / FREQUENCIES
-        factor[[0, -1], :N_CLASSES] = kind.ends / FREQUENCIES
+    factors = np.ones((2, len(word), N_CLASSES + 1))
+    factors[0, :, :N_CLASSES] = _NUMBER_INSIDE / _ALL
+    factors[0, [0, -1], :N_CLASSES] = _NUMBER_ENDS / _ALL
+    factors[1, :, :N_CLASSES] = _LETTERS / _ALL
     joint = factors * word
     likelihoods = joint.sum(axis=2, keepdims=True)
-    scores = np.log([kind.share for kind in KINDS]) + np.log(likelihoods).sum(axis=(1, 2))
+    scores = np.log([_NUMBER_SHARE, 1 - _NUMBER_SHARE]) + np.log(likelihoods).sum(axis=(1, 2))
     kinds = np.exp(scores - scores.max())
     kinds = (kinds / kinds.sum())[:, np.newaxis, np.newaxis]
     competing = factors[:, nearest]
