@@ -44,8 +44,8 @@ odds, a logistic regression on the boxes in the numbers of drawn pages has a los
 of 0.073 (`measurements/number_cover.py`). Of 1,640 pictures by people, 1,474 instead of 1,469 are
 exact."""
 _LEAST_DIGITS: Final = 3
-"""Number of digits that a word needs, for the boxes beside them to be judged by their cover. With 2,
-one fewer of these pictures is exact."""
+"""Number of digits that a word needs, for the boxes beside them to be judged by their cover. With
+2, one fewer of these pictures is exact."""
 _END: Final = 0.6
 """How far a number may go on beyond its first and last mark, in heights of a digit. With 1, as many
 are exact."""
