@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import subprocess
@@ -238,6 +239,19 @@ def test_each_sample_says_what_was_predicted_and_what_is_true(n: int, tmp_path: 
         assert bool(cross) == (predicted != truth)
         assert (to_rgb(axes.title.get_color()) == to_rgb("black")) == (predicted == truth)
     assert read_text(figure).startswith(f"{n} of 400 tiles at random: {right} read correctly")
+
+
+@pytest.mark.parametrize("n", [1, 7, 30])
+def test_long_names_neither_touch_nor_leave_the_figure(n: int) -> None:
+    names = ["extraordinarily long", *(f"a longer name {digit}" for digit in range(1, 10))]
+    figure = plot_sample_predictions(IMAGES, LABELS, PROBABILITIES, n=n, names=names)
+    figure.draw_without_rendering()
+
+    places = [axes.title.get_window_extent() for axes, _ in find_tiles(figure)]
+
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(places, 2))
+    assert min(place.x0 for place in places) >= 0
+    assert max(place.x1 for place in places) <= figure.bbox.x1
 
 
 def test_the_seed_chooses_the_samples() -> None:

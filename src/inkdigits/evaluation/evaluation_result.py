@@ -142,7 +142,7 @@ class Evaluation:
             "macro_f1": self.macro_f1,
             "per_digit": [asdict(digit_score) for digit_score in self.per_digit],
             "confusion_matrix": self.confusion_matrix.tolist(),
-            "misread": [dict(vars(misread)) for misread in self.misread],
+            "misread": [asdict(misread) for misread in self.misread],
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -34,8 +34,10 @@ _CELL: Final = (2.0, 2.35)
 _SIDE: Final = 1.6
 _MARGIN: Final = 0.1
 _TITLE: Final = 0.6
-"""In inches: width and height of a tile with its text, side of the tile, space below it, and height
-of the title above all tiles."""
+"""In inches: width and height of a tile with its text, which is wider for long names; side of the
+tile; space below it and beside its text; and height of the title above all tiles."""
+_POINTS: Final = 12
+"""Size of the text of a tile."""
 _FAR: Final = 3.0
 """An error is far from the others if it is more than this many times their median."""
 
@@ -435,30 +437,40 @@ def _draw_tiles(
     title: str,
     names: Sequence[str],
 ) -> Figure:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    rights = probabilities.argmax(axis=1) == labels
+    texts = [
+        f"{'' if right else '✗ '}Pred: {names[prediction] if names else prediction} "
+        f"({format_confidence(float(confidence), unit=' %')})\n"
+        f"True: {names[label] if names else label}"
+        for right, prediction, confidence, label in zip(
+            rights, probabilities.argmax(axis=1), probabilities.max(axis=1), labels, strict=True
+        )
+    ]
+    bold = FontProperties(weight="bold")
+    lines = {line for text in texts for line in text.splitlines()}
+    longest = max(TextPath((0, 0), line, _POINTS, bold).get_extents().width for line in lines)
+    cell = max(_CELL[0], longest / 72 + _MARGIN)
     column_count = min(len(images), max(5, math.ceil(math.sqrt(len(images)))))
     row_count = math.ceil(len(images) / column_count)
-    width, height = max(_CELL[0] * column_count, 8), _TITLE + _CELL[1] * row_count
+    width, height = max(cell * column_count, 8), _TITLE + _CELL[1] * row_count
     figure = build_figure(width, height)
-    figure.set_layout_engine("none")  # the tiles lie in a grid; to find that takes a second
+    # The places follow from the grid. Looking for them takes a second longer.
+    figure.set_layout_engine("none")
     figure.suptitle(title, fontsize=17, fontweight="bold", y=1 - _TITLE / 2 / height, va="center")
-    predictions = probabilities.argmax(axis=1)
-    confidences = probabilities.max(axis=1)
-    for number, (image, label, prediction, confidence) in enumerate(
-        zip(images, labels, predictions, confidences, strict=True)
-    ):
+    for number, (image, text, right) in enumerate(zip(images, texts, rights, strict=True)):
         row, column = divmod(number, column_count)
         left = width * (column + 0.5) / column_count - _SIDE / 2
         bottom = height - _TITLE - _CELL[1] * (row + 1) + _MARGIN
         axes = figure.add_axes((left / width, bottom / height, _SIDE / width, _SIDE / height))
-        right = prediction == label
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(
-            f"{'' if right else '✗ '}Pred: {names[prediction] if names else prediction} "
-            f"({format_confidence(float(confidence), unit=' %')})\n"
-            f"True: {names[label] if names else label}",
-            fontsize=12,
+            text,
+            fontsize=_POINTS,
             color="black" if right else RED,
             fontweight="normal" if right else "bold",
         )

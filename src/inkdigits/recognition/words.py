@@ -176,8 +176,12 @@ def _are_in_number(
 
 def _compute_cover(box: NDArray[np.float32], others: NDArray[np.float32]) -> float:
     """Returns the fraction of a box that others cover."""
+    starts, ends = others[:, :2], others[:, :2] + others[:, 2:]
+    near = ((starts < box[:2] + box[2:]) & (ends > box[:2])).all(axis=1)
+    if not near.any():
+        return 0.0
     points = (np.arange(_GRID) + 0.5) / _GRID
-    first, last = others[:, :2, np.newaxis], (others[:, :2] + others[:, 2:])[:, :, np.newaxis]
+    first, last = starts[near, :, np.newaxis], ends[near, :, np.newaxis]
     places = box[:2, np.newaxis] + points * box[2:, np.newaxis]
     across, down = ((places >= first) & (places <= last)).transpose(1, 0, 2)
     return float((down[:, :, np.newaxis] & across[:, np.newaxis]).any(axis=0).mean())
