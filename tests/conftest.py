@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ from PIL import Image
 from inkdigits.data import Font, LabelledImages, Mnist, fetch_fonts, fetch_mnist
 from inkdigits.errors import DataUnavailableError
 from inkdigits.training import FORMATS, Run, export, train
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores. A training with one thread in each takes 8 % less CPU time
@@ -34,6 +38,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+LaunchChromium = Callable[..., "Browser"]
 ROOT = Path(__file__).parents[1]
 
 
@@ -84,6 +89,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _POSIX.search(inspect.getsource(item.function)):
             item.add_marker(pytest.mark.skip(reason="uses what Windows lacks"))
+
+
+@pytest.fixture(scope="module")
+def launch_chromium() -> Iterator[LaunchChromium]:
+    """Launches Chromium with further arguments; all are closed after the module's tests."""
+    # The shell needs less than half of the processor time of the whole browser.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("Chromium is missing: 'apt-get install chromium-headless-shell' brings it")
+    from playwright.sync_api import sync_playwright
+
+    usual = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+    with sync_playwright() as playwright:
+        launched = []
+
+        def launch(*arguments: str) -> Browser:
+            browser = playwright.chromium.launch(executable_path=path, args=[*usual, *arguments])
+            launched.append(browser)
+            return browser
+
+        yield launch
+        for browser in launched:
+            browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import posixpath
 import runpy
-import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import inkdigits
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 PHONE = 390
 
 
@@ -138,15 +136,8 @@ def test_the_commands_are_those_of_the_parser() -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a network."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: 'apt-get install chromium' brings it")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
+def browser(launch_chromium: Callable[..., Browser]) -> Browser:
+    return launch_chromium()
 
 
 @pytest.fixture

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
-def opened(page: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def opened(
+    page: str,
+    launch_chromium: Callable[..., Browser],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Page]:
     """The report, opened from a file on a narrow screen; checks for errors at the end."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: 'apt-get install chromium' brings it")
     path: Path = tmp_path_factory.mktemp("browser") / "report.html"
     path.write_text(page, encoding="utf-8")
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        context = browser.new_context(offline=True, viewport={"width": 390, "height": 800})
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.on("console", lambda message: faults.append(message.text))
-        opened.goto(path.as_uri())
-        yield opened
-        browser.close()
+    context = launch_chromium().new_context(offline=True, viewport={"width": 390, "height": 800})
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda message: faults.append(message.text))
+    opened.goto(path.as_uri())
+    yield opened
     assert faults == []
 
 

@@ -37,8 +37,8 @@ letters."""
 
 _RARE: Final = 0.0005
 """Frequency of classes that were not observed: about the upper bound for the numbers counted."""
-_COVER_BIAS: Final = -1.29
-_COVER_SLOPE: Final = 3.48
+_COVER_BIAS: Final = -0.38
+_COVER_SLOPE: Final = 2.04
 """How the log odds of no mark change with the fraction of a box that other marks cover. By these
 odds, a logistic regression on the boxes in the numbers of drawn pages has a loss of 0.060 instead
 of 0.073 (`measurements/number_cover.py`). Of 1,640 pictures by people, 1,474 instead of 1,469 are

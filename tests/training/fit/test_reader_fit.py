@@ -129,7 +129,7 @@ def test_start_may_be_for_the_judge_alone(tmp_path: Path) -> None:
         detector_size="large",
     )
 
-    assert PartFit.start("detector", recipe, 2).network.count_params() == 1_512_485
+    assert PartFit.start("detector", recipe, 2).network.count_params() == 1_739_173
     judge = PartFit.start("judge", recipe, 2).network
     for weight, expected in zip(judge.get_weights(), small["judge"].get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, atol=1e-3)

@@ -139,7 +139,7 @@ def test_stopped_run_is_resumed_to_a_reader_that_reads(
     assert card.recipe == {**TINY.to_json(), "name": "reader-quick"}
     assert card.threshold == 0.5
     assert card.figures["fit_seconds"] > 0
-    assert card.figures["parameters"] == 864_557 + 2 * 576_513 + 1_175_505 + 14_112
+    assert card.figures["parameters"] == 864_557 + 2 * 576_513 + 1_587_281 + 14_112
     assert "train-images-idx3-ubyte" in card.data_sha256
 
     picture = Image.new("L", (400, 120), 230)

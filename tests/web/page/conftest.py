@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -8,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 if TYPE_CHECKING:
     from tests.web.conftest import Server
 
 expect.set_options(timeout=15_000)  # milliseconds; the default is too short for a busy machine
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+CAMERA = "--use-fake-device-for-media-stream"
 OpenPage = Callable[..., Page]
 Strokes = list[list[tuple[float, float]]]
 
@@ -45,21 +44,15 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: 'apt-get install chromium' brings it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--use-fake-device-for-media-stream",
-            ],
-        )
-        yield browser
-        browser.close()
+def browser(launch_chromium: Callable[..., Browser]) -> Browser:
+    """A browser that denies the use of the camera without asking."""
+    return launch_chromium(CAMERA, "--use-fake-ui-for-media-stream=deny")
+
+
+@pytest.fixture
+def allowing_browser(launch_chromium: Callable[..., Browser]) -> Browser:
+    """A browser that allows the use of the camera without asking."""
+    return launch_chromium(CAMERA, "--use-fake-ui-for-media-stream")
 
 
 @dataclass
@@ -81,12 +74,10 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
     contexts = []
     watches = []
 
-    def open_one(url: str = server.url, *, camera: bool = False, **options: object) -> Page:
+    def open_one(url: str = server.url, browser: Browser = browser, **options: object) -> Page:
         # A fixed size, so that tests do not depend on the window.
         options = {"viewport": {"width": 1200, "height": 850}, **options}
         context = browser.new_context(**options)  # type: ignore[arg-type]
-        if camera:
-            context.grant_permissions(["camera"], origin=url.rstrip("/"))
         page = context.new_page()
         watch = Watch()
         contexts.append(context)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from inkdigits.recognition import Recognizer
 
@@ -198,9 +198,9 @@ def test_picture_can_be_pasted_or_dropped(way: str, open_page: OpenPage) -> None
     expect(page.locator("#table tbody button")).to_have_text("seven.png")
 
 
-def test_camera_takes_a_photograph(open_page: OpenPage) -> None:
+def test_camera_takes_a_photograph(open_page: OpenPage, allowing_browser: Browser) -> None:
     """Chromium's camera for tests shows a moving pattern; its reading does not matter."""
-    page = open_page(camera=True)
+    page = open_page(browser=allowing_browser)
     page.locator("#tab-pictures").click()
     page.locator("#camera-open").click()
     page.locator("video").evaluate(

@@ -24,6 +24,7 @@ from inkdigits.training.recipes.reader_recipe import ReaderRecipe
 from inkdigits.training.samples.context_rows import NOT_COUNTED, vary_rows
 from inkdigits.training.samples.light import vary_light
 from inkdigits.training.samples.page_batches import Batch, Part, Source, draw_batches
+from inkdigits.training.samples.warps import warp_windows
 
 HISTORY_COLUMNS: Final = ("part", "step", "samples", "loss", "samples_per_s")
 CHECKPOINT_S: Final = 120.0
@@ -314,7 +315,6 @@ def _repeat(batches: Iterable[Batch], fit: PartFit) -> Iterator[Batch]:
     was not interrupted.
     """
     random = np.random.default_rng([fit.step])
-    vary = vary_rows if fit.part == "context" else vary_light
     kept: list[Batch] = []
     for batch in batches:
         yield batch
@@ -326,7 +326,18 @@ def _repeat(batches: Iterable[Batch], fit: PartFit) -> Iterator[Batch]:
             kept[random.integers(len(kept))] = batch
         for _ in range(fit.repeats - 1):
             inputs, targets = kept[random.integers(len(kept))]
-            yield vary(inputs, random), targets
+            yield _vary(fit.part, inputs, targets, random), targets
+
+
+def _vary(
+    part: Part, inputs: NDArray[Any], targets: NDArray[Any], random: np.random.Generator
+) -> NDArray[Any]:
+    """Returns the inputs of a batch in another form that has the same targets."""
+    if part == "context":
+        return vary_rows(inputs, random)
+    if part in ("judge", "second-judge"):
+        inputs = warp_windows(inputs, targets, random)
+    return vary_light(inputs, random)
 
 
 def _describe(fit: PartFit, losses: list[float], seconds: float) -> dict[str, Any]:
