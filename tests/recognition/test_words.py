@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from inkdigits.recognition import words
-from inkdigits.recognition.words import measure_cover, weigh_by_cover, weigh_by_words
+from inkdigits.recognition.words import weigh_by_words
 from inkdigits.results.alphabet import CLASS_NAMES, NO_MARK, OTHER, SLASH
 from inkdigits.synthesis.scribes import LABELS
 from inkdigits.synthesis.texts import compose_number
@@ -81,72 +77,3 @@ def test_the_class_frequencies_match_drawn_numbers() -> None:
     for found, stated in zip(shares, (words._NUMBER_ENDS, words._NUMBER_INSIDE), strict=True):
         assert found == pytest.approx(stated, abs=0.01)
         assert stated.sum() == pytest.approx(1, abs=0.01)
-
-
-def test_the_constants_of_the_cover_are_those_that_were_estimated() -> None:
-    path = Path(__file__).parents[2] / "results" / "number-cover.json"
-    estimated = json.loads(path.read_bytes())
-
-    stated = [words._COVER_BIAS, words._COVER_SLOPE]
-    assert stated == pytest.approx([estimated["bias"], estimated["slope"]], abs=6e-3)
-    assert estimated["loss"] < estimated["loss_before"]
-
-
-def make_number(*boxes: tuple[float, float, float, float]) -> tuple[NDArray[Any], ...]:
-    """Boxes beside three digits of 20 × 30 pixels, and the marks selected: the digits alone."""
-    digits = [(x, 0.0, 20.0, 30.0) for x in (0.0, 24.0, 48.0)]
-    every = np.array([*digits, *boxes], np.float32)
-    rows = np.zeros((len(every), NO_MARK + 1), np.float32)
-    rows[:3, SEVEN], rows[:3, NO_MARK] = 0.99, 0.01
-    rows[3:, ONE], rows[3:, NO_MARK] = 0.3, 0.7
-    return every, rows, np.arange(len(every)) < 3
-
-
-def test_cover_is_the_fraction_that_other_marks_share() -> None:
-    boxes, rows, selected = make_number(
-        (72, 0, 20, 30), (58, 0, 20, 30), (48, 0, 20, 30), (10, 0, 24, 30)
-    )
-
-    cover = measure_cover(boxes, rows, selected)
-
-    # A digit does not cover itself; the last box reaches from the first digit into the second.
-    assert cover[:3] == pytest.approx(0)
-    assert cover[3:] == pytest.approx([0, 0.5, 1, 20 / 24], abs=0.07)
-
-
-@pytest.mark.parametrize(
-    "box",
-    [
-        (72, 60, 20, 30),  # below the line
-        (72, 10, 4, 6),  # too small for a digit
-        (72, -30, 20, 90),  # too high
-        (110, 0, 20, 30),  # too far away
-    ],
-)
-def test_what_cannot_be_a_mark_of_the_number_has_no_cover(
-    box: tuple[float, float, float, float],
-) -> None:
-    boxes, rows, selected = make_number(box)
-
-    assert np.isnan(measure_cover(boxes, rows, selected)[3])
-
-
-def test_two_digits_or_letters_are_no_number() -> None:
-    boxes, rows, selected = make_number((72, 0, 20, 30))
-    assert np.isfinite(measure_cover(boxes, rows, selected)).all()
-
-    selected[0] = False
-    assert np.isnan(measure_cover(boxes, rows, selected)).all()
-    selected[0] = True
-    rows[:2, OTHER], rows[:2, SEVEN] = rows[:2, SEVEN], 0
-    assert np.isnan(measure_cover(boxes, rows, selected)).all()
-
-
-def test_an_uncovered_box_is_likelier_a_mark_and_a_covered_one_less_likely() -> None:
-    _, rows, _ = make_number((25, 0, 20, 30), (50, 0, 20, 30), (25, 60, 20, 30))
-    weighed = weigh_by_cover(rows, np.array([np.nan, np.nan, np.nan, 0, 1, np.nan]))
-
-    assert weighed.sum(axis=1) == pytest.approx(1)
-    assert weighed[3, ONE] > 0.5 > rows[3, ONE]
-    assert weighed[4, ONE] < 0.1
-    assert weighed[[0, 1, 2, 5]] == pytest.approx(rows[[0, 1, 2, 5]])

@@ -2,28 +2,20 @@
 
 Boxes compete: a 4 with an open top is also a 1 beside another 1, and a 0 with a loop also an o.
 Which one is right often shows only in its word. So the set of boxes that do not overlap, and
-whether a word is a number or letters, are chosen by the highest probability (maximum a
-posteriori): first a set, then the words in it, then the set again. Numbers are then looked at once
-more, because a box in a number that no other mark covers is likelier a mark. The reader's graph
-alone, without this module, drops each box that a better one overlaps (greedy non-maximum
-suppression).
+whether a word is a number or letters, are chosen by the highest probability (maximum a posteriori):
+first a set, then the words in it, then the set again. The reader's graph alone, without this
+module, drops each box that a better one overlaps (greedy non-maximum suppression).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.recognition.detection import Candidates
-from inkdigits.recognition.words import (
-    Probabilities,
-    measure_cover,
-    weigh_by_cover,
-    weigh_by_words,
-)
+from inkdigits.recognition.words import Probabilities, weigh_by_words
 from inkdigits.results.alphabet import COMMA, DASH, NO_MARK, POINT
 
 Mask = NDArray[np.bool_]
@@ -62,28 +54,9 @@ def select_marks(candidates: Candidates) -> tuple[Mask, Probabilities]:
         Which boxes are marks, bool, shape (n,); and the probabilities given the words, float32,
         shape (n, 17).
     """
-    selected, weighed = select_by_words(candidates)
-    beside = ~candidates.fills
-    cover = np.full(len(beside), np.nan)
-    cover[beside] = measure_cover(candidates.boxes[beside], weighed[beside], selected[beside])
-    if not np.isfinite(cover).any():
-        return selected, weighed
-    probabilities = weigh_by_cover(candidates.probabilities, cover)
-    return select_by_words(replace(candidates, probabilities=probabilities))
-
-
-def select_by_words(candidates: Candidates) -> tuple[Mask, Probabilities]:
-    """Selects the boxes that show marks, without regard to how much of a box others cover.
-
-    Args:
-        candidates: n boxes.
-
-    Returns:
-        As `select_marks`.
-    """
-    boxes, probabilities = candidates.boxes, candidates.probabilities
+    boxes, probabilities, fills = candidates.boxes, candidates.probabilities, candidates.fills
     conflicts = find_conflicts(candidates)
-    beside = ~candidates.fills  # a mark that fills the picture is no part of a word
+    beside = ~fills  # a mark that fills the picture is no part of a word
     selected = find_best_set(_measure_odds(probabilities) * beside, conflicts)
     # Once: the marks of 400 cheques are as often right after one round as after four.
     weighed = probabilities.copy()
