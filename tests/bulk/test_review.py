@@ -18,6 +18,8 @@ from inkdigits.results.review_folder import ReviewFolder
 from inkdigits.training.samples.own_pictures import load_tiles
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+DOUBTFUL = 0.9999999
+"""A threshold that no digit reaches."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_what_people_type_comes_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output, review = tmp_path / "readings", tmp_path / "review"
-    batch(sources, output, threshold=0.99999, format=row_format, review=review, workers=1)
+    batch(sources, output, threshold=DOUBTFUL, format=row_format, review=review, workers=1)
     before = read_rows(output)
     folder = ReviewFolder(review)
     names, n_open, _ = folder.list_open(10)
@@ -86,11 +88,11 @@ def test_what_people_type_comes_back(
 
 def test_a_resumed_batch_keeps_what_was_reviewed(sources: Path, tmp_path: Path) -> None:
     output, review = tmp_path / "readings", tmp_path / "review"
-    batch(sources, output, threshold=0.99999, review=review, workers=1)
+    batch(sources, output, threshold=DOUBTFUL, review=review, workers=1)
     folder = ReviewFolder(review)
     folder.save(folder.list_open(1)[0][0], "12")
     apply_review(review, output)
-    batch(sources, output, threshold=0.99999, review=review, workers=1, resume=True)
+    batch(sources, output, threshold=DOUBTFUL, review=review, workers=1, resume=True)
 
     assert [row["text"] for row in read_rows(output) if row["reviewed"]] == ["12"]
     assert folder.list_open(9)[1:] == (1, 2)
