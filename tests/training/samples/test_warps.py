@@ -20,7 +20,7 @@ def _draw_bars(n: int) -> NDArray[np.float16]:
 
 
 def _measure_tilts(windows: NDArray[np.float16]) -> NDArray[np.float64]:
-    """Horizontal shift per row of what is bright."""
+    """Returns the slant of the bright pixels, in pixels to the right per pixel down."""
     bright = np.maximum(windows.astype(float), 0)
     places = np.arange(SIDE) - (SIDE - 1) / 2
     across = (bright * places).sum(axis=(1, 2))[:, np.newaxis, np.newaxis] / bright.sum(
