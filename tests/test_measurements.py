@@ -128,7 +128,7 @@ def test_soak(python: Python, mnist: Mnist) -> None:
 
     assert ended.stdout, ended.stderr
     result = json.loads(ended.stdout)
-    assert not [what for what in result["seen"] if what.partition(": ")[2].startswith("wrong")]
+    assert not [what for what in result["seen"] if what.rpartition(": ")[2].startswith("wrong")]
     assert result["wrong"] == 0
     # In seconds nothing is warm yet; beyond its limits it must say so.
     slower = [phases["hostile"] / phases["quiet"] for phases in result["p99_ms"].values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
@@ -46,8 +47,14 @@ def opened(source: Source) -> Scriptorium:
 
 
 def list_drawing_processes() -> list[BaseProcess]:
-    """The processes that this test has spawned; services of other tests may leave some behind."""
-    return [child for child in multiprocessing.active_children() if child not in EARLIER]
+    """The running processes that this test has spawned; other tests may leave some behind."""
+    spawned = [child for child in multiprocessing.active_children() if child not in EARLIER]
+    return [child for child in spawned if is_running(child)]
+
+
+def is_running(process: BaseProcess) -> bool:
+    """Unlike `is_alive`, this is also right while the executor joins the process."""
+    return not multiprocessing.connection.wait([process.sentinel], 0)
 
 
 EARLIER: set[BaseProcess] = set()
@@ -157,4 +164,4 @@ def test_stopping_does_not_wait_for_what_is_drawn(source: Source) -> None:
     batches.close()
 
     assert time.monotonic() - started < max(2.0, opening)
-    assert not any(child.is_alive() for child in children)
+    assert not any(map(is_running, children))

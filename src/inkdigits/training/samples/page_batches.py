@@ -250,8 +250,11 @@ def _start_processes(source: Source, n_processes: int) -> Iterator[ProcessPoolEx
         # the executor waits forever. So processes may end by themselves first; only one that is
         # still opening its source takes longer.
         deadline = time.monotonic() + _END_S
+        # The executor joins them too, and of two threads that join, one can be told that a process
+        # still runs that has ended. Its sentinel tells both the truth.
         for process in set(multiprocessing.active_children()) - before:
-            process.join(max(deadline - time.monotonic(), 0))
-            if process.is_alive():
+            remaining_s = max(deadline - time.monotonic(), 0)
+            if not multiprocessing.connection.wait([process.sentinel], remaining_s):
                 process.terminate()
-                process.join()
+                multiprocessing.connection.wait([process.sentinel])
+            process.join()
