@@ -357,14 +357,19 @@ def draw_bomb(side: int, n_pixels: int) -> bytes:
 
 
 async def ask_anyhow(port: int, request: bytes) -> int:
-    """Sends a hostile request and returns the status; 0 if the service closes the connection."""
+    """Sends a hostile request and returns the status; 0 if the service closes the connection.
+
+    The answer is read while the request is sent, because the service may answer early and close.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(reader.readline())
     with contextlib.closing(writer), contextlib.suppress(OSError, EOFError):
         with contextlib.suppress(ConnectionError):
             writer.write(request)
             await asyncio.wait_for(writer.drain(), 60)
-        line = await asyncio.wait_for(reader.readline(), 60)
+        line = await asyncio.wait_for(answer, 60)
         return int(line.split()[1]) if line.startswith(b"HTTP/1.1 ") else 0
+    answer.cancel()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import runpy
@@ -120,6 +121,27 @@ def test_growth_compares_the_second_round_with_the_last_complete_one(
 
     assert measure_growth(memory, rounds) == pytest.approx(0.1)
     assert measure_growth(memory[:4], rounds[:4]) == 0  # too short for two rounds
+
+
+def test_soak_sees_an_answer_that_comes_before_the_connection_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(MEASUREMENTS))
+    ask_anyhow = runpy.run_path(str(MEASUREMENTS / "soak.py"))["ask_anyhow"]
+
+    async def answer_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.transport.abort()  # with most of the request unread: a reset
+
+    async def ask() -> int:
+        async with await asyncio.start_server(answer_early, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            status: int = await ask_anyhow(port, b"POST / HTTP/1.1\r\n\r\n" + bytes(50_000_000))
+            return status
+
+    assert asyncio.run(ask()) == 413
 
 
 @pytest.mark.slow
