@@ -186,6 +186,13 @@ def test_pages_of_one_writing_have_the_same_marks_on_other_papers(
     assert n_marks > 30
 
 
+def test_pages_of_a_chosen_layout(scriptorium: Scriptorium) -> None:
+    random = np.random.default_rng(0)
+    assert not any(len(draw_pages(scriptorium, random, 1, layout="blank")[0].boxes) for _ in "1234")
+    rows = [draw_pages(scriptorium, random, 1, layout="table")[0] for _ in "1234"]
+    assert sum(len(page.boxes) for page in rows) > 20
+
+
 def test_bands_turn_the_polarity_and_nothing_else() -> None:
     levels = np.full((40, 40), 0.25, np.float32)
     pages._invert_bands(levels, np.random.default_rng(3))

@@ -5,6 +5,7 @@ A layout chooses the texts and their positions; `inkdigits.synthesis.pages` draw
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from typing import Final
 
@@ -29,24 +30,34 @@ _TABLE_SHARE: Final = 0.35
 """Share of signs that come from the stroke tables of `inkdigits.synthesis.letters`."""
 _SIGN_SHARE: Final = 0.12
 """Share of single digits that are replaced by a sign."""
+_ISOLATED_SHARE: Final = 0.5
+"""Share of pages of words on which letters and signs stand apart."""
+_SPELLED_SHARE: Final = 0.6
+"""Share of these with letters of the whole alphabet, at least three side by side: a B alone may be an
+8. Both are assumed, not measured."""
 _MAX_GLYPHS: Final = 120
 """Maximum number of glyphs in rows. More small writing costs time and teaches little."""
 
 
-def draw_layout(side: int, scribes: Scriptorium, random: Random) -> tuple[Writing, float]:
+def draw_layout(
+    side: int, scribes: Scriptorium, random: Random, name: str | None = None
+) -> tuple[Writing, float]:
     """Writes the content of a page.
 
     Args:
         side: Side length of the square page in pixels.
         scribes: The writers.
         random: Random number generator for the layout and its content.
+        name: Name of the layout in `LAYOUTS`; None: a random one.
 
     Returns:
         The writing, and the height of its digits in pixels.
     """
-    names = list(LAYOUTS)
-    weights = np.array([LAYOUTS[name][0] for name in names])
-    layout = LAYOUTS[names[int(random.choice(len(names), p=weights / weights.sum()))]][1]
+    if name is None:
+        names = list(LAYOUTS)
+        weights = np.array([LAYOUTS[name][0] for name in names])
+        name = names[int(random.choice(len(names), p=weights / weights.sum()))]
+    layout = LAYOUTS[name][1]
     height_px = float(np.exp(random.uniform(np.log(13), np.log(100))))
     writing = Writing()
     # Blur and pixelation of the camera depend on the height of the digits.
@@ -294,15 +305,20 @@ def _write_words(
     """Writes words, letters and signs without digits."""
     height_px = min(height_px, 80)
     top = random.uniform(-0.2, 1.5) * height_px
-    isolated = random.random() < 0.35
+    isolated = random.random() < _ISOLATED_SHARE
+    spelled = isolated and random.random() < _SPELLED_SHARE
+    alphabet = string.ascii_uppercase if random.random() < 0.5 else string.ascii_lowercase
     while top < side:
         hand = scribes.hire(random)
         style = Style.draw(height_px * random.uniform(0.7, 1.3), hand, random)
         x = random.uniform(-1, 3) * height_px
         if isolated:
             font = scribes.hire_font(random)
-            for _ in range(int(random.integers(1, 6))):
-                sign = _draw_sign(LETTERS + SIGNS + "+-/+-=×%÷", hand, font, 0.5, random)
+            for _ in range(int(random.integers(3, 8) if spelled else random.integers(1, 6))):
+                if spelled:
+                    sign = font.write(str(random.choice(list(alphabet))), random)
+                else:
+                    sign = _draw_sign(LETTERS + SIGNS + "+-/+-=×%÷", hand, font, 0.5, random)
                 x = place(writing, sign, x, top, style, random)
                 x += height_px * random.uniform(0.1, 1.5)
         else:

@@ -102,7 +102,11 @@ def draw_page(scribes: Scriptorium, random: Random, side: int = PAGE_SIDE) -> Dr
 
 
 def draw_pages(
-    scribes: Scriptorium, random: Random, n: int, side: int = PAGE_SIDE
+    scribes: Scriptorium,
+    random: Random,
+    n: int,
+    side: int = PAGE_SIDE,
+    layout: str | None = None,
 ) -> list[DrawnPage]:
     """Draws several pages with the same writing but other papers, rotations and cameras.
 
@@ -114,8 +118,9 @@ def draw_pages(
         random: Random number generator; the same state gives the same pages.
         n: Number of pages.
         side: Side length of the square pages in pixels; a crop is smaller.
+        layout: Name of the layout in `layouts.LAYOUTS`; None: a random one.
     """
-    writing, height_px = draw_layout(side, scribes, random)
+    writing, height_px = draw_layout(side, scribes, random, layout)
     pages = [_draw_on_paper(writing, height_px, scribes, random, side) for _ in range(n)]
     return [_crop(page, random) if random.random() < _CROP_SHARE else page for page in pages]
 

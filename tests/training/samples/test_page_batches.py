@@ -89,6 +89,20 @@ def test_batch_of_found_boxes(source: Source) -> None:
         draw_batch("context", wanted, scribes, 0)
 
 
+def test_blank_pages_of_the_context_network(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_batches, "_BLANK_SHARE", 1.0)
+    wanted = replace(source, recipe=replace(RECIPE, context_batch=6))
+    scribes = source.open_validation(np.random.default_rng(0))
+    assert scribes.photographs
+
+    rows, labels = draw_batch("context", wanted, scribes, 0, Detector(DEFAULT_MODEL))
+
+    assert (labels[rows[..., 2] > 0] == 16).all()
+    assert (labels[rows[..., 2] == 0] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("part", "size"), [("judge", 5), ("judge", 20), ("judge", 33), ("picture-judge", 20)]
 )

@@ -55,6 +55,9 @@ _CUTS: Final = 2
 half as long as drawing."""
 _END_S: Final = 5.0
 """Seconds for the drawing processes to end by themselves. On two cores, a batch takes under one."""
+_BLANK_SHARE: Final = 0.13
+"""Fraction of the context network's pages that are blank, beside those among the layouts. On two of
+three blank pages no box is found, and the others have few."""
 _ONE_WRITING: Final = 2
 """Number of pages with the same writing, on different papers."""
 
@@ -97,7 +100,7 @@ class Source:
         """Prepares what pages other than those for training are written with.
 
         These are MNIST's validation digits, handwriting fonts that training does not use, and
-        digits drawn stroke by stroke.
+        digits drawn stroke by stroke. The photographs are those of training: there are few.
 
         Args:
             random: Chooses the pens of the glyphs.
@@ -108,6 +111,7 @@ class Source:
             DigitBank(validation, len(validation), random),
             [font.path for font in fonts if font.kind == "handwriting"],
             [font.path for font in fonts if font.kind == "printed"],
+            [photograph.path for photograph in load_photographs()],
         )
 
 
@@ -182,7 +186,8 @@ def draw_batch(
             raise ValueError("the context network is trained on a reader's boxes: expected `find`")
         pages = []
         while len(pages) < recipe.context_batch:
-            pages += draw_pages(scribes, random, 1)
+            layout = "blank" if random.random() < _BLANK_SHARE else None
+            pages += draw_pages(scribes, random, 1, layout=layout)
         return gather_rows(pages, find, random)
     windows: list[NDArray[np.float32]] = []
     classes: list[NDArray[np.int64]] = []
