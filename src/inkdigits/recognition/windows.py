@@ -52,17 +52,18 @@ def locate_windows(boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> ND
     return np.concatenate([corners, sides[:, np.newaxis]], axis=1).astype(np.float32)
 
 
-def locate_picture(shape: tuple[int, ...]) -> NDArray[np.float32]:
+def locate_picture(shape: tuple[int, ...], zoom: float = 1.0) -> NDArray[np.float32]:
     """Returns the window of a whole picture.
 
     Args:
         shape: Height and width in pixels.
+        zoom: Side of the window as a multiple of the longer of these.
 
     Returns:
         float32, shape (1, 3): left, top and side in pixels of the square around the picture.
     """
     height, width = shape
-    side = max(height, width, LEAST_SIDE_PX)
+    side = max(max(height, width) * zoom, LEAST_SIDE_PX)
     return np.array([[(width - side) / 2, (height - side) / 2, side]], np.float32)
 
 

@@ -5,7 +5,6 @@ A layout chooses the texts and their positions; `inkdigits.synthesis.pages` draw
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable
 from typing import Final
 
@@ -30,11 +29,6 @@ _TABLE_SHARE: Final = 0.35
 """Share of signs that come from the stroke tables of `inkdigits.synthesis.letters`."""
 _SIGN_SHARE: Final = 0.12
 """Share of single digits that are replaced by a sign."""
-_ISOLATED_SHARE: Final = 0.5
-"""Share of pages of words on which letters and signs stand apart."""
-_SPELLED_SHARE: Final = 0.6
-"""Share of these with letters of the whole alphabet, at least three side by side: a B alone may be an
-8. Both are assumed, not measured."""
 _MAX_GLYPHS: Final = 120
 """Maximum number of glyphs in rows. More small writing costs time and teaches little."""
 
@@ -305,20 +299,15 @@ def _write_words(
     """Writes words, letters and signs without digits."""
     height_px = min(height_px, 80)
     top = random.uniform(-0.2, 1.5) * height_px
-    isolated = random.random() < _ISOLATED_SHARE
-    spelled = isolated and random.random() < _SPELLED_SHARE
-    alphabet = string.ascii_uppercase if random.random() < 0.5 else string.ascii_lowercase
+    isolated = random.random() < 0.35
     while top < side:
         hand = scribes.hire(random)
         style = Style.draw(height_px * random.uniform(0.7, 1.3), hand, random)
         x = random.uniform(-1, 3) * height_px
         if isolated:
             font = scribes.hire_font(random)
-            for _ in range(int(random.integers(3, 8) if spelled else random.integers(1, 6))):
-                if spelled:
-                    sign = font.write(str(random.choice(list(alphabet))), random)
-                else:
-                    sign = _draw_sign(LETTERS + SIGNS + "+-/+-=×%÷", hand, font, 0.5, random)
+            for _ in range(int(random.integers(1, 6))):
+                sign = _draw_sign(LETTERS + SIGNS + "+-/+-=×%÷", hand, font, 0.5, random)
                 x = place(writing, sign, x, top, style, random)
                 x += height_px * random.uniform(0.1, 1.5)
         else:

@@ -76,13 +76,12 @@ def test_batches_are_used_again_in_other_light() -> None:
     assert not any((used[index][0] == new[of_targets[index]][0]).all() for index in again)
 
 
-@pytest.mark.parametrize("part", ["judge", "second-judge", "picture-judge"])
+@pytest.mark.parametrize("part", ["judge", "second-judge"])
 def test_windows_are_used_again_in_another_form(
     part: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_fit, "vary_light", lambda inputs, random: inputs)
-    recipe = replace(RECIPE, repeats=2, picture_repeats=2)
-    fit = PartFit(part, recipe, None)
+    fit = PartFit(part, replace(RECIPE, repeats=2), None)
     windows, classes = make_batch(1)
 
     (_, _), (again, same) = list(_repeat(iter([(windows, classes)]), fit))
@@ -166,16 +165,6 @@ def test_the_picture_judge_starts_from_the_judge() -> None:
         fit.network.get_weights(), judge.network.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(weight, expected)
-
-
-def test_the_picture_judge_is_as_large_as_the_last_judge() -> None:
-    recipe = replace(RECIPE, second_judge=True)
-    last = PartFit.start("second-judge", recipe, 1)
-
-    fit = PartFit.start("picture-judge", recipe, 2, last.network)
-
-    assert fit.network.count_params() == last.network.count_params() == 1_587_281
-    assert PartFit.start("judge", recipe, 1).network.count_params() == 576_513
 
 
 def test_resumed_fit_ends_in_the_same_weights(tmp_path: Path) -> None:

@@ -90,16 +90,23 @@ def test_windows_are_those_of_crop_windows(
     assert np.ptp(expected, axis=1).min() > 1  # The errors are small compared with this.
 
 
-def test_the_picture_judge_sees_the_whole_picture(start: Callable[..., Read]) -> None:
-    """A judge whose logits are sums of parts of the window sees those of the cropped window."""
+@pytest.mark.parametrize("zooms", [(1.0,), (1.0, 1.2)])
+def test_the_picture_judge_sees_the_whole_picture(
+    zooms: tuple[float, ...], start: Callable[..., Read]
+) -> None:
+    """A judge whose logits are sums of parts of the window sees those of the cropped windows."""
     weights = np.random.default_rng(0).normal(0, 0.05, (2304, 17)).astype(np.float32)
     judge = make_judge(weights, np.zeros(17, np.float32))
-    read = start(make_square_detector(), picture_judge=judge)
+    settings = ReaderSettings(picture_zooms=zooms)
+    read = start(make_square_detector(), settings=settings, picture_judge=judge)
     for shape in ((28, 28), (37, 90), (300, 120), (5, 9), (1, 1)):
         picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
         candidates = read(picture).candidates
         assert candidates is not None
-        logits = crop_windows(picture, locate_picture(shape))[0].reshape(-1) @ weights
+        logits = np.zeros(17)
+        for zoom in zooms:
+            seen = crop_windows(picture, locate_picture(shape, zoom))[0].reshape(-1) @ weights
+            logits += (seen - np.log(np.exp(seen).sum())) / len(zooms)
         shares = np.exp(logits - logits.max())
         np.testing.assert_allclose(
             candidates.probabilities[-1], shares / shares.sum(), atol=0.02, err_msg=str(shape)

@@ -94,7 +94,7 @@ def test_blank_pages_of_the_context_network(
 ) -> None:
     monkeypatch.setattr(page_batches, "_BLANK_SHARE", 1.0)
     wanted = replace(source, recipe=replace(RECIPE, context_batch=6))
-    scribes = source.open_validation(np.random.default_rng(0))
+    scribes = source.open_validation(np.random.default_rng(0), photographs=True)
     assert scribes.photographs
 
     rows, labels = draw_batch("context", wanted, scribes, 0, Detector(DEFAULT_MODEL))

@@ -121,8 +121,7 @@ class PartFit:
         elif part == "context":
             network = build_context()
         else:
-            is_large = recipe.second_judge and part != "judge"
-            network = build_judge(precision, "large" if is_large else "small")
+            network = build_judge(precision, "large" if part == "second-judge" else "small")
         fit = cls(part, recipe, network)
         optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
@@ -336,7 +335,7 @@ def _vary(
     """Returns the inputs of a batch in another form that has the same targets."""
     if part == "context":
         return vary_rows(inputs, random)
-    if part != "detector":
+    if part in ("judge", "second-judge"):
         inputs = warp_windows(inputs, targets, random)
     return vary_light(inputs, random)
 

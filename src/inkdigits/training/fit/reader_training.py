@@ -193,7 +193,7 @@ def _fit(run: Run, recipe: ReaderRecipe, settings: Mapping[str, Any], *, progres
                     run.folder,
                     n_processes=cores,
                     report=report.add,
-                    first=fits[list_parts(recipe)[-1]].network,
+                    first=fits["judge"].network,
                 )
                 temperature = choose_picture_temperature(fits["picture-judge"].network, source)
                 chosen = replace(chosen, picture_temperature=temperature)

@@ -29,7 +29,7 @@ from inkdigits.training.model_files.reader_levels import (
     LevelSettings,
     write_levels,
 )
-from inkdigits.training.model_files.reader_windows import write_picture_window, write_windows
+from inkdigits.training.model_files.reader_windows import write_picture_windows, write_windows
 from inkdigits.training.networks.context_network import LEAST_PROBABILITY
 
 # A box that was dropped itself drops no others. Whether it is dropped depends on the better boxes,
@@ -80,7 +80,10 @@ class ReaderSettings:
         none_odds: Factor of the odds that a box shows no mark, after the temperature. Trained
             readers use `reader_validation.NONE_ODDS`.
         least_score: Boxes with a lower probability of their best class are dropped.
-        picture_temperature: Divides the logits of the picture judge.
+        picture_zooms: The picture judge sees the whole picture once for each factor, in a window
+            that is so many times as wide as its longer side, and the mean of the log probabilities
+            counts.
+        picture_temperature: Divides these log probabilities.
     """
 
     levels: LevelSettings = field(default_factory=LevelSettings)
@@ -99,6 +102,7 @@ class ReaderSettings:
     temperature: float = 1.0
     none_odds: float = 1.0
     least_score: float = 0.1
+    picture_zooms: tuple[float, ...] = (1.0,)
     picture_temperature: float = 1.0
 
 
@@ -343,7 +347,9 @@ def _judge_picture(
     Its box is that of the detected mark of the same class, whose probabilities are multiplied with
     those of the picture judge, or else the whole picture.
     """
-    logits = writer.inline(judge, "picture_judge", write_picture_window(writer, picture))
+    windows = write_picture_windows(writer, picture, settings.picture_zooms)
+    logits = writer.op("LogSoftmax", writer.inline(judge, "picture_judge", windows), axis=1)
+    logits = logits.reduce("Mean", 0, keep=True)
     shares = writer.op("Softmax", logits / settings.picture_temperature, axis=1)
     best = writer.op("ArgMax", shares.slice(0, NO_MARK, axis=1), axis=1, keepdims=0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from inkdigits.recognition.windows import LEAST_SIDE_PX, NOISE_FLOOR, REACHES, WINDOW_SIDE
@@ -36,15 +38,17 @@ def write_windows(writer: GraphWriter, picture: Value, rows: Value, zoom: float)
     return _cut(writer, picture, (first + last) / 2.0, sides * zoom)
 
 
-def write_picture_window(writer: GraphWriter, picture: Value) -> Value:
-    """Returns the window of the whole picture: float32, shape (1, 48, 48, 1).
+def write_picture_windows(writer: GraphWriter, picture: Value, zooms: Sequence[float]) -> Value:
+    """Returns windows around the whole picture: float32, shape (len(zooms), 48, 48, 1).
 
     Args:
         writer: The main graph.
         picture: As in `write_windows`.
+        zooms: Sides of the windows as multiples of the picture's longer side.
     """
     size = picture.shape(2, 4).to_float().reshape(1, 2)
-    return _cut(writer, picture, size / 2.0, size.reduce("Max", 1, keep=True))
+    sides = size.reduce("Max", 1, keep=True) * np.array(zooms, np.float32)[:, np.newaxis]
+    return _cut(writer, picture, writer.op("Expand", size / 2.0, [len(zooms), 2]), sides)
 
 
 def _cut(writer: GraphWriter, picture: Value, middles: Value, sides: Value) -> Value:

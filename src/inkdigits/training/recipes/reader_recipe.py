@@ -10,7 +10,7 @@ training digits, with handwriting and print fonts, and with digits drawn stroke 
   places without a mark. It learns to classify a window. There may be a second one, which is larger.
 - The picture judge sees whole pictures, made as small as a window. It learns which mark fills the
   picture, if there is one: a digit among noise or damage is one mark, in which the detector may see
-  several. It has the size of the last judge, and starts from its weights.
+  several. It starts from the weights of the judge.
 - The context network sees the boxes of whole pages with the classes that the others give them. It
   learns to correct them by the boxes around. Its pages are written with digits and fonts that the
   other networks were not trained on; more of them than of the other networks' pages are blank.
@@ -74,7 +74,7 @@ class ReaderRecipe:
             GPU.
         second_judge: Whether a second, larger judge is trained, on other pages. The mean of the log
             probabilities of both counts, since they make different mistakes (deep ensembles;
-            Lakshminarayanan et al., 2017). The picture judge is as large then.
+            Lakshminarayanan et al., 2017).
         repeats: How often each page and window is used for training. On a GPU, drawing takes
             longer than training.
         picture_windows: Number of windows of whole pictures that the picture judge is trained on;

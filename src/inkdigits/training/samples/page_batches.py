@@ -96,14 +96,18 @@ class Source:
             [photograph.path for photograph in load_photographs()],
         )
 
-    def open_validation(self, random: np.random.Generator) -> Scriptorium:
+    def open_validation(
+        self, random: np.random.Generator, *, photographs: bool = False
+    ) -> Scriptorium:
         """Prepares what pages other than those for training are written with.
 
         These are MNIST's validation digits, handwriting fonts that training does not use, and
-        digits drawn stroke by stroke. The photographs are those of training: there are few.
+        digits drawn stroke by stroke.
 
         Args:
             random: Chooses the pens of the glyphs.
+            photographs: Whether some pages have a photograph as background. There are only those of
+                training.
         """
         _, validation = self.split_digits()
         fonts = load_fonts("validation")
@@ -111,7 +115,7 @@ class Source:
             DigitBank(validation, len(validation), random),
             [font.path for font in fonts if font.kind == "handwriting"],
             [font.path for font in fonts if font.kind == "printed"],
-            [photograph.path for photograph in load_photographs()],
+            [photograph.path for photograph in load_photographs()] if photographs else (),
         )
 
 
@@ -143,8 +147,10 @@ def _draw(part: Part, index: int) -> Batch:
     if "scribes" not in _opened:
         # A network is corrected on what it has not seen: it is too sure of its training pages.
         random = np.random.default_rng([source.seed, _STREAMS["context"]])
-        is_context = part == "context"
-        _opened["scribes"] = source.open_validation(random) if is_context else source.open()
+        if part == "context":
+            _opened["scribes"] = source.open_validation(random, photographs=True)
+        else:
+            _opened["scribes"] = source.open()
         if source.finder is not None:
             _opened["find"] = Detector(source.finder, n_threads=1)
     return draw_batch(part, source, _opened["scribes"], index, _opened.get("find"))
