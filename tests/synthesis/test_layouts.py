@@ -39,19 +39,6 @@ def test_numbers_are_of_all_kinds() -> None:
         assert sum(bool(re.fullmatch(kind, number)) for number in numbers) > least, kind
 
 
-def test_brackets_of_sums_hold_two_terms() -> None:
-    random = np.random.default_rng(0)
-    numbers = [compose_number(random) for _ in range(6_000)]
-    sums = [number for number in numbers if re.search(r"\(.*[-+×÷/*x].*\)", number)]
-
-    assert len(sums) > 60
-    term = r"\d+[xn]?"
-    for number in sums:
-        assert re.search(rf"(?<!\d)\({term} ?[-+×÷/*x] ?{term}\)", number), number
-        assert number.count("(") == number.count(")") == 1
-    assert sum(bool(re.fullmatch(r"\(\d{1,3}\)", number)) for number in numbers) > 20
-
-
 def test_first_digits_are_often_small_and_neighbours_often_equal() -> None:
     random = np.random.default_rng(0)
     numbers = [compose_number(random) for _ in range(6_000)]

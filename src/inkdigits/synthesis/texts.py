@@ -20,9 +20,6 @@ _WORDS: Final = (
 )
 WORDS: Final = tuple(_WORDS.split())
 """Words beside the numbers of forms, registers, school books and shopping lists."""
-_BRACKETED_SHARE: Final = 0.25
-"""Share of sums with brackets, assumed, not measured. Only beside digits does an opening one differ
-from a 1."""
 
 
 def compose_number(random: np.random.Generator) -> str:
@@ -61,17 +58,12 @@ def compose_number(random: np.random.Generator) -> str:
     if kind == 3:
         return digits(1, 4) + str(random.choice([".", ","])) + digits(1, 3)
     if kind == 4:
-        end = str(random.choice([".", ".", ")", "()", ":", "°", "'"]))
-        return f"({digits(1, 3)})" if end == "()" else digits(1, 3) + end
+        return digits(1, 3) + str(random.choice([".", ".", ")", ":", "°", "'"]))
     operations = ["+", "-", "×", "÷", "/", "*", "x"]
     unknowns = ["", "", "", "", "x", "n"]  # as in 4x + 5 = 21
     parts = [digits(1, 2) + str(random.choice(unknowns))]
     for _ in range(int(random.integers(1, 4))):
         parts += [str(random.choice(operations)), digits(1, 2)]
-    if random.random() < _BRACKETED_SHARE:  # two terms
-        first = 2 * int(random.integers(0, len(parts) // 2))
-        parts[first] = "(" + parts[first]
-        parts[first + 2] += ")"
     if random.random() < 0.6:
         parts += ["=", digits(1, 3)]
     return (" " if random.random() < 0.5 else "").join(parts)
