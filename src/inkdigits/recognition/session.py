@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -164,6 +167,8 @@ class Session:
         if worker.is_alive():
             _watchdog.terminate(worker)
             worker.join(TERMINATION_TIMEOUT_S)
+            if worker.is_alive():
+                _end_without_destructors()
             raise ModelError(
                 f"{self.path} does not {action} within {LOAD_TIMEOUT_S:g} s: expected a model "
                 "written by 'inkdigits train' or 'inkdigits export'"
@@ -171,6 +176,19 @@ class Session:
         if errors:
             raise errors[0]
         return results[0]
+
+
+@cache
+def _end_without_destructors() -> None:
+    """Lets this process end without C++ destructors.
+
+    They would free what a layer still uses that has not ended, and the process would crash. Python
+    has flushed its files by then. C libraries other than glibc cannot do this.
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "on_exit"):  # the last function that is registered is called first
+            library.on_exit(library._exit, None)
 
 
 class _Watchdog:
