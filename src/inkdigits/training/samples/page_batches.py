@@ -56,8 +56,8 @@ half as long as drawing."""
 _END_S: Final = 5.0
 """Seconds for the drawing processes to end by themselves. On two cores, a batch takes under one."""
 _BLANK_SHARE: Final = 0.13
-"""Fraction of the context network's pages that are blank, beside those among the layouts. On two of
-three blank pages no box is found, and the others have few."""
+"""Fraction of the context network's pages that are blank, beside those among the layouts. Few boxes
+are found on a blank page, so more such pages are needed to learn that they show no mark."""
 _ONE_WRITING: Final = 2
 """Number of pages with the same writing, on different papers."""
 
